@@ -1,0 +1,302 @@
+/* maestro.h - the public interface of Maestro, in the order in which a user meets things.
+ *
+ * Maestro hands data from program to program: a producer gives immutable bytes with attributes (a core data object, CDO)
+ * to the pool of its node; consumers ask for them by meaning.  Bytes lie in shared memory and are not copied.
+ * This library needs no MPI and starts its pool manager by itself.
+ *
+ * Conventions
+ * - Every function that can fail returns a maestro_status_t: 0 is success, positive values are states, negative ones errors.
+ *   maestro_last_error() has the detail (operation, object, cause, remedy) of the calling thread's last error.
+ * - Outputs come last, end in `_out`, and are written on success only.
+ * - Strings given to Maestro are copied; strings it returns belong to the handle they came from unless said otherwise.
+ * - Times are seconds in double; a timeout < 0 means the session's default (MAESTRO_TIMEOUT_S, 60 s). No wait is unbounded.
+ * - Threads: a session may be used by several threads at once; each call takes the session's lock, and waiting lets go of it.
+ *   One handle (cdo, subscription, request) is used by one thread at a time.
+ * - fork: in a forked child every handle is invalid; calls answer MAESTRO_FORKED and touch nothing.
+ * - Options are structs whose first member is their size; fill them with their _init function first.
+ */
+#ifndef MAESTRO_H
+#define MAESTRO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MAESTRO_VERSION_MAJOR 0
+#define MAESTRO_VERSION_MINOR 1
+#define MAESTRO_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define MAESTRO_API __attribute__((visibility("default")))
+#else
+#define MAESTRO_API
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------------------------------------
+ * X(name, value, Python exception, text).  Bands say what is lost: -1.. the argument, -20.. the request, -40.. the object,
+ * -60.. the connection, -80.. the pool. */
+#define MAESTRO_STATUS_TABLE(X) \
+    X(OK, 0, None, "success") \
+    X(AGAIN, 1, None, "nothing yet") \
+    X(IN_PROGRESS, 2, None, "started and not finished") \
+    X(END, 3, None, "no more will come") \
+    X(INTERRUPTED, 4, None, "a signal ended the wait early") \
+    X(INVALID_ARGUMENT, -1, ArgumentError, "invalid argument") \
+    X(UNKNOWN_ATTRIBUTE, -2, AttributeKeyError, "the schema has no such attribute") \
+    X(WRONG_TYPE, -3, AttributeTypeError, "wrong type for this attribute") \
+    X(BAD_VALUE, -4, AttributeValueError, "value not allowed for this attribute") \
+    X(BAD_SELECTOR, -5, SelectorError, "the selector cannot be understood") \
+    X(BAD_SCHEMA, -6, SchemaError, "the schema cannot be understood") \
+    X(TIMEOUT, -20, TimeoutError, "not done in time") \
+    X(NOT_FOUND, -21, NotFoundError, "nothing matches") \
+    X(NOT_UNIQUE, -22, NotUniqueError, "several identities match") \
+    X(NO_MEMORY, -23, MemoryError, "no room in the pool") \
+    X(TOO_LARGE, -24, TooLargeError, "larger than a limit") \
+    X(MISSING_ATTRIBUTE, -40, MissingAttributeError, "a required attribute is missing") \
+    X(DUPLICATE, -41, DuplicateError, "an object of this identity exists") \
+    X(WITHDRAWN, -42, WithdrawnError, "the object has been withdrawn") \
+    X(WRONG_STATE, -43, StateError, "not possible in the object's state") \
+    X(CLOSED, -60, ClosedError, "the session is closed") \
+    X(FORKED, -61, ForkedError, "the session belongs to the parent process") \
+    X(REFUSED, -62, RefusedError, "the pool manager refused the session") \
+    X(PROTOCOL, -63, ProtocolError, "the peer broke the protocol") \
+    X(POOL_LOST, -80, PoolLostError, "the pool manager is gone") \
+    X(POOL_START, -81, PoolStartError, "the pool manager could not be started") \
+    X(SYSTEM, -82, SystemError, "the operating system refused")
+
+typedef enum maestro_status {
+#define MAESTRO_STATUS_ENUM(name, value, python, text) MAESTRO_##name = value,
+    MAESTRO_STATUS_TABLE(MAESTRO_STATUS_ENUM)
+#undef MAESTRO_STATUS_ENUM
+} maestro_status_t;
+
+/* The name of a status ("MAESTRO_TIMEOUT") and its one-line text; static strings, never NULL. */
+MAESTRO_API const char *maestro_status_name(maestro_status_t status);
+MAESTRO_API const char *maestro_status_text(maestro_status_t status);
+
+/* The detail of the calling thread's last error: "operation object: cause; remedy".  Valid until the thread's next error; "" if none. */
+MAESTRO_API const char *maestro_last_error(void);
+
+/* The version of the library in use, "0.1.0". */
+MAESTRO_API const char *maestro_version(void);
+
+/* Frees a string that a function documents as the caller's. NULL is allowed. */
+MAESTRO_API void maestro_free(void *memory);
+
+/* ---- Session -----------------------------------------------------------------------------------------------------------
+ * One process's connection to the pool of its node.  The first session starts the pool manager, which leaves some seconds after
+ * the last one. */
+typedef struct maestro_session maestro_session_t;
+typedef struct maestro_cdo maestro_cdo_t;
+typedef struct maestro_subscription maestro_subscription_t;
+typedef struct maestro_request maestro_request_t;
+
+typedef struct maestro_session_options {
+    size_t size;            /* set by _init */
+    const char *pool;       /* the pool's name; NULL: MAESTRO_POOL, else "default" */
+    const char *component;  /* the program's name in the workflow; NULL: the executable's name */
+    int64_t rank;           /* this process's rank in its component, 0 if it has one only */
+    const char *schema;     /* a built-in name ("mars"), a YAML file's path, or NULL: the pool's schema, else the core one */
+    double timeout_s;       /* default bound of every wait of this session; < 0: MAESTRO_TIMEOUT_S, else 60 */
+    bool start_pool;        /* start the manager when there is none (default true) */
+    bool interruptible;     /* waits return MAESTRO_INTERRUPTED after a signal (default false: they go on) */
+} maestro_session_options_t;
+
+MAESTRO_API void maestro_session_options_init(maestro_session_options_t *options);
+
+/* Opens a session; blocking, local.  NULL options are the defaults.
+ * Errors: POOL_START, REFUSED (other user, other protocol version, schema of that name differs), BAD_SCHEMA, TIMEOUT, SYSTEM. */
+MAESTRO_API maestro_status_t maestro_session_open(const maestro_session_options_t *options, maestro_session_t **session_out);
+
+/* Waits until the manager has taken or refused every offer so far; raises the first refusal not yet read, with the number of further ones.
+ * Errors: what refused the offer (DUPLICATE, TIMEOUT, ...), POOL_LOST naming the offers not confirmed. */
+MAESTRO_API maestro_status_t maestro_session_flush(maestro_session_t *session, double timeout_s);
+
+/* Flushes, then ends the session; the handle and all made from it are freed also when the flush fails.  NULL is allowed.
+ * Objects that were offered stay in the pool; data pointers of leases held are invalid afterwards. */
+MAESTRO_API maestro_status_t maestro_session_close(maestro_session_t *session);
+
+/* A JSON text of the pool's counters and limits (per component: offers, demands, bytes, leases, state); the caller frees it. */
+MAESTRO_API maestro_status_t maestro_session_stats(maestro_session_t *session, double timeout_s, char **json_out);
+
+/* JSON text of the session's schema: name, version and attributes with type, flags and doc; the caller frees it. */
+MAESTRO_API maestro_status_t maestro_session_schema(maestro_session_t *session, char **json_out);
+
+/* ---- Core data object: producer's side ---------------------------------------------------------------------------------- */
+typedef enum maestro_type {
+    MAESTRO_TYPE_BOOL = 1,
+    MAESTRO_TYPE_I64 = 2,
+    MAESTRO_TYPE_F64 = 3,
+    MAESTRO_TYPE_STRING = 4,
+    MAESTRO_TYPE_TIMESTAMP = 5, /* int64 nanoseconds since 1970-01-01T00:00 UTC */
+    MAESTRO_TYPE_BLOB = 6
+} maestro_type_t;
+
+typedef enum maestro_tier { MAESTRO_TIER_DEFAULT = 0, MAESTRO_TIER_DRAM = 1 } maestro_tier_t;
+
+typedef enum maestro_when {
+    MAESTRO_WHEN_RELEASED = 0, /* as soon as the leases that exist have ended */
+    MAESTRO_WHEN_CONSUMED = 1  /* when every subscription that matches has received and released the object */
+} maestro_when_t;
+
+/* Declares an object; name may be NULL.  Local, does not block.  The caller disposes the handle. */
+MAESTRO_API maestro_status_t maestro_cdo_declare(maestro_session_t *session, const char *name, maestro_cdo_t **cdo_out);
+
+/* Declares an object with the attributes of another one (of any state), without its data: set only what differs. */
+MAESTRO_API maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo_t **cdo_out);
+
+/* Set an attribute; checked at once, can be read back at once.  An i64 is taken for f64 attributes, and for string attributes that the
+ * schema pads (time, expver); strings are taken for values that the schema writes as text (step "30m", timestamp ISO 8601).
+ * Errors: UNKNOWN_ATTRIBUTE (nearest key named), WRONG_TYPE, BAD_VALUE, WRONG_STATE after the offer. */
+MAESTRO_API maestro_status_t maestro_cdo_set_bool(maestro_cdo_t *cdo, const char *key, bool value);
+MAESTRO_API maestro_status_t maestro_cdo_set_i64(maestro_cdo_t *cdo, const char *key, int64_t value);
+MAESTRO_API maestro_status_t maestro_cdo_set_f64(maestro_cdo_t *cdo, const char *key, double value);
+MAESTRO_API maestro_status_t maestro_cdo_set_str(maestro_cdo_t *cdo, const char *key, const char *value);
+MAESTRO_API maestro_status_t maestro_cdo_set_timestamp(maestro_cdo_t *cdo, const char *key, int64_t nanoseconds);
+MAESTRO_API maestro_status_t maestro_cdo_set_blob(maestro_cdo_t *cdo, const char *key, const void *bytes, size_t nbytes);
+MAESTRO_API maestro_status_t maestro_cdo_unset(maestro_cdo_t *cdo, const char *key);
+
+/* Gives nbytes of pool memory (64-byte aligned, content undefined) to be filled in place: no copy later.
+ * May wait for room until the session's default timeout.  Errors: NO_MEMORY (names the largest holders), TOO_LARGE, WRONG_STATE. */
+MAESTRO_API maestro_status_t maestro_cdo_alloc(maestro_cdo_t *cdo, size_t nbytes, maestro_tier_t tier, void **bytes_out);
+
+/* Takes application memory: it is copied into the pool by the offer (one copy, counted) and must not change before. */
+MAESTRO_API maestro_status_t maestro_cdo_wrap(maestro_cdo_t *cdo, const void *bytes, size_t nbytes);
+
+/* Ends the setting of attributes and checks the required ones.  Offer seals by itself.  Errors: MISSING_ATTRIBUTE, WRONG_STATE. */
+MAESTRO_API maestro_status_t maestro_cdo_seal(maestro_cdo_t *cdo);
+
+/* Gives the object to the pool; asynchronous: what only the manager can refuse comes with maestro_cdo_wait or the next flush.
+ * From here on the bytes must not be written.  Errors at once: MISSING_ATTRIBUTE, WRONG_STATE, POOL_LOST, TIMEOUT (manager does not drain). */
+MAESTRO_API maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo);
+
+/* Waits until the manager has taken or refused this object's offer. */
+MAESTRO_API maestro_status_t maestro_cdo_wait(maestro_cdo_t *cdo, double timeout_s);
+
+/* Takes an own offered object back: new demands no longer find it; returns when nobody reads it, and the bytes are the producer's again
+ * (maestro_cdo_data gives them until dispose).  TIMEOUT names the holders; the object stays invisible then. */
+MAESTRO_API maestro_status_t maestro_cdo_withdraw(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s);
+
+/* Gives up the handle: a consumer's lease ends; an object not offered is freed; an offered one stays in the pool.  NULL is allowed. */
+MAESTRO_API maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo);
+
+/* ---- Core data object: reading ------------------------------------------------------------------------------------------ */
+MAESTRO_API uint64_t maestro_cdo_id(const maestro_cdo_t *cdo); /* 0 before the offer */
+
+/* The bytes of a leased (or own) object; read-only; valid until dispose.  nbytes 0 with NULL bytes for an object without data. */
+MAESTRO_API maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out);
+
+/* Get an attribute.  Errors: UNKNOWN_ATTRIBUTE, WRONG_TYPE, NOT_FOUND when the object has no such attribute.
+ * Strings (zero-terminated) and blobs belong to the handle, until dispose or the next set. */
+MAESTRO_API bool maestro_cdo_has(const maestro_cdo_t *cdo, const char *key);
+MAESTRO_API maestro_status_t maestro_cdo_get_bool(const maestro_cdo_t *cdo, const char *key, bool *value_out);
+MAESTRO_API maestro_status_t maestro_cdo_get_i64(const maestro_cdo_t *cdo, const char *key, int64_t *value_out);
+MAESTRO_API maestro_status_t maestro_cdo_get_f64(const maestro_cdo_t *cdo, const char *key, double *value_out);
+MAESTRO_API maestro_status_t maestro_cdo_get_str(const maestro_cdo_t *cdo, const char *key, const char **value_out);
+MAESTRO_API maestro_status_t maestro_cdo_get_timestamp(const maestro_cdo_t *cdo, const char *key, int64_t *nanoseconds_out);
+MAESTRO_API maestro_status_t maestro_cdo_get_blob(const maestro_cdo_t *cdo, const char *key, const void **bytes_out, size_t *nbytes_out);
+
+/* Walks the attributes that are set, in the schema's order: start with *cursor = 0; END after the last one. */
+MAESTRO_API maestro_status_t maestro_cdo_next_attribute(const maestro_cdo_t *cdo, uint32_t *cursor, const char **key_out, maestro_type_t *type_out);
+
+/* Writes "t@500 step=6 ..." for messages; always terminated; returns the length that was needed. */
+MAESTRO_API size_t maestro_cdo_describe(const maestro_cdo_t *cdo, char *text, size_t nbytes);
+
+/* ---- Asking for objects ------------------------------------------------------------------------------------------------- */
+
+/* Checks a selector against a schema (built-in name or file; NULL: core) without a pool.  Errors: BAD_SELECTOR pointing at the character. */
+MAESTRO_API maestro_status_t maestro_selector_check(const char *schema, const char *selector);
+
+/* Waits for exactly one identity that matches and leases its newest version.
+ * Errors: NOT_UNIQUE (count and keys that differ), TIMEOUT (what came nearest), BAD_SELECTOR, POOL_LOST. */
+MAESTRO_API maestro_status_t maestro_demand(maestro_session_t *session, const char *selector, double timeout_s, maestro_cdo_t **cdo_out);
+
+/* The same in two steps.  wait: IN_PROGRESS when `timeout_s` has passed and the demand's own time has not.
+ * maestro_request_dispose retracts a request that is not finished. */
+MAESTRO_API maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s, maestro_request_t **request_out);
+MAESTRO_API maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s, maestro_request_t **request_out);
+MAESTRO_API maestro_status_t maestro_request_wait(maestro_request_t *request, double timeout_s);
+MAESTRO_API maestro_status_t maestro_request_test(maestro_request_t *request); /* OK, IN_PROGRESS or the error */
+MAESTRO_API maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t **cdo_out); /* the demanded object, once */
+MAESTRO_API maestro_status_t maestro_request_dispose(maestro_request_t *request);
+
+/* How many live objects match. */
+MAESTRO_API maestro_status_t maestro_count(maestro_session_t *session, const char *selector, double timeout_s, uint64_t *count_out);
+
+/* Withdraws all own objects of the session that match; as maestro_cdo_withdraw. */
+MAESTRO_API maestro_status_t maestro_withdraw(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s,
+                                              uint64_t *count_out);
+
+/* ---- Subscriptions ------------------------------------------------------------------------------------------------------ */
+typedef enum maestro_event_kind {
+    MAESTRO_EVENT_OFFERED = 1,
+    MAESTRO_EVENT_WITHDRAWN = 2,
+    MAESTRO_EVENT_JOINED = 4, /* a component's session: attributes maestro.component, maestro.rank, maestro.pid */
+    MAESTRO_EVENT_LEFT = 8,   /* the same, and maestro.reason: "closed" or "died" */
+    MAESTRO_EVENT_GAP = 16    /* a plain subscription was too slow: events gap_from..gap_to are lost to it */
+} maestro_event_kind_t;
+
+typedef enum maestro_start {
+    MAESTRO_START_SNAPSHOT = 0, /* the live objects that match, then what comes */
+    MAESTRO_START_NOW = 1,      /* only what comes */
+    MAESTRO_START_QUERY = 2     /* the live objects that match, then END */
+} maestro_start_t;
+
+typedef struct maestro_subscription_options {
+    size_t size;
+    uint32_t kinds;        /* sum of maestro_event_kind_t; default OFFERED */
+    maestro_start_t start; /* default SNAPSHOT */
+    bool hold;             /* offers wait for this subscription instead of leaving it behind; default false */
+    size_t window_bytes;   /* size of the subscription's ring; 0: 1 MiB */
+} maestro_subscription_options_t;
+
+typedef struct maestro_event {
+    maestro_event_kind_t kind;
+    bool gone;             /* the object was withdrawn before its event arrived: attributes only */
+    uint64_t sequence;     /* number in the node's event log */
+    uint64_t gap_from, gap_to;
+    maestro_cdo_t *cdo;    /* the caller disposes it; NULL for a gap */
+} maestro_event_t;
+
+MAESTRO_API void maestro_subscription_options_init(maestro_subscription_options_t *options);
+
+/* Subscribes; NULL selector is everything (of the session's schema).  Errors: BAD_SELECTOR, POOL_LOST. */
+MAESTRO_API maestro_status_t maestro_subscribe(maestro_session_t *session, const char *selector, const maestro_subscription_options_t *options,
+                                               maestro_subscription_t **subscription_out);
+
+/* The next event, with the lease.  TIMEOUT when none came, END after a query's last one or when the manager left in good order. */
+MAESTRO_API maestro_status_t maestro_subscription_next(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *event_out);
+
+/* Up to `capacity` events at once; waits for the first only. */
+MAESTRO_API maestro_status_t maestro_subscription_next_many(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *events,
+                                                            size_t capacity, size_t *count_out);
+
+/* A descriptor that is readable when an event may be there; owned by the subscription.  Drain with timeout 0 until TIMEOUT. */
+MAESTRO_API int maestro_subscription_fd(const maestro_subscription_t *subscription);
+MAESTRO_API maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscription);
+
+/* ---- Many objects at once ----------------------------------------------------------------------------------------------- */
+typedef struct maestro_column {
+    const char *key;
+    maestro_type_t type;   /* of `values`: int64_t, double, const char *, bool; I64 for timestamps */
+    bool constant;         /* one value for all objects */
+    const void *values;    /* `count` values, or one */
+} maestro_column_t;
+
+/* Offers `count` objects in one call: attributes by columns, payloads by pointers (copied, counted) or none (NULL).
+ * Errors as maestro_cdo_offer; the object's number is in the message; objects before it were offered. */
+MAESTRO_API maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, const maestro_column_t *columns, size_t ncolumns,
+                                                const void *const *payloads, const size_t *nbytes);
+
+/* ---- Machine ------------------------------------------------------------------------------------------------------------ */
+/* JSON text about this machine as Maestro sees it: memory spaces with sizes, cgroup limits, NUMA nodes, cores, pools; the caller frees it. */
+MAESTRO_API maestro_status_t maestro_info(char **json_out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

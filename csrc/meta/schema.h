@@ -1,0 +1,87 @@
+/* Schemas: which attributes exist, of what type, and which of them make an object's identity.  Read from YAML (libyaml) with errors that say
+ * source:line:column.  Immutable once parsed.  Keys 0 .. MST_META_CORE_KEYS-1 of every schema are the core schema's attributes
+ * (namespace "maestro": maestro.name, maestro.dtype, ...); the schema's own follow.
+ *
+ * Conversion (the setters of attributes.h, literals of selectors): i64 -> f64 always; i64 -> string where `pad` is given (12 -> "0012") ;
+ * string -> i64 where `unit: h` is given ("6", "30m" is refused unless it is whole hours, "0-24" -> its end) ; string -> f64 ("500", ".5");
+ * string -> timestamp (ISO 8601, "2026-11-24", "20261124"); string -> string: case folded where `fold: true`, aliases replaced, padded,
+ * then checked against `values`.  Anything else is WRONG_TYPE. */
+#ifndef MST_META_SCHEMA_H
+#define MST_META_SCHEMA_H
+
+#include "base/base.h"
+
+/* The core schema's keys, in this order (csrc/meta/schemas/core.yaml says the same; a test compares). */
+typedef enum mst_meta_core_key {
+    MST_META_KEY_NAME,      /* maestro.name       string             optional name of the object */
+    MST_META_KEY_DTYPE,     /* maestro.dtype      string, common     element type as numpy writes it: "<f8" */
+    MST_META_KEY_SHAPE,     /* maestro.shape      string, common     "181,360" */
+    MST_META_KEY_ORDER,     /* maestro.order      string, common     C or F; absent: C */
+    MST_META_KEY_COMPONENT, /* maestro.component  string, common     set by the manager: who offered, joined, left */
+    MST_META_KEY_RANK,      /* maestro.rank       i64                set by the manager */
+    MST_META_KEY_PID,       /* maestro.pid        i64                in joined and left events */
+    MST_META_KEY_REASON,    /* maestro.reason     string, common     in left events: closed, died */
+    MST_META_KEY_CHECKSUM,  /* maestro.checksum   i64                xxh3-64 of the bytes, by whoever cares to set it */
+    MST_META_KEY_TIME,      /* maestro.time       timestamp          when the producer completed the bytes */
+    MST_META_CORE_KEYS
+} mst_meta_core_key_t;
+
+typedef struct mst_meta_alias {
+    const char *from, *to;
+} mst_meta_alias_t;
+
+typedef struct mst_meta_attribute {
+    const char *name;
+    maestro_type_t type;
+    bool required, identity, common, fold;
+    unsigned pad;               /* strings: pad with zeros on the left to this width */
+    const char *unit;           /* NULL: none */
+    const char *const *values;  /* allowed values (strings), NULL: any */
+    size_t nvalues;
+    const mst_meta_alias_t *aliases;
+    size_t naliases;
+    const char *otherwise;      /* default, as text; NULL: none */
+    const char *doc;            /* NULL: none */
+} mst_meta_attribute_t;
+
+typedef enum mst_meta_duplicate { MST_META_DUPLICATE_ERROR } mst_meta_duplicate_t; /* `duplicate: version` comes later */
+
+typedef struct mst_meta_schema {
+    const char *name;           /* also the namespace: "mars.param" and "param" are the same key */
+    int64_t version;
+    uint64_t hash;              /* of the content: names, types, flags, values; not of docs, comments, order of entries or white space */
+    size_t nattributes;         /* core ones included */
+    mst_meta_attribute_t attribute[MST_META_KEYS_MAX];
+    uint64_t required[2], identity[2], common[2]; /* masks over keys */
+    char *text;                 /* the YAML it came from */
+    size_t text_nbytes;
+    void *arena;                /* owns all strings */
+} mst_meta_schema_t;
+
+/* Parses a schema.  `source` names it in errors.  Error: BAD_SCHEMA "source:line:column: what; remedy".  Bounded: 1 MiB of text, depth 8. */
+maestro_status_t mst_meta_schema_parse(const char *yaml, size_t nbytes, const char *source, mst_meta_schema_t **schema_out);
+void mst_meta_schema_destroy(mst_meta_schema_t *schema);
+
+/* By name: MAESTRO_SCHEMA_PATH, then the built-in ones ("core", "mars"); by path when it has a '/' or ends in .yaml / .yml. NULL: core.
+ * Errors: BAD_SCHEMA (an unknown name lists the known ones), SYSTEM. */
+maestro_status_t mst_meta_schema_load(const char *name_or_path, mst_meta_schema_t **schema_out);
+
+/* Key of an attribute's name (plain or with namespace), or -1. */
+int mst_meta_schema_key(const mst_meta_schema_t *schema, const char *name, size_t nbytes);
+/* The same, failing with UNKNOWN_ATTRIBUTE that names the nearest known one; `operation` begins the message. */
+maestro_status_t mst_meta_schema_require_key(const mst_meta_schema_t *schema, const char *name, const char *operation, unsigned *key_out);
+const char *mst_meta_schema_nearest(const mst_meta_schema_t *schema, const char *name, size_t nbytes);
+
+/* Canonical form of a text value of a string attribute: fold, alias, pad, allowed values.  `out` has room for MST_META_TEXT_MAX + 1. Error: BAD_VALUE. */
+maestro_status_t mst_meta_schema_canonical(const mst_meta_attribute_t *attribute, const char *text, size_t nbytes, char *out, size_t *nbytes_out);
+/* Conversions of text by the attribute's type and unit. */
+maestro_status_t mst_meta_schema_text_i64(const mst_meta_attribute_t *attribute, const char *text, size_t nbytes, int64_t *value_out);
+maestro_status_t mst_meta_schema_text_f64(const mst_meta_attribute_t *attribute, const char *text, size_t nbytes, double *value_out);
+maestro_status_t mst_meta_schema_text_timestamp(const mst_meta_attribute_t *attribute, const char *text, size_t nbytes, int64_t *nanoseconds_out);
+
+const char *mst_meta_type_name(maestro_type_t type);
+/* What differs between two schemas of one name, for a message ("attribute step: i64 here, string there"). */
+void mst_meta_schema_difference(const mst_meta_schema_t *here, const mst_meta_schema_t *there, char *text, size_t nbytes);
+void mst_meta_schema_json(const mst_meta_schema_t *schema, mst_base_buffer_t *out);
+
+#endif
