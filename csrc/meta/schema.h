@@ -9,7 +9,7 @@
 #ifndef MST_META_SCHEMA_H
 #define MST_META_SCHEMA_H
 
-#include "base/base.h"
+#include "meta/attributes.h"
 
 /* The core schema's keys, in this order (csrc/meta/schemas/core.yaml says the same; a test compares). */
 typedef enum mst_meta_core_key {

@@ -1,0 +1,21 @@
+/* How much memory a pool may use.  Beyond a cgroup's limit the kernel kills instead of refusing, so limits are read before memory is taken. */
+#ifndef MST_MEM_LIMITS_H
+#define MST_MEM_LIMITS_H
+
+#include "base/base.h"
+
+typedef struct mst_mem_limits {
+    int64_t cgroup_limit, cgroup_used;  /* of the tightest cgroup (v2 or v1) above this process; INT64_MAX / 0 when there is none */
+    int64_t available;                  /* MemAvailable */
+    int64_t batch_share;                /* SLURM_MEM_PER_NODE, or SLURM_MEM_PER_CPU times the cpus of the node; INT64_MAX when not under a batch system */
+} mst_mem_limits_t;
+
+/* `root` is "" for the real machine; tests give a folder that holds proc/ and sys/ trees they wrote. */
+maestro_status_t mst_mem_limits_read(const char *root, mst_mem_limits_t *limits_out);
+/* Default pool limit: half of the smallest of cgroup limit, available memory, and the batch share. */
+int64_t mst_mem_limits_default(const mst_mem_limits_t *limits);
+/* Bytes that can still be taken before the cgroup (less a reserve of 1/16, at most 256 MiB) or the machine is full.  Cheap enough to call before each
+ * new segment (two small reads; descriptors kept open). */
+int64_t mst_mem_limits_headroom(void);
+
+#endif
