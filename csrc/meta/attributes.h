@@ -14,8 +14,8 @@
 
 enum {
     MST_META_KEYS_MAX = 128,          /* attributes of one schema, the core schema's included */
-    MST_META_TEXT_MAX = 65535,        /* bytes of one string or blob */
-    MST_META_TAIL_MAX = 256 * 1024    /* bytes of one object's tail */
+    MST_META_TEXT_MAX = 61440,        /* bytes of one string or blob */
+    MST_META_TAIL_MAX = 61440         /* bytes of one object's tail */
 };
 
 typedef struct mst_meta_attributes {
