@@ -1,0 +1,42 @@
+"""The errors of the weather workflow.
+
+Each message says operation, object, cause and remedy; each class is also the builtin that a caller would catch.
+"""
+
+from __future__ import annotations
+
+
+class WeatherError(Exception):
+    """Anything that the weather workflow reports by name."""
+
+
+class SampleError(WeatherError, OSError):
+    """The sample fields cannot be had."""
+
+
+class GribError(WeatherError, ValueError):
+    """A GRIB file or message cannot be read or written."""
+
+
+class RefusedError(WeatherError, ValueError):
+    """MIR refuses a field or a grid."""
+
+
+class MissingPackage(WeatherError, ImportError):
+    """An optional package is not installed."""
+
+
+class StageTimeout(WeatherError, TimeoutError):
+    """A component did not come, did not end, or sent nothing within its bound."""
+
+
+def need(module: str, package: str):
+    """Import `module`, or say which package of the extra `weather` is missing."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise MissingPackage(
+            f"load {module}: {error}; install it with: pip install 'maestro[weather]' (package {package})"
+        ) from error

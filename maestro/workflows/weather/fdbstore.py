@@ -1,0 +1,57 @@
+"""FDB as this workflow uses it: one local store per root, the explicit MARS key, a fresh handle per query.
+
+Knows pyfdb and nothing of plans or sinks. A handle that has retrieved once does not see newer data (its catalogue is cached), hence
+`Reader` opens a new one for each batch of notices.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .errors import WeatherError, need
+
+SCHEMA = """[ class, stream, expver, date, time
+  [ type, levtype
+    [ step, levelist?, number?, iteration?, param ]]]
+"""
+
+
+class FdbError(WeatherError, OSError):
+    """FDB does not hold what it was given."""
+
+
+def open_fdb(root):
+    """A new FDB handle on the store at `root`, which is made when it is not there."""
+    pyfdb = need("pyfdb", "pyfdb")
+    root = Path(root)
+    (root / "root").mkdir(parents=True, exist_ok=True)
+    schema = root / "schema"
+    if not schema.exists():
+        fresh = root / f"schema.{os.getpid()}"
+        fresh.write_text(SCHEMA)
+        fresh.replace(schema)
+    space = {"handler": "Default", "roots": [{"path": str(root / "root")}]}
+    return pyfdb.FDB({"type": "local", "engine": "toc", "schema": str(schema), "spaces": [space]})
+
+
+def identifier(field) -> dict[str, str]:
+    """The explicit key of a field, all text; params by number, for names are translated in requests but not in archiving."""
+    return {key: str(value) for key, value in field.keys.items()} | {"param": str(field.param_id)}
+
+
+class Reader:
+    """Reads fields that were flushed before this object was made."""
+
+    def __init__(self, root):
+        self.fdb = open_fdb(root)
+        self.root = root
+
+    def retrieve(self, field, nbytes: int):
+        """The field's bytes in a new buffer; FdbError when FDB gives another number of bytes than were archived."""
+        buffer = bytearray(nbytes)
+        with self.fdb.retrieve(identifier(field)) as handle:
+            got = handle.readinto(memoryview(buffer))
+        if got != nbytes:
+            raise FdbError(f"retrieve {identifier(field)} from {self.root}: {got} bytes instead of {nbytes}")
+        return buffer

@@ -1,0 +1,125 @@
+"""The hammer: MPI ranks that act as the output servers of a forecast model.
+
+Each rank owns a chunk of the levels and makes its fields in the order step, member, level type, level, param. It notes when a field
+is complete, then hands it to the plan's sink. Knows MPI only to start together; the sinks do not know it at all.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from . import grib
+from .plan import Field, Plan
+from .sinks import open_sink
+from .trace import Kind, Trace, now
+
+
+class Encoding:
+    """Mode `encode`: the values of each field evolve and are packed by eccodes."""
+
+    def __init__(self, plan: Plan, fields: list[Field]):
+        from .fields import Evolution
+
+        self.encoder, self.evolution = grib.Encoder(plan), Evolution(plan.grid)
+        for kind in {(f.keys["levtype"], f.keys["param"], f.keys.get("levelist")) for f in fields}:
+            self.evolution.base(*kind)
+
+    def message(self, field: Field) -> memoryview:
+        return self.encoder.encode(field.keys, self.evolution.values(field.keys))
+
+
+class Rekeying:
+    """Mode `rekey`: one message per param and level is packed before the start; a field is that message under new keys."""
+
+    def __init__(self, plan: Plan, fields: list[Field]):
+        from .fields import Evolution
+
+        self.encoder, evolution, seen = grib.Encoder(plan), Evolution(plan.grid), set()
+        for item in fields:
+            kind = (item.keys["levtype"], item.keys["param"], item.keys.get("levelist"))
+            if kind not in seen:
+                seen.add(kind)
+                self.encoder.encode(item.keys, evolution.values(item.keys))
+                evolution.bases.clear()
+
+    def message(self, field: Field) -> memoryview:
+        return self.encoder.rekey(field.keys)
+
+
+class Copying:
+    """A user's file: the fields are its messages as they are."""
+
+    def __init__(self, plan: Plan, fields: list[Field]):
+        wanted = {item.index for item in fields}
+        self.messages = {i: m for i, m in enumerate(grib.read_messages(plan.input)) if i in wanted}
+
+    def message(self, field: Field) -> memoryview:
+        return memoryview(self.messages[field.index])
+
+
+class Pace:
+    """Holds back a rank to its share of the plan's fields per second, with jitter; late fields are not waited for twice."""
+
+    def __init__(self, plan: Plan, rank: int, nranks: int):
+        self.pause = nranks / plan.rate if plan.rate else 0.0
+        self.jitter, self.chance = plan.jitter, random.Random(rank)
+        self.due = time.monotonic() + self.pause * rank / nranks
+
+    def wait(self) -> None:
+        if not self.pause:
+            return
+        time.sleep(max(0.0, self.due - time.monotonic()))
+        self.due += self.pause * (1 + self.jitter * self.chance.uniform(-1, 1))
+
+
+def run_hammer(plan: Plan, run, *, corrupt: int = -1, drop: int = -1) -> int:
+    """Run this rank; returns the number of fields that it made. `corrupt` and `drop` plant a fault in the field of that number."""
+    comm = _communicator()
+    rank, nranks = (comm.Get_rank(), comm.Get_size()) if comm else (0, 1)
+    fields = [item for item in plan.fields() if item.rank(nranks) == rank]
+    maker = (Copying if plan.input else Encoding if plan.mode == "encode" else Rekeying)(plan, fields)
+    with Trace(Path(run) / "trace" / f"hammer.{rank}", rank) as trace:
+        sink = open_sink(plan, run, rank, nranks, trace, corrupt)
+        _together(comm)
+        trace.add(Kind.BEGIN, where=nranks)
+        _forecast(plan, fields, maker, sink, trace, Pace(plan, rank, nranks), drop)
+        trace.add(Kind.END, where=nranks)
+        sink.close()
+    return len(fields)
+
+
+def _forecast(plan: Plan, fields: list[Field], maker, sink, trace: Trace, pace: Pace, drop: int) -> None:
+    moment = None
+    for item in fields:
+        here = (item.keys["step"], item.keys.get("number"))
+        if moment not in (None, here):
+            sink.end_of_step()
+        moment = here
+        pace.wait()
+        start = now()
+        message = maker.message(item)
+        end = now()
+        trace.add(Kind.COMPLETE, item.index, end, end - start, nbytes=len(message))
+        if item.index != drop:
+            sink.put(item, message)
+    sink.end_of_step()
+
+
+def _communicator():
+    """MPI's world when MPI is there; a hammer without it is one rank."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError):
+        return None
+    return MPI.COMM_WORLD
+
+
+def _together(comm) -> None:
+    """A barrier that sleeps: a spinning rank would take the core that the others still need."""
+    if comm is None:
+        return
+    request = comm.Ibarrier()
+    while not request.Test():
+        time.sleep(0.002)

@@ -1,0 +1,208 @@
+"""The requirements file: which products are wanted from which fields, for whom, and with a picture or not.
+
+Reads the YAML file, expands MARS lists and ranges, and pairs each expected product with the plan's field that it needs. One
+product is one requirement that is met or not. Products are numbered; that number is their name in traces and part files.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product as combinations
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field as Key, field_validator
+
+from ...yamlfile import read, validate
+from . import mars
+from .plan import Field, Plan
+
+KEYS = (*mars.IDENTITY, "iteration")
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Post(Part):
+    """What MIR makes of the field: a grid, and optionally a part of the globe."""
+
+    grid: str
+    area: str | None = None
+
+    @field_validator("grid")
+    @classmethod
+    def _grid(cls, value: str) -> str:
+        if not re.fullmatch(r"[\d.]+/[\d.]+|[ONF]\d+", value) or "/" in value and min(map(float, value.split("/"))) <= 0:
+            raise ValueError(f"grid '{value}' is no grid: expected dx/dy in degrees (0.25/0.25) or a Gaussian grid (O320, N200)")
+        return value
+
+    @field_validator("area")
+    @classmethod
+    def _area(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            north, west, south, east = (float(part) for part in value.split("/"))
+        except ValueError:
+            raise ValueError(f"area '{value}' is no area: expected north/west/south/east in degrees") from None
+        if not (-90 <= south < north <= 90 and west < east <= west + 360):
+            raise ValueError(f"area '{value}': north must be above south, and east beyond west by at most 360 degrees")
+        return value
+
+    def job(self) -> dict[str, str]:
+        """As MIR takes it."""
+        return {"grid": self.grid} | ({"area": self.area} if self.area else {})
+
+
+class Requirement(Part):
+    name: str
+    retrieve: dict[str, str | int | float | list]
+    post: Post
+    to: Annotated[str, Key(pattern=r"^[\w.-]+$")]
+    picture: bool = False
+
+    @field_validator("retrieve")
+    @classmethod
+    def _retrieve(cls, value: dict) -> dict:
+        from ...yamlfile import nearest
+
+        for key in value:
+            if key not in KEYS:
+                raise ValueError(f"'{key}' is no key of a field{nearest(key, KEYS)}")
+        return {key: mars.expand(key, item) for key, item in value.items()}
+
+
+class Product:
+    """One expected output field: requirement, the field that it needs (None: the plan makes no such field), what to make of it."""
+
+    __slots__ = ("index", "name", "field", "post", "to", "picture")
+
+    def __init__(self, index: int, name: str, field: Field | None, source: Requirement):
+        self.index, self.name, self.field = index, name, field
+        self.post, self.to, self.picture = source.post, source.to, source.picture
+
+
+def load(path) -> list[Requirement]:
+    """Read a requirements file; maestro.yamlfile.FileError names file, line and column of each mistake."""
+    return validate(read(path), list[Requirement])
+
+
+def expand(requirements: list[Requirement], fields: list[Field]) -> list[Product]:
+    """Every product that the requirements expect of these fields, in the order of the file."""
+    by_param: dict[str, list[Field]] = {}
+    for item in fields:
+        by_param.setdefault(item.keys["param"], []).append(item)
+    found: list[Product] = []
+    for requirement in requirements:
+        wanted = requirement.retrieve
+        for values in combinations(*wanted.values()):
+            keys = dict(zip(wanted, values, strict=True))
+            candidates = by_param.get(keys["param"], []) if "param" in keys else fields
+            matches = [item for item in candidates if all(item.keys.get(k) == v for k, v in keys.items())]
+            for match in matches or [None]:
+                found.append(Product(len(found), _name(requirement, match.keys if match else keys), match, requirement))
+    return found
+
+
+def _name(requirement: Requirement, keys: dict) -> str:
+    return f"{requirement.name}: {mars.describe(keys)}"
+
+
+def needed(products: list[Product]) -> dict[int, list[Product]]:
+    """The products of each field, by the field's number."""
+    table: dict[int, list[Product]] = {}
+    for item in products:
+        if item.field is not None:
+            table.setdefault(item.field.index, []).append(item)
+    return table
+
+
+def selector(products: list[Product]) -> str:
+    """The subscription that brings every needed field: per level type the union of the keys of its requirements."""
+    parts = []
+    for levtype, box in _boxes(products).items():
+        parts.append(" and ".join([f"levtype = {levtype}", *(_clause(key, values) for key, values in box.items())]))
+    return " or ".join(f"({part})" for part in parts)
+
+
+def covers(products: list[Product], fields: list[Field]) -> set[int]:
+    """Numbers of the fields that `selector` brings."""
+    boxes = _boxes(products)
+    return {
+        item.index
+        for item in fields
+        if (box := boxes.get(item.keys["levtype"])) and all(item.keys.get(key) in values for key, values in box.items())
+    }
+
+
+def _boxes(products: list[Product]) -> dict[str, dict[str, set]]:
+    boxes: dict[str, dict[str, set]] = {}
+    for item in products:
+        if item.field is not None:
+            box = boxes.setdefault(item.field.keys["levtype"], {})
+            for key in ("param", "levelist", "step", "number"):
+                if key in item.field.keys:
+                    box.setdefault(key, set()).add(item.field.keys[key])
+    return boxes
+
+
+def _clause(key: str, values: set) -> str:
+    ordered = sorted(values)
+    return f"{key} = {ordered[0]}" if len(ordered) == 1 else f"{key} in ({', '.join(str(v) for v in ordered)})"
+
+
+EUROPE, ATLANTIC, WORLD = (
+    {"grid": "0.5/0.5", "area": "75/-30/30/45"},
+    {"grid": "0.5/0.5", "area": "70/-85/20/0"},
+    {"grid": "1/1"},
+)
+
+
+def default(plan: Plan) -> list[dict]:
+    """A forecast office's wishes for a plan, as plain data: each level and param once at least, more of what is looked at most."""
+    steps, members = plan.steps, plan.members
+    late, first, last = steps[1::2] or steps, members[:1], members[-1:]
+    wishes: list[dict] = []
+
+    def wish(name, to, post, picture=False, **retrieve):
+        if all(value for value in retrieve.values()):
+            joined = {key: "/".join(map(str, v)) if isinstance(v, list) else v for key, v in retrieve.items()}
+            wishes.append({"name": name, "retrieve": joined, "post": post, "to": to} | ({"picture": True} if picture else {}))
+
+    def some(names: str, have) -> list:
+        return [name for name in names.split("/") if name in have]
+
+    if plan.sfc:
+        look = some("msl/2t/tp/10fg", plan.sfc)
+        wish("bulletin-maps", "forecasters", EUROPE, True, levtype="sfc", param=look, step=late[-1:], number=first)
+        wish("bulletin", "forecasters", EUROPE, levtype="sfc", param=some("msl/2t/tp/10u/10v/tcc", plan.sfc), step=steps, number=members)
+        rest = [name for name in plan.sfc if name not in ("msl", "2t", "tp", "10u", "10v", "tcc")]
+        wish("surface", "hydrology", WORLD, levtype="sfc", param=rest, step=late[-1:], number=last)
+    if plan.pl:
+        levels = [mars.scalar("levelist", level) for level in plan.pl.levels]
+        middle, low, jet = ([v for v in levels if a <= v <= b] for a, b in ((500, 500), (850, 850), (200, 300)))
+        wish("upper-maps", "forecasters", ATLANTIC, True, levtype="pl", param=some("z", plan.pl.params), levelist=middle, step=late[:1], number=first)
+        wish("theta", "forecasters", EUROPE, True, levtype="pl", param=some("t/r", plan.pl.params), levelist=low, step=late[:1], number=first)
+        wish("jet-map", "aviation", ATLANTIC, True, levtype="pl", param=some("u", plan.pl.params), levelist=jet[-2:-1] or jet, step=late[:1], number=first)
+        wish("synoptic", "forecasters", EUROPE, levtype="pl", param=some("z/t", plan.pl.params), levelist=middle + low, step=steps, number=members)
+        wish("jet", "aviation", ATLANTIC, levtype="pl", param=some("u/v/t", plan.pl.params), levelist=jet, step=late, number=first)
+        wish("world", "climate", WORLD, levtype="pl", param=plan.pl.params, levelist=levels, step=late[:1], number=first)
+    if plan.ml:
+        levels = [mars.scalar("levelist", level) for level in plan.ml.levels]
+        wish("boundary", "air-quality", EUROPE, levtype="ml", param=plan.ml.params, levelist=levels, step=late[:1], number=last)
+        wish("lowest", "air-quality", EUROPE, levtype="ml", param=plan.ml.params[:1], levelist=levels[-1:], step=steps, number=members)
+    return wishes
+
+
+def of_file(fields: list[Field], pictures: int = 12) -> list[dict]:
+    """For a user's file: every field on one degree, the first ones with a map."""
+    return [
+        {
+            "name": "file",
+            "retrieve": {"iteration": item.keys["iteration"]},
+            "post": dict(WORLD),
+            "to": "user",
+            "picture": item.index < pictures,
+        }
+        for item in fields
+    ]

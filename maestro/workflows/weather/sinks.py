@@ -1,0 +1,162 @@
+"""Sinks: where a producer's fields go. `null`, `file` and `fdb`; the sink `maestro` is in `poolsink`.
+
+A sink puts one message where readers will find it and tells them. It sums the copies that it makes of a message, from the moment
+when the field is complete in the producer. Planted faults (a damaged field) live in the one method `put`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .checksum import checksum
+from .fdbstore import identifier, open_fdb
+from .notices import Writer
+from .plan import Field, Plan
+from .trace import Kind, Record, Trace, now
+
+
+class Sink:
+    """Base of all sinks, and the sink `null`: takes messages and does nothing with them."""
+
+    copies = 0
+
+    def __init__(self, plan: Plan, run, rank: int, nranks: int, trace: Trace, corrupt: int = -1):
+        self.plan, self.run, self.trace, self.corrupt = plan, Path(run), trace, corrupt
+        self.rank, self.nranks = rank, nranks
+        self.open()
+
+    def open(self) -> None:
+        """Connect; waits, bounded, for the readers where there are any."""
+
+    def put(self, field: Field, message: memoryview) -> None:
+        """Give one complete message to the readers."""
+        start = now()
+        data = self.place(field, message)
+        check = checksum(data) if self.plan.checksum else 0
+        if field.index == self.corrupt:
+            data = self.damage(data)
+        self.publish(field, data, check)
+        end = now()
+        self.trace.add(Kind.PLACED, field.index, end, end - start, flag=self.copies, nbytes=len(message))
+
+    def place(self, field: Field, message: memoryview):
+        """The message where it can be published from."""
+        return message
+
+    def damage(self, data):
+        """Change one byte in the middle of the values (the planted fault)."""
+        damaged = bytearray(data)
+        damaged[len(damaged) // 2] ^= 0xFF
+        return bytes(damaged)
+
+    def publish(self, field: Field, data, check: int) -> None:
+        pass
+
+    def end_of_step(self) -> None:
+        """All fields of this rank for one step and member have been put."""
+
+    def close(self) -> None:
+        """No more fields; returns when everything is with the readers."""
+
+
+class NoticedSink(Sink):
+    """A sink that tells the product workers by notices, at once or when a flush has made the fields visible."""
+
+    def open(self) -> None:
+        self.waiting: list[tuple[int, Record]] = []
+        self.writer = Writer(self.run, range(self.plan.workers))
+
+    def notice(self, field: Field, data, check: int, offset: int = 0, where: int = 0) -> None:
+        record = Record(
+            Kind.NOTICE, field.index, rank=self.rank, where=where, check=check, offset=offset, nbytes=len(data)
+        )
+        self.waiting.append((field.worker(self.plan.workers), record))
+
+    def send(self) -> None:
+        for worker, record in self.waiting:
+            self.writer.send(worker, record)
+        self.waiting.clear()
+
+    def close(self) -> None:
+        self.writer.end(self.rank, self.nranks)
+
+
+class FileSink(NoticedSink):
+    """One file per step and rank, messages one after the other. Copies: one, by write() into the page cache."""
+
+    copies = 1
+
+    def open(self) -> None:
+        super().open()
+        self.stream, self.step, self.offset = None, None, 0
+
+    def publish(self, field: Field, data, check: int) -> None:
+        step = int(field.keys["step"]) if not self.plan.input else 0
+        if step != self.step:
+            self._next(step)
+        os.write(self.stream, data)
+        self.notice(field, data, check, self.offset, where=step)
+        self.offset += len(data)
+        self.send()
+
+    def _next(self, step: int) -> None:
+        if self.stream is not None:
+            os.close(self.stream)
+        path = step_file(self.plan, self.run, step, self.rank)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.stream = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        self.step, self.offset = step, 0
+
+    def close(self) -> None:
+        super().close()
+        if self.stream is not None:
+            os.close(self.stream)
+
+
+class FdbSink(NoticedSink):
+    """FDB with the explicit key. Copies: out of the encoder (pyfdb takes bytes only), and by write() into the page cache."""
+
+    copies = 2
+
+    def open(self) -> None:
+        super().open()
+        self.fdb = open_fdb(self.run / self.plan.fdb.root)
+
+    def place(self, field: Field, message: memoryview) -> bytes:
+        return message.tobytes()
+
+    def publish(self, field: Field, data: bytes, check: int) -> None:
+        self.fdb.archive(data, identifier(field))
+        self.notice(field, data, check)
+        if self.plan.fdb.flush == "field":
+            self._flush(field.index)
+
+    def end_of_step(self) -> None:
+        if self.waiting:
+            self._flush()
+
+    def _flush(self, index: int = -1) -> None:
+        start = now()
+        self.fdb.flush()
+        self.send()
+        end = now()
+        self.trace.add(Kind.FLUSHED, index, end, end - start)
+
+    def close(self) -> None:
+        self.end_of_step()
+        super().close()
+
+
+def step_file(plan: Plan, run, step: int, rank: int) -> Path:
+    """The file that the sink `file` writes for one step and rank."""
+    return Path(run) / plan.file.directory / f"step-{step:04d}-rank-{rank}.grib"
+
+
+def open_sink(plan: Plan, *arguments) -> Sink:
+    """The sink that the plan names; arguments as for `Sink`."""
+    if plan.sink == "maestro":
+        from .poolsink import PoolSink
+
+        return PoolSink(plan, *arguments)
+    return {"null": Sink, "file": FileSink, "fdb": FdbSink}[plan.sink](plan, *arguments)

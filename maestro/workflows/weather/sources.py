@@ -1,0 +1,143 @@
+"""Sources: where a product worker's fields come from. `file` and `fdb`, told by notices; the source `maestro` is in `poolsource`.
+
+A source yields each field that belongs to its worker, once, as bytes that can be read, and says how long getting them took. After a
+crash it yields again what had been announced but not finished.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from . import fdbstore, trace
+from .errors import StageTimeout
+from .notices import Reader
+from .plan import Field, Plan
+from .sinks import step_file
+from .trace import Kind, Record, Trace, now
+
+
+class Arrival:
+    """A field in the reader's hands."""
+
+    __slots__ = ("field", "data", "check", "lease")
+
+    def __init__(self, field: Field, data, check: int, lease=None):
+        self.field, self.data, self.check, self.lease = field, data, check, lease
+
+    def release(self) -> None:
+        """Give the bytes back; they must not be touched afterwards."""
+        self.data = None
+        if self.lease is not None:
+            self.lease.dispose()
+            self.lease = None
+
+
+class Source:
+    """Base: the notices of one worker, in batches, until every rank has said that it has ended."""
+
+    copies = 1
+
+    def __init__(self, plan: Plan, run, worker: int, expected: set[int], log: Trace, descriptor: int, timeout: float = 60):
+        self.plan, self.run, self.worker, self.expected = plan, Path(run), worker, expected
+        self.trace, self.timeout = log, timeout
+        self.fields = plan.fields()
+        self.reader = Reader(run, worker, descriptor)
+        self.ranks, self.ended = None, set()
+        self.open()
+
+    def open(self) -> None:
+        pass
+
+    def __iter__(self):
+        for batch in self._batches():
+            self.begin(batch)
+            for notice in batch:
+                if notice.field in self.expected:
+                    start = now()
+                    data = self.fetch(self.fields[notice.field], notice)
+                    end = now()
+                    self.trace.add(Kind.RECEIVED, notice.field, end, end - start, flag=self.copies, nbytes=notice.nbytes)
+                    yield Arrival(self.fields[notice.field], data, notice.check)
+
+    def begin(self, batch: list[Record]) -> None:
+        """A batch of notices has come; everything in it is visible from now on."""
+
+    def fetch(self, field: Field, notice: Record):
+        """The bytes of one field."""
+        raise NotImplementedError
+
+    def _batches(self):
+        for batch in self._unfinished():
+            yield batch
+        limit = time.monotonic() + self.timeout
+        while not self._all_ended():
+            records = self.reader.read(timeout=0.5)
+            if records:
+                limit = time.monotonic() + self.timeout
+            elif time.monotonic() > limit:
+                raise StageTimeout(f"wait for fields: no notice came to worker {self.worker} for {self.timeout:g} s; is the producer alive?")
+            batch = [record for record in records if record.kind == Kind.NOTICE]
+            for record in records:
+                record.t = now()
+                self.trace.put(record)
+                self._note_end(record)
+            if batch:
+                yield batch
+
+    def _unfinished(self):
+        """What a predecessor of this worker had been told and had not finished, and which ranks had ended."""
+        told: dict[int, Record] = {}
+        for record in trace.records(self.trace.path.read_bytes()):
+            self._note_end(record)
+            if record.kind == Kind.NOTICE:
+                told[record.field] = record
+            elif record.kind == Kind.FINISHED:
+                told.pop(record.field, None)
+        if told:
+            yield list(told.values())
+
+    def _note_end(self, record: Record) -> None:
+        if record.kind == Kind.END and record.where:
+            self.ranks = record.where
+            self.ended.add(record.rank)
+
+    def _all_ended(self) -> bool:
+        return self.ranks is not None and len(self.ended) >= self.ranks
+
+
+class FdbSource(Source):
+    """Reads from FDB with a fresh handle per batch of notices. Copies: one, by read() out of the page cache."""
+
+    def begin(self, batch) -> None:
+        self.store = fdbstore.Reader(self.run / self.plan.fdb.root)
+
+    def fetch(self, field: Field, notice: Record):
+        return self.store.retrieve(field, notice.nbytes)
+
+
+class FileSource(Source):
+    """Reads from the files of the sink `file`. Copies: one, by read() out of the page cache."""
+
+    def open(self) -> None:
+        self.files: dict[Path, int] = {}
+
+    def fetch(self, field: Field, notice: Record):
+        path = step_file(self.plan, self.run, notice.where, notice.rank)
+        if path not in self.files:
+            self.files[path] = os.open(path, os.O_RDONLY)
+        buffer = bytearray(notice.nbytes)
+        os.preadv(self.files[path], [buffer], notice.offset)
+        return buffer
+
+
+def open_source(plan: Plan, *arguments) -> Source:
+    """The source that belongs to the plan's sink; arguments as for `Source`."""
+    if plan.sink == "maestro":
+        from .poolsource import PoolSource
+
+        return PoolSource(plan, *arguments)
+    if plan.sink == "null":
+        raise ValueError("read the fields of a plan whose sink is 'null': there is nothing to read; choose maestro, fdb or file")
+    return {"fdb": FdbSource, "file": FileSource}[plan.sink](plan, *arguments)

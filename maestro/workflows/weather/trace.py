@@ -1,0 +1,119 @@
+"""Traces: what happened to which field, when; one file per process, written without a system call per record.
+
+A trace is a file mapped into memory, so it survives the death of its writer, and what a worker had done can be read after MIR
+aborted. Times are CLOCK_MONOTONIC nanoseconds, comparable between processes of one node. The same 56-byte record is what
+producers send as a notice. Invariant: a record counts once the number in the header includes it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from enum import IntEnum
+from pathlib import Path
+from time import monotonic_ns as now
+
+RECORD = struct.Struct("<BBHiiiqqQQQ")
+HEADER = 64
+CAPACITY = 1 << 18
+
+
+class Kind(IntEnum):
+    COMPLETE = 1  # the field is complete in its producer; ns: making it took
+    PLACED = 2  # handed to the sink; ns: that took
+    FLUSHED = 3  # visible up to here; ns: the flush took
+    NOTICE = 4  # a worker has read a notice
+    RECEIVED = 5  # a reader holds readable bytes; ns: getting them took
+    CORRUPT = 6  # the checksum differs from the producer's
+    AGAIN = 7  # received a second time
+    STARTED = 8  # a product is being made
+    PRODUCT = 9  # a product is readable; ns: making it took; offset, nbytes: where in its part file
+    REFUSED = 10  # a product failed
+    FINISHED = 11  # a field is done with; ns: all work on it took
+    ARCHIVED = 12  # a field is durable in the archive
+    BEGIN = 13  # the process starts work, after all set-up
+    END = 14
+
+
+class Record:
+    """One record; `product` is -1 where none is meant."""
+
+    __slots__ = ("kind", "rank", "flag", "field", "product", "where", "t", "ns", "check", "offset", "nbytes")
+
+    def __init__(self, kind, field=-1, t=0, ns=0, *, rank=0, flag=0, product=-1, where=0, check=0, offset=0, nbytes=0):
+        self.kind, self.field, self.t, self.ns, self.rank, self.flag = kind, field, t, ns, rank, flag
+        self.product, self.where, self.check, self.offset, self.nbytes = product, where, check, offset, nbytes
+
+    def pack(self) -> bytes:
+        return RECORD.pack(
+            self.kind, self.rank, self.flag, self.field, self.product, self.where,
+            self.t, self.ns, self.check, self.offset, self.nbytes,
+        )  # fmt: skip
+
+    @classmethod
+    def unpack(cls, data, at: int = 0) -> "Record":
+        kind, rank, flag, field, product, where, t, ns, check, offset, nbytes = RECORD.unpack_from(data, at)
+        return cls(
+            kind, field, t, ns, rank=rank, flag=flag, product=product, where=where, check=check, offset=offset, nbytes=nbytes
+        )
+
+
+class Trace:
+    """Appends records to `path`; opened again after a crash it goes on behind the last record."""
+
+    def __init__(self, path, rank: int = 0):
+        self.path, self.rank = Path(path), rank
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        os.ftruncate(descriptor, HEADER + CAPACITY * RECORD.size)  # sparse
+        self.map = mmap.mmap(descriptor, 0)
+        os.close(descriptor)
+        self.count = struct.unpack_from("<Q", self.map)[0]
+
+    def add(self, kind: Kind, field: int = -1, t: int = 0, ns: int = 0, **more) -> None:
+        """Append one record; `t` is now unless given."""
+        self.put(Record(kind, field, t or now(), ns, rank=self.rank, **more))
+
+    def put(self, record: Record) -> None:
+        if self.count >= CAPACITY:
+            raise MemoryError(f"write trace {self.path}: it is full at {CAPACITY} records; make a smaller plan")
+        at = HEADER + self.count * RECORD.size
+        self.map[at : at + RECORD.size] = record.pack()
+        self.count += 1
+        struct.pack_into("<Q", self.map, 0, self.count)
+
+    def close(self) -> None:
+        """Cut the file to its length."""
+        self.map.close()
+        os.truncate(self.path, HEADER + self.count * RECORD.size)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def records(data: bytes):
+    """Yield the records of a trace file's bytes."""
+    count = struct.unpack_from("<Q", data)[0] if len(data) >= HEADER else 0
+    for position in range(count):
+        yield Record.unpack(data, HEADER + position * RECORD.size)
+
+
+DTYPE = [
+    ("kind", "u1"), ("rank", "u1"), ("flag", "u2"), ("field", "i4"), ("product", "i4"), ("where", "i4"),
+    ("t", "i8"), ("ns", "i8"), ("check", "u8"), ("offset", "u8"), ("nbytes", "u8"),
+]  # fmt: skip
+
+
+def read(path):
+    """The records of a trace as a structured numpy array."""
+    import numpy as np
+
+    data = Path(path).read_bytes()
+    count = struct.unpack_from("<Q", data)[0] if len(data) >= HEADER else 0
+    if not count:
+        return np.empty(0, np.dtype(DTYPE))
+    return np.frombuffer(data, np.dtype(DTYPE), count, HEADER)

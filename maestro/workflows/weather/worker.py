@@ -1,0 +1,95 @@
+"""A product worker: takes its share of the fields, checks them, makes their products, and leaves a trace that survives it.
+
+It may die in MIR at any point; `products` then reads the trace, names the requirement that killed it, and starts the next worker,
+which goes on where this one stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from . import requirements as wishes
+from . import trace
+from .checksum import checksum
+from .errors import WeatherError
+from .outlet import Outlet
+from .plan import Plan
+from .requirements import Product
+from .sources import Arrival, open_source
+from .trace import Kind, Trace, now
+
+
+def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor: int, *, dry: bool, pictures: bool) -> None:
+    """Serve this worker's share until the producers have ended."""
+    fields = plan.fields()
+    mine = {i for i in wishes.covers(products, fields) if fields[i].worker(plan.workers) == worker}
+    with Trace(Path(run) / "trace" / f"products.{worker}", worker) as log:
+        state = State(log)
+        tool = None if dry else _interpolator()
+        source = open_source(plan, run, worker, mine, log, descriptor)
+        outlet = Outlet(run, worker, log, getattr(source, "pool", None), pictures)
+        log.add(Kind.BEGIN)
+        for arrival in source:
+            _serve(arrival, {} if dry else wishes.needed(products), tool, outlet, state, log, run)
+        log.add(Kind.END)
+        outlet.close()
+
+
+class State:
+    """What has been done with which field and product, also by earlier workers of this number."""
+
+    def __init__(self, log: Trace):
+        self.finished: set[int] = set()
+        self.decided: set[int] = set()
+        for record in trace.records(log.path.read_bytes()):
+            if record.kind == Kind.FINISHED:
+                self.finished.add(record.field)
+            elif record.kind in (Kind.PRODUCT, Kind.REFUSED):
+                self.decided.add(record.product)
+
+
+def _serve(arrival: Arrival, needed: dict, tool, outlet: Outlet, state: State, log: Trace, run) -> None:
+    index, start = arrival.field.index, now()
+    wanted = [product for product in needed.get(index, ()) if product.index not in state.decided]
+    if index in state.finished:
+        log.add(Kind.AGAIN, index)
+        wanted = []
+    elif arrival.check and checksum(arrival.data) != arrival.check:
+        log.add(Kind.CORRUPT, index)
+        for product in wanted:
+            refuse(log, run, product, "the field is damaged: its checksum is not the producer's")
+        wanted = []
+    if wanted:
+        _make(arrival, wanted, tool, outlet, log, run)
+    state.finished.add(index)
+    arrival.release()
+    log.add(Kind.FINISHED, index, ns=now() - start)
+
+
+def _make(arrival: Arrival, wanted: list[Product], tool, outlet: Outlet, log: Trace, run) -> None:
+    """All products of one field; it is decoded once."""
+    opened = None
+    for product in wanted:
+        started = now()
+        log.add(Kind.STARTED, arrival.field.index, started, product=product.index)
+        try:
+            opened = opened or tool.open(arrival.data)
+            outlet.give(product, opened.product(product.post.job()), started)
+        except WeatherError as error:
+            refuse(log, run, product, str(error))
+    if opened:
+        opened.close()
+
+
+def refuse(log: Trace, run, product: Product, reason: str) -> None:
+    """Record that a requirement failed, and why."""
+    log.add(Kind.REFUSED, product.field.index if product.field else -1, product=product.index)
+    with (Path(run) / "trace" / f"failures.{log.rank}.jsonl").open("a") as stream:
+        stream.write(json.dumps({"product": product.index, "name": product.name, "reason": reason}) + "\n")
+
+
+def _interpolator():
+    from .interpolate import Interpolator
+
+    return Interpolator()
