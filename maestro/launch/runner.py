@@ -1,0 +1,199 @@
+"""A run of a workflow: starts the components, watches them, and ends them in bounded time.
+
+A state machine that `step` moves on, so that whoever draws the screen keeps the loop. Ending goes by SIGINT, SIGTERM and
+SIGKILL with a bound between; a failure of one component ends the others unless its file says `on_failure: continue`.
+Invariant: when `finished` is true no process that was started here is left.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from .lines import Line, find_program, launcher_words, lines_of, search_path
+from .member import Member
+from .peers import Peers
+from .workflow import Workflow
+
+STAGES = ((signal.SIGINT, 5.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 2.0))
+MISSING_AFTER_S = 4.0  # peers that have not joined by then are named
+TAIL_LINES = 12
+
+
+class Runner:
+    def __init__(self, flow: Workflow, folder: Path, logs: Path, wait_s: float | None = None):
+        self.flow, self.folder, self.logs = flow, folder, logs
+        self.wait_s = wait_s if wait_s is not None else float(os.environ.get("MAESTRO_TIMEOUT_S") or 60)
+        self.notes: list[str] = []  # what a person should read, in order
+        self.exit_code = 0
+        self.peers: Peers | None = None
+        self.members: list[Member] = []
+        self.stopping: str | None = None  # why
+        self._stage, self._deadline = -1, 0.0
+        self._waiting = list(flow.wait_for)
+        self._named = False
+        self._judged: set[Member] = set()
+
+    # ---- start
+
+    def lines(self) -> list[Line]:
+        """All launch lines, in the file's order."""
+        launcher = launcher_words() if any(part.ranks for part in self.flow.components.values()) else None
+        lines = [line for name, part in self.flow.components.items() for line in lines_of(name, part, launcher)]
+        return [self._with_program(line) for line in lines]
+
+    def _with_program(self, line: Line) -> Line:
+        """Name a plain program by its path: its first word is looked up beside this Python first."""
+        path = find_program(line.words, self.folder)
+        return Line(line.component, [path or line.words[0], *line.words[1:]], line.ranks, line.first_rank)
+
+    def environment(self, line: Line | None = None) -> dict[str, str]:
+        """What components find in their environment beyond the caller's own."""
+        values = dict(os.environ, PATH=search_path(), PYTHONUNBUFFERED="1", MAESTRO_POOL=self.flow.pool_name)
+        values.setdefault("MAESTRO_LINGER_S", "0")  # this run's session holds the pool as long as the run lasts
+        if self.flow.pool and self.flow.pool.memory:
+            values["MAESTRO_POOL_MEMORY"] = str(int(self.flow.pool.memory))
+        if line is not None:
+            values["MAESTRO_COMPONENT"] = line.component
+            if line.ranks == 1:
+                values["MAESTRO_RANK"] = str(line.first_rank)
+        return values
+
+    def start(self) -> None:
+        lines = self.lines()
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.started = time.monotonic()
+        if self.flow.needs_pool:
+            self.peers = Peers(self.flow, self.environment(), self.folder)
+        for line in lines:
+            member = Member(line, self.logs / self._log_name(line))
+            self.members.append(member)
+            try:
+                member.start(self.environment(line), self.folder)
+            except Exception:
+                self.kill()
+                raise
+
+    def _log_name(self, line: Line) -> str:
+        component = self.flow.components[line.component]
+        several = component.ranks is None and component.processes > 1
+        return f"{line.component}.{line.first_rank}.log" if several else f"{line.component}.log"
+
+    # ---- watch
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.members) and not any(member.running for member in self.members)
+
+    def step(self) -> None:
+        """Look at everything once; never blocks for longer than the manager's answer takes."""
+        now = time.monotonic()
+        for member in self.members:
+            member.poll()
+        if self.peers:
+            lost = self.peers.lost
+            self.peers.poll(now)
+            if self.peers.lost and not lost:
+                self.notes.append(f"pool {self.flow.pool_name}: {self.peers.lost}")
+            self._watch_peers(now - self.started)
+        for member in self.members:
+            if member.code is not None and member not in self._judged:
+                self._judged.add(member)
+                self._judge(member)
+        if self.stopping and not self.finished and now >= self._deadline:
+            self._escalate(now)
+
+    def _judge(self, member: Member) -> None:
+        """A member has ended: decide what that means for the others."""
+        if member.code == 0 or self.stopping:
+            return
+        name = member.line.component
+        tail = "\n".join(f"  | {line}" for line in member.tail(TAIL_LINES)) or "  | (it wrote nothing)"
+        goes_on = self.flow.components[name].on_failure == "continue"
+        self.notes.append(
+            f"{name} failed with exit code {member.code} after {member.seconds():.1f} s; its last lines ({member.log}):\n{tail}"
+            + ("\n  the others go on (on_failure: continue)" if goes_on else "")
+        )
+        if not goes_on:
+            self.stop(f"{name} failed", member.code)
+
+    def _watch_peers(self, elapsed: float) -> None:
+        """Name the peers that have not joined: at MISSING_AFTER_S, when they ended without joining, and at the bound."""
+        ended = [name for name in self._waiting if all(m.code == 0 for m in self.members if m.line.component == name)]
+        if ended:
+            self.peers.poll(float("inf"))  # they may have joined and left since the last answer
+        self._waiting = [name for name in self._waiting if self.peers.joined(name) < self.flow.components[name].size()]
+        if not self._waiting or self.stopping or self.peers.lost:
+            return
+        for name in ended:
+            if name in self._waiting:
+                self.notes.append(f"{name} ended without joining pool {self.flow.pool_name}{self._hint()}")
+                self.stop(f"{name} never joined", 1)
+                return
+        if elapsed >= MISSING_AFTER_S and not self._named:
+            self._named = True
+            self.notes.append(f"after {elapsed:.0f} s pool {self.flow.pool_name} still waits for {self.missing()}{self._hint()}")
+        if elapsed >= self.wait_s:
+            self.notes.append(f"gave up after {elapsed:.0f} s: pool {self.flow.pool_name} waited for {self.missing()}{self._hint()}")
+            self.stop("a component never joined", 1)
+
+    def missing(self) -> str:
+        """'products (1 of 2 joined), ...' for the components of `wait_for` that are not there yet."""
+        parts = self.flow.components
+        return ", ".join(f"{name} ({self.peers.joined(name)} of {parts[name].size()} joined)" for name in self._waiting)
+
+    def _hint(self) -> str:
+        strangers = self.peers.strangers(self.flow.components)
+        return f"; joined under other names: {', '.join(strangers)}" if strangers else ""
+
+    # ---- end
+
+    def stop(self, why: str, exit_code: int) -> None:
+        """Ask all to end; called again (a second Ctrl-C), go to the next stage at once."""
+        if self.stopping is None:
+            self.stopping, self.exit_code = why, exit_code
+        self._deadline = 0.0
+
+    def _escalate(self, now: float) -> None:
+        self._stage = min(self._stage + 1, len(STAGES) - 1)
+        number, bound = STAGES[self._stage]
+        self._deadline = now + bound
+        for member in self.members:
+            if number == signal.SIGKILL:
+                member.kill()
+            else:
+                member.interrupt(number)
+        if self._stage > 0:
+            left = sorted({member.line.component for member in self.members if member.running})
+            self.notes.append(f"{', '.join(left)}: still running, sent {number.name}")
+
+    def kill(self) -> None:
+        """End everything at once, and what outlived its launcher."""
+        for member in self.members:
+            member.kill()
+            if member.process is not None:
+                member.process.wait(timeout=STAGES[-1][1])
+                member.poll()
+
+    def close(self) -> None:
+        if not self.finished or self.stopping:
+            self.kill()
+        if self.peers:
+            self.peers.close()
+
+    def report(self) -> dict:
+        """What `--json` prints and run.json holds."""
+        return {
+            "workflow": self.flow.workflow,
+            "pool": self.flow.pool_name,
+            "exit_code": self.exit_code,
+            "stopped": self.stopping,
+            "notes": self.notes,
+            "members": [
+                {"component": m.line.component, "line": m.line.words, "ranks": m.line.ranks, "exit_code": m.code,
+                 "seconds": round(m.seconds(), 3), "log": str(m.log)}
+                for m in self.members
+            ],
+        }  # fmt: skip
