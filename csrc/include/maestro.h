@@ -178,7 +178,8 @@ MAESTRO_API maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo);
 MAESTRO_API maestro_status_t maestro_cdo_wait(maestro_cdo_t *cdo, double timeout_s);
 
 /* Takes an own offered object back: new demands no longer find it; returns when nobody reads it, and the bytes are the producer's again
- * (maestro_cdo_data gives them until dispose).  TIMEOUT names the holders; the object stays invisible then. */
+ * (maestro_cdo_data gives them until dispose).  TIMEOUT names the holders: after RELEASED the object stays withdrawn and its bytes
+ * come back to the pool later; after CONSUMED it stays in the pool as if nothing had been asked. */
 MAESTRO_API maestro_status_t maestro_cdo_withdraw(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s);
 
 /* Gives up the handle: a consumer's lease ends; an object not offered is freed; an offered one stays in the pool.  NULL is allowed. */

@@ -49,7 +49,8 @@ enum { MST_WIRE_FD_CHANNEL, MST_WIRE_FD_DICTIONARY, MST_WIRE_FD_BOARD, MST_WIRE_
 typedef enum mst_wire_fetch {
     MST_WIRE_FETCH_SEGMENT = 1,         /* argument: segment number; read-only, or writable for the session it is lent to */
     MST_WIRE_FETCH_WINDOW = 2,          /* argument: subscription number; two descriptors: ring, eventfd */
-    MST_WIRE_FETCH_STATS = 3            /* a memfd with JSON text */
+    MST_WIRE_FETCH_STATS = 3,           /* a memfd with JSON text */
+    MST_WIRE_FETCH_BYE = 4              /* the session ends in good order; no reply */
 } mst_wire_fetch_t;
 
 typedef struct mst_wire_fetch_request {
@@ -73,9 +74,16 @@ void mst_wire_channel_init(mst_wire_channel_t *channel, void *memory, bool manag
 
 /* ---- The board: one page the manager writes and everybody reads. */
 typedef struct mst_wire_board {
-    _Atomic uint32_t sleeping; /* 0: awake; 1: ring its eventfd for requests; 2: for releases and read events too */
+    _Atomic uint32_t sleeping; /* MST_WIRE_ASLEEP_* bits; 0: awake */
     _Atomic uint32_t leaving;  /* it ends in good order */
+    _Atomic uint32_t spin_ns;  /* how long waits may spin before they sleep; 0 when processes outnumber cores */
 } mst_wire_board_t;
+
+enum {
+    MST_WIRE_ASLEEP = 1,          /* ring its eventfd after writing into a ring */
+    MST_WIRE_ASLEEP_RELEASES = 2, /* after giving a lease back too: somebody waits for that */
+    MST_WIRE_ASLEEP_ROOM = 4      /* after reading half of a window too */
+};
 
 /* ---- Ring messages.  All start with the ring's size word. */
 typedef struct mst_wire_head {
@@ -151,8 +159,9 @@ typedef struct mst_wire_refused {
     mst_wire_head_t head;
     uint64_t id;
     int32_t status;
-    uint32_t pad;
+    uint32_t text_nbytes;   /* why, where the status alone does not say it */
     uint64_t other;         /* DUPLICATE: the id of the object that exists */
+    char text[];
 } mst_wire_refused_t;
 
 typedef struct mst_wire_word {

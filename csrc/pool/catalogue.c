@@ -1,0 +1,247 @@
+/* Live objects: who has which identity, who may read them, when they end.
+ *
+ * The identity table is open addressing over (tag, handle); it grows by moving a few entries with every operation, so no offer waits for a
+ * rehash.  Component and rank belong to an object's identity (reach: node). */
+#include "pool/pool.h"
+
+enum { EMPTY = 0, TOMBSTONE = 1, FIRST_SIZE = 1024, MOVED_PER_OPERATION = 16 };
+
+static size_t object_nbytes(const mst_meta_attributes_t *attributes) {
+    return offsetof(mst_pool_object_t, attributes) + mst_meta_attributes_nbytes(attributes);
+}
+
+static const mst_meta_attributes_t *lookup(void *context, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(context, handle);
+    return object->id && object->state == MST_POOL_LIVE && !object->notice && object->indexed ? &object->attributes : NULL;
+}
+
+static maestro_status_t table_init(mst_pool_identity_table_t *table, uint64_t size) {
+    table->entry = calloc(size, sizeof *table->entry);
+    table->mask = size - 1;
+    table->used = 0;
+    return table->entry ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "grow the table of identities: no memory for %llu entries", (unsigned long long)size);
+}
+
+maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool) {
+    mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    MST_TRY(mst_pool_arena_init(&catalogue->arena));
+    MST_TRY(table_init(&catalogue->table, FIRST_SIZE));
+    catalogue->limit = (uint64_t)mst_base_setting_bytes("MAESTRO_POOL_OBJECTS", 20000000);
+    return mst_meta_index_create(lookup, catalogue, pool->dictionary, &catalogue->index);
+}
+
+void mst_pool_catalogue_fini(mst_pool_t *pool) {
+    mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    mst_meta_index_destroy(catalogue->index);
+    free(catalogue->table.entry);
+    free(catalogue->old.entry);
+    mst_pool_arena_fini(&catalogue->arena);
+}
+
+static void table_put(mst_pool_identity_table_t *table, uint32_t tag, uint32_t handle) {
+    uint64_t at = tag & table->mask;
+    while (table->entry[at].handle > TOMBSTONE) at = (at + 1) & table->mask;
+    table->used += table->entry[at].handle == EMPTY;
+    table->entry[at] = (mst_pool_identity_entry_t){tag, handle};
+}
+
+static void move_some(mst_pool_catalogue_t *catalogue) {
+    mst_pool_identity_table_t *old = &catalogue->old;
+    for (int i = 0; old->entry && i < MOVED_PER_OPERATION; i++) {
+        mst_pool_identity_entry_t *entry = &old->entry[catalogue->old_next];
+        if (entry->handle > TOMBSTONE) table_put(&catalogue->table, entry->tag, entry->handle);
+        entry->handle = TOMBSTONE;
+        if (catalogue->old_next++ < old->mask) continue;
+        free(old->entry);
+        old->entry = NULL;
+    }
+}
+
+/* Makes room for one more entry: starts a move into a table sized for what lives now. */
+static maestro_status_t table_reserve(mst_pool_catalogue_t *catalogue) {
+    move_some(catalogue);
+    if ((catalogue->table.used + 1) * 10 < (catalogue->table.mask + 1) * 7) return MAESTRO_OK;
+    while (catalogue->old.entry) move_some(catalogue);
+    uint64_t size = FIRST_SIZE;
+    while (size < catalogue->live * 2 + FIRST_SIZE) size *= 2;
+    mst_pool_identity_table_t fresh;
+    MST_TRY(table_init(&fresh, size));
+    catalogue->old = catalogue->table;
+    catalogue->old_next = 0;
+    catalogue->table = fresh;
+    return MAESTRO_OK;
+}
+
+static mst_pool_identity_entry_t *table_find(mst_pool_t *pool, mst_pool_identity_table_t *table, uint32_t tag, const mst_pool_session_t *session,
+                                             const mst_meta_attributes_t *attributes) {
+    if (!table->entry) return NULL;
+    for (uint64_t at = tag & table->mask; table->entry[at].handle != EMPTY; at = (at + 1) & table->mask) {
+        if (table->entry[at].tag != tag || table->entry[at].handle == TOMBSTONE) continue;
+        const mst_pool_object_t *other = mst_pool_object(&pool->catalogue, table->entry[at].handle);
+        uint64_t component = session->component_code, rank = (uint64_t)session->rank;
+        if (other->attributes.schema != attributes->schema ||
+            other->attributes.value[mst_meta_attributes_rank(&other->attributes, MST_META_KEY_COMPONENT)] != component ||
+            other->attributes.value[mst_meta_attributes_rank(&other->attributes, MST_META_KEY_RANK)] != rank)
+            continue;
+        if (mst_meta_attributes_identity_equal(&other->attributes, attributes, pool->schema[attributes->schema])) return &table->entry[at];
+    }
+    return NULL;
+}
+
+static bool table_remove_handle(mst_pool_identity_table_t *table, uint32_t tag, uint32_t handle) {
+    if (!table->entry) return false;
+    for (uint64_t at = tag & table->mask; table->entry[at].handle != EMPTY; at = (at + 1) & table->mask) {
+        if (table->entry[at].handle != handle) continue;
+        uint64_t next = (at + 1) & table->mask;
+        bool last = table->entry[next].handle == EMPTY; /* nobody probes past it */
+        table->entry[at].handle = last ? EMPTY : TOMBSTONE;
+        table->used -= last;
+        return true;
+    }
+    return false;
+}
+
+/* Copies `from` into `to`, with component and rank of the session put in. */
+static void copy_attributes(mst_meta_attributes_t *to, const mst_meta_attributes_t *from, const mst_pool_session_t *session) {
+    uint64_t added = (1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK) & ~from->mask[0];
+    *to = *from;
+    to->mask[0] |= added;
+    to->nvalues = (uint16_t)(from->nvalues + __builtin_popcountll(added));
+    unsigned component = mst_meta_attributes_rank(to, MST_META_KEY_COMPONENT), rank = mst_meta_attributes_rank(to, MST_META_KEY_RANK);
+    const uint64_t *source = from->value;
+    for (unsigned i = 0; i < to->nvalues; i++) {
+        bool own = (i == component && added >> MST_META_KEY_COMPONENT & 1) || (i == rank && added >> MST_META_KEY_RANK & 1);
+        to->value[i] = own ? 0 : *source++;
+    }
+    to->value[component] = session->component_code;
+    to->value[rank] = (uint64_t)session->rank;
+    memcpy(&to->value[to->nvalues], source, from->tail_nbytes);
+}
+
+static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_meta_attributes_t *attributes, const mst_pool_session_t *session) {
+    size_t nbytes = object_nbytes(attributes);
+    if (session) {
+        uint64_t added = (1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK) & ~attributes->mask[0];
+        nbytes += 8u * (unsigned)__builtin_popcountll(added);
+    }
+    uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, nbytes);
+    if (handle == MST_POOL_NONE) return handle;
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    memset(object, 0, offsetof(mst_pool_object_t, attributes));
+    if (session) copy_attributes(&object->attributes, attributes, session);
+    else memcpy(&object->attributes, attributes, mst_meta_attributes_nbytes(attributes));
+    object->id = id;
+    object->segment = MST_WIRE_NO_SEGMENT;
+    object->waiter = MST_POOL_NONE;
+    return handle;
+}
+
+maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
+                                          const mst_meta_attributes_t *attributes, uint32_t *handle_out, uint64_t *other_out) {
+    mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    uint64_t seed = mst_base_mix((uint64_t)session->component_code << 32 ^ (uint64_t)session->rank ^ (uint64_t)attributes->schema << 56);
+    uint32_t tag = (uint32_t)mst_meta_attributes_identity_hash(attributes, pool->schema[attributes->schema], seed);
+    MST_TRY(table_reserve(catalogue));
+    mst_pool_identity_entry_t *same = table_find(pool, &catalogue->table, tag, session, attributes);
+    if (!same) same = table_find(pool, &catalogue->old, tag, session, attributes);
+    if (same) {
+        *other_out = mst_pool_object(catalogue, same->handle)->id;
+        return MAESTRO_DUPLICATE;
+    }
+    uint32_t handle = create(pool, id, attributes, session);
+    if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
+    mst_pool_object_t *object = mst_pool_object(catalogue, handle);
+    object->tag = tag;
+    object->state = MST_POOL_LIVE;
+    object->segment = place->segment;
+    object->offset = place->offset;
+    object->nbytes = place->nbytes;
+    table_put(&catalogue->table, tag, handle);
+    if (place->segment != MST_WIRE_NO_SEGMENT) mst_pool_lending_block_taken(pool, place);
+    catalogue->live++;
+    catalogue->offered_total++;
+    catalogue->bytes_total += place->nbytes;
+    mst_pool_session_set_id(session, id, handle);
+    *handle_out = handle;
+    return MAESTRO_OK;
+}
+
+uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes) {
+    uint32_t handle = create(pool, id, attributes, NULL);
+    if (handle == MST_POOL_NONE) return handle;
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    object->notice = kind;
+    object->state = kind == MAESTRO_EVENT_JOINED ? MST_POOL_LIVE : MST_POOL_ENDED;
+    return handle;
+}
+
+static void free_metadata(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    mst_pool_arena_free(&pool->catalogue.arena, handle, object_nbytes(&object->attributes));
+}
+
+/* A withdrawn object that nobody reads: its bytes go back; its metadata stay while retained events speak of it. */
+static void end(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    if (object->state != MST_POOL_WITHDRAWN || object->leases) return;
+    object->state = MST_POOL_ENDED;
+    if (object->segment != MST_WIRE_NO_SEGMENT) {
+        mst_wire_place_t place = {.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes};
+        mst_pool_lending_block_ended(pool, object->id, &place);
+    }
+    if (object->waiter != MST_POOL_NONE) mst_pool_request_released(pool, object->waiter, handle);
+    if (object->refs) pool->log.dead_nbytes += object_nbytes(&object->attributes);
+    else free_metadata(pool, handle);
+}
+
+void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    mst_pool_object_t *object = mst_pool_object(catalogue, handle);
+    if (object->state != MST_POOL_LIVE) return;
+    if (!object->notice) {
+        move_some(catalogue);
+        if (!table_remove_handle(&catalogue->table, object->tag, handle)) table_remove_handle(&catalogue->old, object->tag, handle);
+        if (object->indexed) mst_meta_index_remove(catalogue->index, handle, &object->attributes);
+        catalogue->live--;
+        catalogue->withdrawn_total++;
+        mst_pool_session_t *owner = mst_pool_session_by_number(pool, mst_pool_owner(object->id));
+        if (owner) mst_pool_session_set_id(owner, object->id, MST_POOL_NONE);
+    }
+    object->state = MST_POOL_WITHDRAWN;
+    object->indexed = 0;
+    if (!object->notice) mst_pool_publish(pool, handle, MAESTRO_EVENT_WITHDRAWN);
+    end(pool, handle);
+}
+
+void mst_pool_catalogue_lease_ended(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    pool->catalogue.leases--;
+    if (--object->leases) return;
+    if (object->consuming) pool->recheck_consumed = true;
+    end(pool, handle);
+}
+
+void mst_pool_catalogue_unref(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    if (--object->refs || object->state != MST_POOL_ENDED) return;
+    if (object->notice != MAESTRO_EVENT_LEFT) pool->log.dead_nbytes -= object_nbytes(&object->attributes);
+    free_metadata(pool, handle);
+}
+
+bool mst_pool_catalogue_index_step(mst_pool_t *pool, size_t budget) {
+    mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    mst_pool_entry_t entries[256];
+    while (catalogue->indexed_to < mst_pool_log_last(&pool->log)) {
+        if (budget == 0) return false;
+        size_t capacity = budget < MST_COUNT(entries) ? budget : MST_COUNT(entries);
+        size_t count = mst_pool_log_read(pool, catalogue->indexed_to, entries, capacity, &catalogue->indexed_to);
+        for (size_t i = 0; i < count; i++) {
+            mst_pool_object_t *object = mst_pool_object(catalogue, entries[i].handle);
+            if (entries[i].kind != MAESTRO_EVENT_OFFERED || object->state != MST_POOL_LIVE || object->indexed) continue;
+            if (mst_meta_index_insert(catalogue->index, entries[i].handle, &object->attributes) == MAESTRO_OK) object->indexed = 1;
+            else catalogue->index_broken = true;
+        }
+        budget -= count < budget ? count : budget;
+    }
+    return true;
+}

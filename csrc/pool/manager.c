@@ -1,0 +1,290 @@
+/* The manager's loop: serve every session's rings, advance what waits, ring doorbells, sleep.
+ *
+ * How it sleeps: with little to do it arms the board and blocks in epoll, so that a single offer costs two wake-ups and no polling.  After a busy
+ * round it naps for some microseconds with the board unarmed instead: messages gather meanwhile, and no client pays for a system call. With
+ * cores to spare it spins before it sleeps. */
+#include "pool/pool.h"
+
+#include "mem/topology.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, ROUND_NS_MAX = 1000000000 };
+enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
+
+static uint64_t tagged(unsigned tag, uint32_t value) { return (uint64_t)tag << 56 | value; }
+
+static void watch(mst_pool_t *pool, int fd, unsigned tag, uint32_t value, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.u64 = tagged(tag, value)};
+    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) fprintf(stderr, "maestro-pool: cannot watch descriptor %d: %s\n", fd, strerror(errno));
+}
+
+static maestro_status_t make_shared(const char *name, uint64_t nbytes, int *readonly_fd_out, void **memory_out) {
+    int fd;
+    MST_TRY(mst_mem_segment_create(name, nbytes, &fd));
+    maestro_status_t status = mst_mem_segment_map(fd, nbytes, true, memory_out);
+    if (status == MAESTRO_OK) status = mst_mem_segment_reopen_readonly(fd, readonly_fd_out);
+    close(fd);
+    return status;
+}
+
+static maestro_status_t open_signals(mst_pool_t *pool) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0) return mst_base_fail_errno("watch signals");
+    watch(pool, fd, TAG_SIGNAL, 0, EPOLLIN);
+    return MAESTRO_OK;
+}
+
+static maestro_status_t init(mst_pool_t *pool, const char *name) {
+    MST_TRY(mst_wire_rendezvous_init(&pool->rendezvous, name));
+    maestro_status_t status = mst_wire_listen(&pool->rendezvous, &pool->lock_fd, &pool->listen_fd);
+    if (status != MAESTRO_OK) return status;
+    pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool->epoll_fd < 0 || pool->wake_fd < 0) return mst_base_fail_errno("make epoll and eventfd");
+    watch(pool, pool->listen_fd, TAG_LISTEN, 0, EPOLLIN);
+    watch(pool, pool->wake_fd, TAG_WAKE, 0, EPOLLIN | EPOLLET);
+    MST_TRY(open_signals(pool));
+    pool->dictionary_nbytes = MST_ALIGN(mst_meta_dictionary_nbytes(DICTIONARY_CODES, DICTIONARY_TEXT), 4096);
+    MST_TRY(make_shared("maestro-dictionary", pool->dictionary_nbytes, &pool->dictionary_fd, &pool->dictionary_memory));
+    pool->dictionary = mst_meta_dictionary_init(pool->dictionary_memory, DICTIONARY_CODES, DICTIONARY_TEXT);
+    void *board;
+    MST_TRY(make_shared("maestro-board", 4096, &pool->board_fd, &board));
+    pool->board = board;
+    MST_TRY(mst_meta_schema_load(NULL, &pool->schema[0]));
+    pool->nschemas = 1;
+    MST_TRY(mst_meta_matcher_create(pool->dictionary, &pool->matcher));
+    MST_TRY(mst_pool_log_init(pool));
+    MST_TRY(mst_pool_catalogue_init(pool));
+    mst_pool_lending_init(pool);
+    pool->scratch = malloc(MST_WIRE_OFFERS_CAPACITY);
+    if (!pool->scratch) return mst_base_fail(MAESTRO_NO_MEMORY, "start the pool: no memory");
+    pool->linger_s = mst_base_setting_f64("MAESTRO_LINGER_S", 2);
+    pool->now_ns = pool->started_ns = pool->empty_since_ns = mst_base_now_ns();
+    pool->next_deadline_ns = INT64_MAX;
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_pool_create(const char *name, mst_pool_t **pool_out) {
+    mst_pool_t *pool = calloc(1, sizeof *pool);
+    if (!pool) return mst_base_fail(MAESTRO_NO_MEMORY, "start the pool: no memory");
+    pool->lock_fd = pool->listen_fd = pool->epoll_fd = pool->wake_fd = pool->dictionary_fd = pool->board_fd = -1;
+    maestro_status_t status = init(pool, name);
+    if (status != MAESTRO_OK) {
+        if (pool->lock_fd < 0) free(pool); /* a process that fails later ends at once, and the kernel cleans up */
+        return status;
+    }
+    *pool_out = pool;
+    return MAESTRO_OK;
+}
+
+void mst_pool_destroy(mst_pool_t *pool) {
+    while (pool->nsessions) mst_pool_session_detach(pool, pool->session[0], "closed");
+    mst_pool_log_trim(pool, UINT64_MAX);
+    mst_pool_log_fini(pool);
+    mst_pool_lending_fini(pool);
+    mst_pool_catalogue_fini(pool);
+    mst_meta_matcher_destroy(pool->matcher);
+    for (uint32_t i = 0; i < pool->nschemas; i++) mst_meta_schema_destroy(pool->schema[i]);
+    munmap(pool->dictionary_memory, pool->dictionary_nbytes);
+    munmap(pool->board, 4096);
+    close(pool->dictionary_fd);
+    close(pool->board_fd);
+    close(pool->epoll_fd);
+    close(pool->wake_fd);
+    close(pool->lock_fd);
+    free(pool->scratch);
+    free(pool->session);
+    free(pool->by_number);
+    free(pool->touched);
+    free(pool->touched_window);
+    free(pool->request_slot);
+    free(pool);
+}
+
+/* ---- Events of descriptors. */
+
+static void accept_all(mst_pool_t *pool) {
+    int fd;
+    while ((fd = accept4(pool->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) watch(pool, fd, TAG_FRESH, (uint32_t)fd, EPOLLIN | EPOLLRDHUP);
+}
+
+static void greet(mst_pool_t *pool, int fd) {
+    maestro_status_t status = mst_pool_session_attach(pool, fd);
+    if (status == MAESTRO_AGAIN) return;
+    epoll_ctl(pool->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    if (status != MAESTRO_OK) {
+        close(fd);
+        return;
+    }
+    const mst_pool_session_t *session = pool->session[pool->nsessions - 1];
+    watch(pool, session->socket, TAG_SOCKET, session->number, EPOLLIN | EPOLLRDHUP);
+    if (session->pidfd >= 0) watch(pool, session->pidfd, TAG_PROCESS, session->number, EPOLLIN);
+}
+
+static void dispatch(mst_pool_t *pool, const struct epoll_event *event) {
+    uint32_t value = (uint32_t)event->data.u64;
+    mst_pool_session_t *session;
+    switch (event->data.u64 >> 56) {
+    case TAG_LISTEN: accept_all(pool); return;
+    case TAG_FRESH: greet(pool, (int)value); return;
+    case TAG_SOCKET:
+        session = mst_pool_session_by_number(pool, value);
+        if (session) mst_pool_session_socket(pool, session);
+        return;
+    case TAG_PROCESS:
+        session = mst_pool_session_by_number(pool, value);
+        if (session) mst_pool_session_detach(pool, session, session->said_bye ? "closed" : "died");
+        return;
+    case TAG_SIGNAL: pool->stop = true; return;
+    default: return;
+    }
+}
+
+static void poll_descriptors(mst_pool_t *pool, int64_t timeout_ns) {
+    struct epoll_event events[64];
+    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+    int count = epoll_pwait2(pool->epoll_fd, events, MST_COUNT(events), &timeout, NULL);
+    if (count < 0 && errno == ENOSYS) count = epoll_wait(pool->epoll_fd, events, MST_COUNT(events), (int)((timeout_ns + 999999) / 1000000));
+    pool->now_ns = mst_base_now_ns();
+    for (int i = 0; i < count; i++) dispatch(pool, &events[i]);
+}
+
+/* ---- One round. */
+
+static void wake_sessions(mst_pool_t *pool) {
+    static const uint64_t one = 1;
+    if (pool->ntouched) atomic_thread_fence(memory_order_seq_cst);
+    for (size_t i = 0; i < pool->ntouched; i++) {
+        mst_pool_session_t *session = pool->touched[i];
+        session->touched = false;
+        uint64_t end = session->channel.replies.position;
+        bool sleeps = atomic_load_explicit(&session->channel.replies.shared->sleeping, memory_order_relaxed) && session->woken != end;
+        bool blocked = atomic_load_explicit(&session->channel.offers.shared->blocked, memory_order_relaxed) ||
+                       atomic_load_explicit(&session->channel.control.shared->blocked, memory_order_relaxed);
+        if (!sleeps && !blocked) continue;
+        session->woken = end;
+        atomic_store_explicit(&session->channel.offers.shared->blocked, 0, memory_order_relaxed);
+        atomic_store_explicit(&session->channel.control.shared->blocked, 0, memory_order_relaxed);
+        if (write(session->wake_client, &one, sizeof one) < 0) continue; /* full counter: it is readable anyway */
+    }
+    pool->ntouched = 0;
+}
+
+static void drop_broken(mst_pool_t *pool) {
+    for (size_t i = 0; i < pool->nsessions; i++) {
+        if (!pool->session[i]->broken) continue;
+        mst_pool_session_detach(pool, pool->session[i], "died");
+        i = (size_t)-1;
+    }
+}
+
+static size_t serve_round(mst_pool_t *pool) {
+    size_t served = 0;
+    bool broken = false;
+    pool->stall_deadline_ns = INT64_MAX;
+    for (size_t i = 0; i < pool->nsessions; i++) {
+        served += mst_pool_session_serve(pool, pool->session[i]);
+        broken |= pool->session[i]->broken;
+    }
+    if (pool->requests && (served || pool->recheck_consumed || pool->now_ns >= pool->next_deadline_ns)) mst_pool_request_step_all(pool);
+    mst_pool_subscription_advance_all(pool);
+    mst_pool_log_sweep(pool);
+    mst_pool_subscription_wake(pool);
+    wake_sessions(pool);
+    if (broken) drop_broken(pool);
+    return served;
+}
+
+/* ---- Sleeping. */
+
+static bool more_to_do(mst_pool_t *pool) {
+    for (size_t i = 0; i < pool->nsessions; i++)
+        if (!mst_pool_session_idle(pool->session[i])) return true;
+    return pool->next_deadline_ns <= pool->now_ns;
+}
+
+static bool lagging_can_move(mst_pool_t *pool) {
+    for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
+        if (mst_wire_ring_room(&s->window) >= s->window.capacity / 2) return true;
+    return false;
+}
+
+static uint32_t what_matters(const mst_pool_t *pool) {
+    uint32_t bits = MST_WIRE_ASLEEP;
+    if (pool->requests || pool->lagging) bits |= MST_WIRE_ASLEEP_RELEASES;
+    if (pool->lagging) bits |= MST_WIRE_ASLEEP_ROOM;
+    return bits;
+}
+
+static void sleep_until_needed(mst_pool_t *pool) {
+    int64_t deadline = pool->next_deadline_ns < pool->stall_deadline_ns ? pool->next_deadline_ns : pool->stall_deadline_ns;
+    int64_t timeout = deadline == INT64_MAX ? ROUND_NS_MAX : deadline - pool->now_ns;
+    if (timeout > ROUND_NS_MAX) timeout = ROUND_NS_MAX;
+    if (!pool->nsessions) {
+        int64_t linger = pool->empty_since_ns + (int64_t)(pool->linger_s * 1e9) - pool->now_ns;
+        if (linger < timeout) timeout = linger;
+    }
+    if (timeout < 0) timeout = 0;
+    atomic_store_explicit(&pool->board->sleeping, what_matters(pool), memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (more_to_do(pool) || lagging_can_move(pool)) timeout = 0;
+    poll_descriptors(pool, timeout);
+    atomic_store_explicit(&pool->board->sleeping, 0, memory_order_relaxed);
+}
+
+static bool unneeded(mst_pool_t *pool) {
+    if (pool->nsessions) {
+        pool->empty_since_ns = pool->now_ns;
+        return false;
+    }
+    return pool->now_ns - pool->empty_since_ns >= (int64_t)(pool->linger_s * 1e9);
+}
+
+maestro_status_t mst_pool_run(mst_pool_t *pool) {
+    int64_t spin_ns = (int64_t)(mst_base_setting_f64("MAESTRO_SPIN_US", 20) * 1000), idle_since_ns = 0;
+    int cores = mst_mem_cores(), naps = 0;
+    prctl(PR_SET_TIMERSLACK, 1000);
+    while (!pool->stop && !unneeded(pool)) {
+        pool->now_ns = mst_base_now_ns();
+        size_t served = serve_round(pool);
+        if (served >= BUSY_MESSAGES) naps = 2;
+        if (served) {
+            idle_since_ns = 0;
+            poll_descriptors(pool, 0);
+            continue;
+        }
+        bool spare = (int)pool->nsessions + 1 < cores;
+        atomic_store_explicit(&pool->board->spin_ns, spare ? (uint32_t)spin_ns : 0, memory_order_relaxed);
+        if (!idle_since_ns) idle_since_ns = pool->now_ns;
+        if (spare && pool->nsessions && pool->now_ns - idle_since_ns < spin_ns) continue;
+        if (!spare && naps > 0) {
+            struct timespec nap = {.tv_nsec = NAP_NS};
+            naps--;
+            nanosleep(&nap, NULL);
+            continue;
+        }
+        sleep_until_needed(pool);
+        idle_since_ns = 0;
+    }
+    unlink(pool->rendezvous.socket);
+    close(pool->listen_fd);
+    atomic_store(&pool->board->leaving, 1);
+    return MAESTRO_OK;
+}

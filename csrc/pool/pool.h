@@ -1,0 +1,381 @@
+/* The pool manager's parts and how they see each other.  One thread, one loop; nothing in it does I/O or takes longer than 100 us at a time:
+ * long work (searches, snapshots, indexing) is cut into slices.
+ *
+ *   arena      memory of objects' metadata, named by 32-bit handles
+ *   catalogue  live objects: identity, leases, end of life
+ *   log        numbered events, and the live objects in the order of their offers
+ *   lending    segments lent to sessions, limits, the way back of blocks
+ *   session    one client: its rings, leases, counters
+ *   subscription, request, search   what clients wait for
+ *   manager    the loop
+ */
+#ifndef MST_POOL_H
+#define MST_POOL_H
+
+#include "mem/limits.h"
+#include "mem/segment.h"
+#include "meta/index.h"
+#include "meta/matcher.h"
+#include "wire/protocol.h"
+#include "wire/socket.h"
+
+#include <stdio.h>
+
+#define MST_POOL_NONE UINT32_MAX
+
+typedef struct mst_pool mst_pool_t;
+typedef struct mst_pool_session mst_pool_session_t;
+typedef struct mst_pool_subscription mst_pool_subscription_t;
+typedef struct mst_pool_request mst_pool_request_t;
+
+/* ---- arena.c: slots of a few size classes; a handle is a slot's address / 16.  A page keeps its class for ever, so a stale handle always names
+ * the start of a slot, whose id is 0 when it is free. */
+typedef struct mst_pool_arena {
+    char *base;
+    uint64_t reserved, used;
+    uint64_t live_nbytes;
+    struct {
+        uint32_t free;          /* handle of the first free slot */
+        uint64_t fresh, end;    /* uncarved part of the newest page */
+    } size_class[80];
+} mst_pool_arena_t;
+
+maestro_status_t mst_pool_arena_init(mst_pool_arena_t *arena);
+void mst_pool_arena_fini(mst_pool_arena_t *arena);
+uint32_t mst_pool_arena_alloc(mst_pool_arena_t *arena, size_t nbytes); /* MST_POOL_NONE when full */
+void mst_pool_arena_free(mst_pool_arena_t *arena, uint32_t handle, size_t nbytes);
+
+/* ---- An object, or the notice of a session that joined or left (an object without data that only events show). */
+typedef enum mst_pool_state { MST_POOL_LIVE = 1, MST_POOL_WITHDRAWN, MST_POOL_ENDED } mst_pool_state_t;
+
+typedef struct mst_pool_object {
+    uint64_t id;            /* session << 40 | number; 0: the slot is free */
+    uint64_t sequence;      /* of its first event in the log */
+    uint64_t offset, nbytes;
+    uint32_t segment;
+    uint32_t leases;
+    uint32_t refs;          /* entries of the retained log */
+    uint32_t tag;           /* of its identity */
+    uint8_t state;          /* mst_pool_state_t */
+    uint8_t notice;         /* 0: object; else MAESTRO_EVENT_JOINED or LEFT */
+    uint8_t indexed;
+    uint8_t consuming;      /* live, and withdrawn as soon as it is consumed */
+    uint32_t waiter;        /* slot of the withdraw request that waits for its release; MST_POOL_NONE: none */
+    mst_meta_attributes_t attributes;
+} mst_pool_object_t;
+
+static inline uint32_t mst_pool_owner(uint64_t id) { return (uint32_t)(id >> 40); }
+
+/* ---- catalogue.c */
+typedef struct mst_pool_identity_entry {
+    uint32_t tag, handle;
+} mst_pool_identity_entry_t;
+
+typedef struct mst_pool_identity_table {
+    mst_pool_identity_entry_t *entry;
+    uint64_t mask, used; /* used counts tombstones too */
+} mst_pool_identity_table_t;
+
+typedef struct mst_pool_catalogue {
+    mst_pool_arena_t arena;
+    mst_pool_identity_table_t table, old; /* old: being moved over, a little with every operation */
+    uint64_t old_next;
+    mst_meta_index_t *index;
+    uint64_t indexed_to;    /* sequence up to which live objects are in the index */
+    bool index_broken;      /* it ran out of memory: searches scan from now on */
+    uint64_t live, limit;
+    uint64_t offered_total, withdrawn_total, refused_total, bytes_total, copied_total;
+    uint64_t leases, leases_total;
+} mst_pool_catalogue_t;
+
+static inline mst_pool_object_t *mst_pool_object(mst_pool_catalogue_t *catalogue, uint32_t handle) {
+    return (mst_pool_object_t *)(catalogue->arena.base + (uint64_t)handle * 16);
+}
+
+maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool);
+void mst_pool_catalogue_fini(mst_pool_t *pool);
+/* Takes an offer whose attributes are checked and interned: OK, DUPLICATE (id of the other in *other_out), NO_MEMORY. */
+maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
+                                          const mst_meta_attributes_t *attributes, uint32_t *handle_out, uint64_t *other_out);
+/* An object's metadata without identity: for notices. */
+uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes);
+void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle);  /* live -> withdrawn, with its event; ends when no lease is left */
+void mst_pool_catalogue_lease_ended(mst_pool_t *pool, uint32_t handle);
+void mst_pool_catalogue_unref(mst_pool_t *pool, uint32_t handle);     /* the retained log lets go */
+/* Brings the index forward by at most `budget` objects; true when it is up to date. */
+bool mst_pool_catalogue_index_step(mst_pool_t *pool, size_t budget);
+
+/* ---- log.c */
+typedef struct mst_pool_entry {
+    uint64_t sequence;
+    uint32_t handle;
+    uint32_t kind;          /* maestro_event_kind_t */
+} mst_pool_entry_t;
+
+typedef struct mst_pool_live_chunk mst_pool_live_chunk_t;
+
+typedef struct mst_pool_log {
+    struct { uint32_t handle, kind; } *retained; /* a ring of capacity entries: sequences [base, next) */
+    uint64_t capacity, base, next;
+    uint64_t dead_nbytes;            /* metadata kept alive by retained entries alone */
+    uint64_t limit_nbytes;
+    mst_pool_live_chunk_t **chunk;   /* offers and joins before base, in order; dead ones among them are swept */
+    size_t nchunks, chunks_capacity, sweep;
+    uint64_t live_entries;
+    uint64_t gaps_total;
+} mst_pool_log_t;
+
+maestro_status_t mst_pool_log_init(mst_pool_t *pool);
+void mst_pool_log_fini(mst_pool_t *pool);
+/* Appends, takes a reference to the object, returns the sequence; 0 when there is no memory. */
+uint64_t mst_pool_log_append(mst_pool_t *pool, uint32_t handle, uint32_t kind);
+/* Entries with sequence > after, oldest first: dead ones before `base` are left out.  *reached_out is where to go on from. */
+size_t mst_pool_log_read(mst_pool_t *pool, uint64_t after, mst_pool_entry_t *entries, size_t capacity, uint64_t *reached_out);
+void mst_pool_log_trim(mst_pool_t *pool, uint64_t keep_from); /* lets go of retained entries before keep_from */
+void mst_pool_log_sweep(mst_pool_t *pool);                    /* one slice of cleaning the live list, when it is worth it */
+static inline uint64_t mst_pool_log_nbytes(const mst_pool_log_t *log) { return (log->next - log->base) * 8 + log->dead_nbytes; }
+static inline uint64_t mst_pool_log_last(const mst_pool_log_t *log) { return log->next - 1; }
+
+/* ---- lending.c */
+typedef struct mst_pool_segment {
+    int fd, readonly_fd;
+    uint32_t owner;             /* session it is lent to; 0: none */
+    uint64_t nbytes;
+    uint64_t blocks, used_nbytes; /* of objects that have not ended */
+    uint32_t *readers;          /* sessions that may have it mapped */
+    size_t nreaders, readers_capacity;
+} mst_pool_segment_t;
+
+typedef struct mst_pool_lending {
+    mst_pool_segment_t **segment; /* by number; NULL: gone */
+    size_t count, capacity;
+    uint64_t limit, lent_nbytes, used_nbytes, idle_nbytes; /* lent: all segments; idle: those of nobody, kept warm */
+    uint64_t used_peak;
+    uint64_t changes;             /* counts events after which a refused grant may succeed */
+} mst_pool_lending_t;
+
+void mst_pool_lending_init(mst_pool_t *pool);
+void mst_pool_lending_fini(mst_pool_t *pool);
+/* OK; AGAIN when there is no room now; TOO_LARGE when there never is; SYSTEM.  Text of AGAIN names who holds the room. */
+maestro_status_t mst_pool_lending_grant(mst_pool_t *pool, mst_pool_session_t *session, uint64_t nbytes, uint32_t *number_out);
+maestro_status_t mst_pool_lending_return(mst_pool_t *pool, mst_pool_session_t *session, uint32_t number);
+maestro_status_t mst_pool_lending_fetch(mst_pool_t *pool, mst_pool_session_t *session, uint32_t number, int *fd_out, uint64_t *nbytes_out, bool *writable_out);
+bool mst_pool_lending_place_ok(mst_pool_t *pool, const mst_pool_session_t *session, const mst_wire_place_t *place);
+void mst_pool_lending_block_taken(mst_pool_t *pool, const mst_wire_place_t *place);
+void mst_pool_lending_block_ended(mst_pool_t *pool, uint64_t id, const mst_wire_place_t *place); /* back to its owner, or to nobody */
+void mst_pool_lending_orphan(mst_pool_t *pool, mst_pool_session_t *session);
+void mst_pool_lending_holders(mst_pool_t *pool, char *text, size_t nbytes); /* "hammer[0] 512 MiB, ..." */
+
+/* ---- session.c */
+typedef struct mst_pool_lease {
+    uint32_t object, generation; /* free slots: next free, generation */
+    int64_t since_ns;
+} mst_pool_lease_t;
+
+typedef struct mst_pool_message {
+    struct mst_pool_message *next;
+    uint64_t bytes[];            /* a ring message */
+} mst_pool_message_t;
+
+typedef struct mst_pool_queue {
+    mst_pool_message_t *first, **end;
+    size_t count;
+} mst_pool_queue_t;
+
+struct mst_pool_session {
+    uint32_t number;
+    int socket, pidfd, wake_client;
+    int channel_fd;
+    void *channel_memory;
+    mst_wire_channel_t channel;
+    char component[MST_WIRE_NAME_MAX];
+    uint32_t component_code;
+    int64_t rank;
+    int pid;
+    uint16_t schema;
+    bool said_bye, broken, touched;
+    char why[256];               /* what made it broken */
+    uint32_t notice;             /* handle of its joined notice */
+    uint64_t last_id;
+    uint64_t woken;              /* end of the replies for which it was last woken */
+    int64_t stalled_since_ns;    /* its next offer waits since then; 0: it does not */
+    int64_t joined_ns;
+    mst_pool_queue_t outbox;     /* replies that found no room */
+    mst_pool_queue_t deferred;   /* control messages that wait for offers before them */
+    mst_pool_queue_t freed;      /* blocks that found no room in the freed ring */
+    mst_pool_lease_t *lease;
+    uint32_t nleases, leases_capacity, lease_free, leases_live;
+    uint32_t **id_page;          /* handles of own objects by number: pages of 1024, NULL when all have ended */
+    uint16_t *id_page_live;
+    uint64_t id_pages;
+    mst_pool_subscription_t *subscriptions;
+    uint64_t lent_nbytes, used_nbytes;
+    struct {
+        uint64_t offers, offered_bytes, copied, refused, demands, events, event_bytes, withdrawn, leases;
+    } total;
+};
+
+maestro_status_t mst_pool_session_attach(mst_pool_t *pool, int socket); /* answers the hello on a fresh connection */
+void mst_pool_session_detach(mst_pool_t *pool, mst_pool_session_t *session, const char *reason);
+void mst_pool_session_socket(mst_pool_t *pool, mst_pool_session_t *session); /* a packet came, or a hang-up */
+/* Serves its rings for one round; how many messages it took. */
+size_t mst_pool_session_serve(mst_pool_t *pool, mst_pool_session_t *session);
+bool mst_pool_session_idle(mst_pool_session_t *session); /* nothing in its rings to serve */
+void mst_pool_session_break(mst_pool_session_t *session, const char *why); /* protocol error: detached at the end of the round */
+void mst_pool_session_reply(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_reply_t *reply, const void *rest, size_t rest_nbytes);
+void mst_pool_session_fail(mst_pool_t *pool, mst_pool_session_t *session, uint64_t request, maestro_status_t status, const char *text);
+void mst_pool_session_post(mst_pool_t *pool, mst_pool_session_t *session, const void *message, size_t nbytes); /* into the replies ring or the outbox */
+void mst_pool_session_freed(mst_pool_session_t *session, uint32_t segment, uint64_t offset);
+uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle); /* a lease; 0: no memory */
+void mst_pool_session_set_id(mst_pool_session_t *session, uint64_t id, uint32_t handle);
+uint32_t mst_pool_session_get_id(mst_pool_session_t *session, uint64_t id);
+void mst_pool_touch(mst_pool_t *pool, mst_pool_session_t *session);
+
+void mst_pool_queue_init(mst_pool_queue_t *queue);
+bool mst_pool_queue_push(mst_pool_queue_t *queue, const void *message, size_t nbytes);
+void mst_pool_queue_pop(mst_pool_queue_t *queue);
+void mst_pool_queue_clear(mst_pool_queue_t *queue);
+
+/* ---- search.c: the live objects that match, in slices. */
+typedef struct mst_pool_search {
+    const mst_meta_selector_t *selector;
+    uint16_t schema;
+    bool started, by_index, joined;  /* joined: include the notices of sessions */
+    uint32_t *hits;                  /* by_index: handles, in order of sequence */
+    uint64_t *hit_sequence;
+    size_t nhits, next;
+    uint64_t cursor;                 /* scan: last sequence seen */
+    bool bounded;                    /* scan: stop at `until`, the last sequence when it began; else at the log's end */
+    uint64_t until;
+} mst_pool_search_t;
+
+void mst_pool_search_init(mst_pool_search_t *search, const mst_meta_selector_t *selector, uint16_t schema, bool joined, bool bounded);
+void mst_pool_search_fini(mst_pool_search_t *search);
+/* One slice: up to `capacity` matching entries.  *done_out when there are no more; then everything live at this moment has been seen,
+ * if the search is not bounded. */
+size_t mst_pool_search_step(mst_pool_t *pool, mst_pool_search_t *search, mst_pool_entry_t *entries, size_t capacity, bool *done_out);
+/* Gives the last step's entries from `first` on back, to come again. */
+void mst_pool_search_unread(mst_pool_search_t *search, const mst_pool_entry_t *entries, size_t first, size_t count);
+bool mst_pool_search_still_has(const mst_pool_search_t *search, uint64_t sequence); /* an entry of that sequence would come yet */
+bool mst_pool_selects(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, const mst_pool_object_t *object);
+
+/* ---- subscription.c */
+typedef enum mst_pool_subscriber { MST_POOL_SUBSCRIPTION, MST_POOL_DEMAND } mst_pool_subscriber_t;
+
+struct mst_pool_subscription {
+    mst_pool_subscriber_t type;      /* first: what the matcher's pointer is */
+    uint32_t number;
+    mst_pool_session_t *session;
+    mst_meta_selector_t *selector;
+    uint32_t kinds;
+    bool hold, query, lagging, touched, ended;
+    mst_pool_search_t search;        /* the snapshot, while `snapshot` */
+    bool snapshot;
+    uint64_t cursor;                 /* lagging: last sequence seen */
+    int window_fd, wake_fd;
+    void *window_memory;
+    uint64_t window_nbytes;
+    mst_wire_ring_t window;
+    uint64_t delivered, gaps;
+    int64_t lagging_since_ns;
+    mst_pool_subscription_t *next;            /* of the session */
+    mst_pool_subscription_t *lag_next, **lag_prev; /* of the pool's lagging ones */
+};
+
+maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *request, char *text, uint32_t *number_out);
+void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription);
+mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session, uint32_t number);
+void mst_pool_subscription_advance_all(mst_pool_t *pool);      /* lagging ones, one slice each */
+void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind); /* appends to the log and hands out to who matches */
+bool mst_pool_subscription_awaits(mst_pool_t *pool, const mst_pool_object_t *object); /* a lagging one still has to see it */
+const char *mst_pool_subscription_holder(mst_pool_t *pool, char *text, size_t nbytes); /* who holds the log; NULL: nobody */
+void mst_pool_subscription_wake(mst_pool_t *pool);
+
+/* ---- request.c: what has not been answered yet */
+struct mst_pool_request {
+    mst_pool_subscriber_t type;      /* first: what the matcher's pointer is */
+    uint16_t kind;                   /* mst_wire_kind_t */
+    bool searching, in_matcher;
+    uint32_t slot;
+    mst_pool_session_t *session;
+    uint64_t number;
+    int64_t deadline_ns, started_ns;
+    mst_meta_selector_t *selector;
+    mst_pool_search_t search;
+    uint64_t argument;
+    uint32_t when;
+    uint64_t found;                  /* DEMAND, COUNT: matches so far; WITHDRAW: objects taken */
+    uint32_t first;                  /* DEMAND: handle of the first match */
+    uint64_t first_sequence;
+    uint64_t differing[2];           /* DEMAND: mask of keys in which the matches differ */
+    uint64_t waiting;                /* WITHDRAW: objects not yet released */
+    uint32_t *object;                /* WITHDRAW CONSUMED: handles still to be consumed */
+    size_t nobjects, objects_capacity;
+    uint64_t lending_changes;        /* SEGMENT: as of the last try */
+    bool explaining;                 /* DEMAND out of time: looking for what came nearest */
+    uint64_t near[8];                /* objects that match all conjuncts but this one */
+    uint32_t near_example[8];
+    mst_pool_request_t *next;
+};
+
+/* Takes one control message (already copied out of the ring). */
+void mst_pool_request_take(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message);
+void mst_pool_request_cancel_all(mst_pool_t *pool, mst_pool_session_t *session);
+void mst_pool_request_step_all(mst_pool_t *pool);               /* searches, deadlines, consumption */
+void mst_pool_request_matched(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle); /* a demand met by a new object */
+void mst_pool_request_released(mst_pool_t *pool, uint32_t slot, uint32_t handle);
+
+/* ---- stats.c */
+void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out);
+
+/* ---- manager.c */
+struct mst_pool {
+    mst_wire_rendezvous_t rendezvous;
+    int lock_fd, listen_fd, epoll_fd, wake_fd;
+    mst_pool_catalogue_t catalogue;
+    mst_pool_log_t log;
+    mst_pool_lending_t lending;
+    mst_meta_matcher_t *matcher;
+    int dictionary_fd, board_fd;
+    void *dictionary_memory;
+    uint64_t dictionary_nbytes;
+    mst_meta_dictionary_t *dictionary;
+    mst_wire_board_t *board;
+    mst_meta_schema_t *schema[256];
+    uint32_t nschemas;
+    mst_pool_session_t **session;    /* by position in the round */
+    size_t nsessions, sessions_capacity;
+    mst_pool_session_t **by_number;
+    uint32_t numbers, numbers_capacity;
+    uint32_t next_subscription;
+    mst_pool_subscription_t *lagging;
+    uint32_t kinds_wanted[5];        /* subscriptions per event kind (bit number) */
+    uint32_t holding;                /* subscriptions with hold */
+    mst_pool_request_t *requests;    /* all that wait */
+    mst_pool_request_t **request_slot;
+    size_t request_slots;
+    int64_t next_deadline_ns;        /* of requests */
+    int64_t stall_deadline_ns;       /* of offers that wait, found anew in every round */
+    bool recheck_consumed;
+    int64_t rechecked_ns;
+    mst_pool_session_t **touched;
+    size_t ntouched;
+    mst_pool_subscription_t **touched_window;
+    size_t ntouched_windows, touched_windows_capacity;
+    uint64_t *scratch;               /* one message, copied out of a ring */
+    int64_t now_ns, started_ns, empty_since_ns;
+    double linger_s;
+    bool stop;
+};
+
+static inline mst_pool_session_t *mst_pool_session_by_number(const mst_pool_t *pool, uint32_t number) {
+    return number < pool->numbers_capacity ? pool->by_number[number] : NULL;
+}
+
+/* AGAIN when another manager holds the pool. */
+maestro_status_t mst_pool_create(const char *name, mst_pool_t **pool_out);
+/* Serves until nobody needs the pool any more, or a signal says so. */
+maestro_status_t mst_pool_run(mst_pool_t *pool);
+void mst_pool_destroy(mst_pool_t *pool);
+
+#endif

@@ -1,0 +1,503 @@
+/* What clients asked for and has no answer yet: demands that wait, counts under way, withdrawals that wait for leases, segments that wait for room.
+ * Every one has a deadline, and is answered exactly once. */
+#include "pool/pool.h"
+
+enum { SLICE = 256, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000 };
+
+static void note_deadline(mst_pool_t *pool, int64_t deadline_ns) {
+    if (deadline_ns < pool->next_deadline_ns) pool->next_deadline_ns = deadline_ns;
+}
+
+static uint32_t take_slot(mst_pool_t *pool, mst_pool_request_t *request) {
+    size_t slot = 0;
+    while (slot < pool->request_slots && pool->request_slot[slot]) slot++;
+    if (slot == pool->request_slots) {
+        size_t slots = slot ? slot * 2 : 64;
+        void *larger = realloc(pool->request_slot, slots * sizeof(void *));
+        if (!larger) return MST_POOL_NONE;
+        pool->request_slot = larger;
+        memset(&pool->request_slot[slot], 0, (slots - slot) * sizeof(void *));
+        pool->request_slots = slots;
+    }
+    pool->request_slot[slot] = request;
+    return (uint32_t)slot;
+}
+
+static void destroy(mst_pool_t *pool, mst_pool_request_t *request) {
+    mst_pool_request_t **link = &pool->requests;
+    while (*link && *link != request) link = &(*link)->next;
+    if (*link) *link = request->next;
+    if (request->in_matcher) {
+        mst_meta_matcher_remove(pool->matcher, request);
+        pool->kinds_wanted[0]--;
+    }
+    if (request->slot != MST_POOL_NONE) pool->request_slot[request->slot] = NULL;
+    mst_pool_search_fini(&request->search);
+    mst_meta_selector_destroy(request->selector);
+    free(request->object);
+    free(request);
+}
+
+static void fail(mst_pool_t *pool, mst_pool_request_t *request, maestro_status_t status, const char *text) {
+    mst_pool_session_fail(pool, request->session, request->number, status, text);
+}
+
+static void succeed(mst_pool_t *pool, mst_pool_request_t *request, uint64_t value) {
+    mst_wire_reply_t reply = {.request = request->number, .value = value, .place.segment = MST_WIRE_NO_SEGMENT};
+    mst_pool_session_reply(pool, request->session, &reply, NULL, 0);
+}
+
+/* ---- Demand. */
+
+static bool give(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    uint64_t lease = mst_pool_session_grant(pool, request->session, handle);
+    if (!lease) return false;
+    mst_wire_reply_t reply = {.request = request->number, .id = object->id, .lease = lease,
+                              .place = {.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes}};
+    mst_pool_session_reply(pool, request->session, &reply, &object->attributes, mst_meta_attributes_nbytes(&object->attributes));
+    request->session->total.demands++;
+    return true;
+}
+
+void mst_pool_request_matched(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle) {
+    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    if (object->attributes.schema != request->session->schema || object->state != MST_POOL_LIVE) return;
+    if (!give(pool, request, handle)) fail(pool, request, MAESTRO_NO_MEMORY, "demand: the pool manager has no memory for a lease");
+    destroy(pool, request);
+}
+
+static bool same_value(const mst_pool_t *pool, const mst_meta_attributes_t *a, const mst_meta_attributes_t *b, unsigned key) {
+    if (mst_meta_attributes_has(a, key) != mst_meta_attributes_has(b, key)) return false;
+    if (!mst_meta_attributes_has(a, key)) return true;
+    uint64_t x = a->value[mst_meta_attributes_rank(a, key)], y = b->value[mst_meta_attributes_rank(b, key)];
+    if (x == y && !mst_meta_word_is_tail(x)) return true;
+    maestro_type_t type = pool->schema[a->schema]->attribute[key].type;
+    if (type != MAESTRO_TYPE_STRING && type != MAESTRO_TYPE_BLOB) return false;
+    uint32_t nx, ny;
+    const char *tx = mst_meta_attributes_text(a, x, pool->dictionary, &nx), *ty = mst_meta_attributes_text(b, y, pool->dictionary, &ny);
+    return nx == ny && memcmp(tx, ty, nx) == 0;
+}
+
+static void note_difference(mst_pool_t *pool, mst_pool_request_t *request, const mst_pool_object_t *object) {
+    const mst_pool_object_t *first = mst_pool_object(&pool->catalogue, request->first);
+    const mst_meta_schema_t *schema = pool->schema[object->attributes.schema];
+    if (first->sequence != request->first_sequence) return;
+    for (unsigned key = 0; key < schema->nattributes; key++) {
+        bool part = schema->identity[key >> 6] >> (key & 63) & 1 || key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK;
+        if (part && !same_value(pool, &first->attributes, &object->attributes, key)) request->differing[key >> 6] |= 1ull << (key & 63);
+    }
+}
+
+static void fail_not_unique(mst_pool_t *pool, mst_pool_request_t *request) {
+    const mst_meta_schema_t *schema = pool->schema[request->session->schema];
+    char keys[512] = "";
+    size_t at = 0;
+    for (unsigned key = 0; key < schema->nattributes && at < sizeof keys - 1; key++)
+        if (request->differing[key >> 6] >> (key & 63) & 1)
+            at += (size_t)snprintf(keys + at, sizeof keys - at, "%s%s", at ? ", " : "", schema->attribute[key].name);
+    char text[1024];
+    snprintf(text, sizeof text, "demand \"%.256s\": %llu identities match; they differ in %s; add these to the selector, or use query",
+             request->selector->source, (unsigned long long)request->found, keys);
+    fail(pool, request, MAESTRO_NOT_UNIQUE, text);
+}
+
+/* One slice of looking at live objects; true when the demand has been answered. */
+static bool step_demand(mst_pool_t *pool, mst_pool_request_t *request) {
+    mst_pool_entry_t entries[SLICE];
+    bool done;
+    size_t count = mst_pool_search_step(pool, &request->search, entries, SLICE, &done);
+    for (size_t i = 0; i < count; i++) {
+        if (request->found++ == 0) {
+            request->first = entries[i].handle;
+            request->first_sequence = entries[i].sequence;
+        } else note_difference(pool, request, mst_pool_object(&pool->catalogue, entries[i].handle));
+    }
+    if (!done) return false;
+    mst_pool_search_fini(&request->search);
+    request->searching = false;
+    if (request->found > 1) {
+        fail_not_unique(pool, request);
+        return true;
+    }
+    const mst_pool_object_t *first = mst_pool_object(&pool->catalogue, request->first);
+    if (request->found == 1 && first->state == MST_POOL_LIVE && first->sequence == request->first_sequence) return give(pool, request, request->first);
+    request->found = 0;
+    if (!request->in_matcher && mst_meta_matcher_add(pool->matcher, request, request->selector, request->session->schema) == MAESTRO_OK) {
+        request->in_matcher = true;
+        pool->kinds_wanted[0]++;
+    }
+    return false;
+}
+
+static void begin_explaining(mst_pool_t *pool, mst_pool_request_t *request) {
+    static mst_meta_node_t everything = {.op = MST_META_OP_TRUE};
+    static mst_meta_selector_t all = {.root = &everything, .core_only = true};
+    mst_pool_search_fini(&request->search);
+    mst_pool_search_init(&request->search, &all, request->session->schema, false, true);
+    request->explaining = true;
+    request->deadline_ns = pool->now_ns + EXPLAIN_NS;
+    note_deadline(pool, request->deadline_ns);
+}
+
+static void count_near(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle, const mst_meta_node_t **nodes, size_t nnodes) {
+    const mst_meta_attributes_t *attributes = &mst_pool_object(&pool->catalogue, handle)->attributes;
+    size_t missed = nnodes;
+    for (size_t i = 0; i < nnodes; i++) {
+        if (mst_meta_node_match(nodes[i], request->selector, attributes, pool->dictionary)) continue;
+        if (missed < nnodes) return;
+        missed = i;
+    }
+    if (missed == nnodes) return;
+    request->near[missed]++;
+    request->near_example[missed] = handle;
+}
+
+static void fail_timeout(mst_pool_t *pool, mst_pool_request_t *request, const mst_meta_node_t **nodes, size_t nnodes) {
+    char text[1536], part[256], example[512];
+    size_t best = 0;
+    for (size_t i = 1; i < nnodes; i++)
+        if (request->near[i] > request->near[best]) best = i;
+    int at = snprintf(text, sizeof text, "demand \"%.256s\": nothing matched within %.3g s", request->selector->source,
+                      (double)(pool->now_ns - request->started_ns) / 1e9);
+    if (nnodes && request->near[best] && mst_pool_object(&pool->catalogue, request->near_example[best])->state == MST_POOL_LIVE) {
+        mst_meta_node_describe(nodes[best], request->selector, part, sizeof part);
+        const mst_meta_attributes_t *attributes = &mst_pool_object(&pool->catalogue, request->near_example[best])->attributes;
+        mst_meta_attributes_describe(attributes, pool->schema[attributes->schema], pool->dictionary, example, sizeof example);
+        snprintf(text + at, sizeof text - (size_t)at, "; nearest: %llu objects match all but \"%s\", such as %s", (unsigned long long)request->near[best], part, example);
+    } else {
+        snprintf(text + at, sizeof text - (size_t)at, "; no object comes near (%llu objects are in the pool)", (unsigned long long)pool->catalogue.live);
+    }
+    fail(pool, request, MAESTRO_TIMEOUT, text);
+}
+
+/* One slice of finding out what came nearest; true when the demand has been answered. */
+static bool step_explaining(mst_pool_t *pool, mst_pool_request_t *request) {
+    const mst_meta_node_t *nodes[MST_COUNT(request->near)];
+    size_t nnodes = mst_meta_selector_conjuncts(request->selector, nodes, MST_COUNT(nodes));
+    if (nnodes > MST_COUNT(nodes)) nnodes = MST_COUNT(nodes);
+    mst_pool_entry_t entries[SLICE];
+    bool done;
+    size_t count = mst_pool_search_step(pool, &request->search, entries, SLICE, &done);
+    for (size_t i = 0; i < count; i++) count_near(pool, request, entries[i].handle, nodes, nnodes);
+    if (!done && pool->now_ns < request->deadline_ns) return false;
+    fail_timeout(pool, request, nodes, nnodes);
+    return true;
+}
+
+/* ---- Withdraw. */
+
+static void wait_for_release(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle) {
+    mst_pool_object(&pool->catalogue, handle)->waiter = request->slot;
+    request->waiting++;
+    mst_pool_catalogue_withdraw(pool, handle); /* may call mst_pool_request_released at once */
+}
+
+static bool consumed(mst_pool_t *pool, uint32_t handle) {
+    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    return object->leases == 0 && !mst_pool_subscription_awaits(pool, object);
+}
+
+static void withdraw_one(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    if (object->consuming) return; /* an earlier request takes care of it */
+    request->found++;
+    if (request->when == MAESTRO_WHEN_RELEASED || consumed(pool, handle)) {
+        wait_for_release(pool, request, handle);
+        return;
+    }
+    if (request->nobjects == request->objects_capacity) {
+        size_t capacity = request->objects_capacity ? request->objects_capacity * 2 : 64;
+        void *larger = realloc(request->object, capacity * sizeof *request->object);
+        if (!larger) return; /* stays in the pool; the count tells */
+        request->object = larger;
+        request->objects_capacity = capacity;
+    }
+    object->consuming = 1;
+    request->object[request->nobjects++] = handle;
+}
+
+static void recheck(mst_pool_t *pool, mst_pool_request_t *request) {
+    size_t kept = 0;
+    for (size_t i = 0; i < request->nobjects; i++) {
+        uint32_t handle = request->object[i];
+        if (!consumed(pool, handle)) {
+            request->object[kept++] = handle;
+            continue;
+        }
+        mst_pool_object(&pool->catalogue, handle)->consuming = 0;
+        wait_for_release(pool, request, handle);
+    }
+    request->nobjects = kept;
+}
+
+void mst_pool_request_released(mst_pool_t *pool, uint32_t slot, uint32_t handle) {
+    mst_pool_object(&pool->catalogue, handle)->waiter = MST_POOL_NONE;
+    if (slot < pool->request_slots && pool->request_slot[slot]) pool->request_slot[slot]->waiting--;
+}
+
+static bool concerns(const mst_pool_request_t *request, const mst_pool_object_t *object, uint32_t handle) {
+    if (object->waiter == request->slot) return true;
+    for (size_t i = 0; i < request->nobjects; i++)
+        if (request->object[i] == handle) return true;
+    return false;
+}
+
+/* Lets go of what a withdraw request still waits for; names who holds it. */
+static void abandon(mst_pool_t *pool, mst_pool_request_t *request, char *text, size_t nbytes) {
+    size_t at = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < pool->nsessions; i++) {
+        mst_pool_session_t *session = pool->session[i];
+        uint64_t held = 0;
+        for (uint32_t slot = 0; slot < session->leases_capacity && session->leases_live; slot++)
+            if (session->lease[slot].since_ns)
+                held += concerns(request, mst_pool_object(&pool->catalogue, session->lease[slot].object), session->lease[slot].object);
+        if (held && at < nbytes)
+            at += (size_t)snprintf(text + at, nbytes - at, "%s%s[%lld] (process %d) holds %llu", at ? ", " : "", session->component, (long long)session->rank,
+                                   session->pid, (unsigned long long)held);
+    }
+    if (!at) snprintf(text, nbytes, "a subscription has not received them yet");
+    for (size_t i = 0; i < pool->nsessions; i++)
+        for (uint32_t slot = 0; slot < pool->session[i]->leases_capacity; slot++) {
+            if (!pool->session[i]->lease[slot].since_ns) continue;
+            mst_pool_object_t *object = mst_pool_object(&pool->catalogue, pool->session[i]->lease[slot].object);
+            if (object->waiter == request->slot) object->waiter = MST_POOL_NONE;
+        }
+    for (size_t i = 0; i < request->nobjects; i++) mst_pool_object(&pool->catalogue, request->object[i])->consuming = 0;
+}
+
+static bool step_withdraw(mst_pool_t *pool, mst_pool_request_t *request) {
+    mst_pool_entry_t entries[SLICE];
+    bool done = !request->searching;
+    if (request->searching) {
+        size_t count = mst_pool_search_step(pool, &request->search, entries, SLICE, &done);
+        for (size_t i = 0; i < count; i++)
+            if (mst_pool_owner(mst_pool_object(&pool->catalogue, entries[i].handle)->id) == request->session->number)
+                withdraw_one(pool, request, entries[i].handle);
+        request->searching = !done;
+    }
+    if (!done || request->waiting || request->nobjects) return false;
+    succeed(pool, request, request->found);
+    return true;
+}
+
+static void time_out_withdraw(mst_pool_t *pool, mst_pool_request_t *request) {
+    char text[1024], holders[768];
+    uint64_t left = request->waiting + request->nobjects;
+    abandon(pool, request, holders, sizeof holders);
+    snprintf(text, sizeof text, "withdraw: %llu of %llu objects are still in use after %.3g s: %s", (unsigned long long)left, (unsigned long long)request->found,
+             (double)(pool->now_ns - request->started_ns) / 1e9, holders);
+    fail(pool, request, MAESTRO_TIMEOUT, text);
+}
+
+/* ---- Segments and counts. */
+
+static bool step_segment(mst_pool_t *pool, mst_pool_request_t *request) {
+    uint32_t number;
+    bool last = pool->now_ns >= request->deadline_ns;
+    request->lending_changes = pool->lending.changes;
+    maestro_status_t status = mst_pool_lending_grant(pool, request->session, request->argument, &number);
+    if (status == MAESTRO_OK) {
+        mst_wire_reply_t reply = {.request = request->number, .value = number, .place = {.segment = number, .nbytes = pool->lending.segment[number]->nbytes}};
+        mst_pool_session_reply(pool, request->session, &reply, NULL, 0);
+        return true;
+    }
+    if (status == MAESTRO_AGAIN && !last) {
+        note_deadline(pool, pool->now_ns + SEGMENT_RETRY_NS);
+        return false;
+    }
+    fail(pool, request, status == MAESTRO_AGAIN ? MAESTRO_NO_MEMORY : status, maestro_last_error());
+    return true;
+}
+
+static bool step_count(mst_pool_t *pool, mst_pool_request_t *request) {
+    mst_pool_entry_t entries[SLICE];
+    bool done;
+    request->found += mst_pool_search_step(pool, &request->search, entries, SLICE, &done);
+    if (!done) return false;
+    succeed(pool, request, request->found);
+    return true;
+}
+
+/* ---- All of them. */
+
+static bool step(mst_pool_t *pool, mst_pool_request_t *request) {
+    bool late = pool->now_ns >= request->deadline_ns;
+    switch (request->kind) {
+    case MST_WIRE_DEMAND:
+        if (request->explaining) return step_explaining(pool, request);
+        if (request->searching && step_demand(pool, request)) return true;
+        if (late && !request->searching) begin_explaining(pool, request);
+        return false;
+    case MST_WIRE_WITHDRAW:
+    case MST_WIRE_WITHDRAW_MATCHING:
+        if (step_withdraw(pool, request)) return true;
+        if (late) time_out_withdraw(pool, request);
+        return late;
+    case MST_WIRE_SEGMENT:
+        return step_segment(pool, request);
+    default:
+        if (step_count(pool, request)) return true;
+        if (late) fail(pool, request, MAESTRO_TIMEOUT, "count: not finished in time");
+        return late;
+    }
+}
+
+static bool due(const mst_pool_t *pool, const mst_pool_request_t *request) {
+    if (request->searching || request->explaining || pool->now_ns >= request->deadline_ns) return true;
+    if (request->kind == MST_WIRE_SEGMENT) return request->lending_changes != pool->lending.changes || pool->now_ns >= pool->next_deadline_ns;
+    return request->kind != MST_WIRE_DEMAND && !request->waiting && !request->nobjects;
+}
+
+void mst_pool_request_step_all(mst_pool_t *pool) {
+    bool again = pool->recheck_consumed && pool->now_ns - pool->rechecked_ns >= RECHECK_NS;
+    mst_pool_request_t *next;
+    int64_t deadline = INT64_MAX;
+    for (mst_pool_request_t *request = pool->requests; request; request = next) {
+        next = request->next;
+        if (again && request->nobjects) recheck(pool, request);
+        if (due(pool, request) && step(pool, request)) destroy(pool, request);
+    }
+    if (again) {
+        pool->recheck_consumed = false;
+        pool->rechecked_ns = pool->now_ns;
+    }
+    for (mst_pool_request_t *request = pool->requests; request; request = request->next) {
+        if (request->deadline_ns < deadline) deadline = request->deadline_ns;
+        if (request->kind == MST_WIRE_SEGMENT && pool->now_ns + SEGMENT_RETRY_NS < deadline) deadline = pool->now_ns + SEGMENT_RETRY_NS;
+        if (request->searching || request->explaining) deadline = pool->now_ns;
+        if (pool->recheck_consumed && request->nobjects && pool->rechecked_ns + RECHECK_NS < deadline) deadline = pool->rechecked_ns + RECHECK_NS;
+    }
+    pool->next_deadline_ns = deadline;
+}
+
+static mst_pool_request_t *create(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message) {
+    mst_pool_request_t *request = calloc(1, sizeof *request);
+    if (!request) return NULL;
+    int64_t timeout = message->timeout_ns < 0 ? 0 : message->timeout_ns < (int64_t)1e18 ? message->timeout_ns : (int64_t)1e18;
+    request->type = MST_POOL_DEMAND;
+    request->kind = message->head.kind;
+    request->session = session;
+    request->number = message->request;
+    request->started_ns = pool->now_ns;
+    request->deadline_ns = pool->now_ns + timeout;
+    request->argument = message->argument;
+    request->when = message->kinds;
+    request->slot = take_slot(pool, request);
+    if (request->slot == MST_POOL_NONE) {
+        free(request);
+        return NULL;
+    }
+    request->next = pool->requests;
+    pool->requests = request;
+    return request;
+}
+
+static maestro_status_t prepare(mst_pool_t *pool, mst_pool_request_t *request, const char *text) {
+    mst_pool_session_t *session = request->session;
+    if (request->kind == MST_WIRE_WITHDRAW) {
+        uint32_t handle = mst_pool_session_get_id(session, request->argument);
+        if (handle == MST_POOL_NONE) return mst_base_fail(MAESTRO_WITHDRAWN, "withdraw: the object is not in the pool: it was withdrawn before, or its offer was refused");
+        withdraw_one(pool, request, handle);
+        if (!request->found) return mst_base_fail(MAESTRO_WRONG_STATE, "withdraw: the object is being withdrawn already");
+        return MAESTRO_OK;
+    }
+    if (request->kind == MST_WIRE_SEGMENT) return MAESTRO_OK;
+    MST_TRY(mst_meta_selector_parse(pool->schema[session->schema], text, &request->selector));
+    mst_meta_selector_bind(request->selector, pool->dictionary);
+    mst_pool_search_init(&request->search, request->selector, session->schema, false, request->kind != MST_WIRE_DEMAND);
+    request->searching = true;
+    return MAESTRO_OK;
+}
+
+static void cancel(mst_pool_t *pool, mst_pool_session_t *session, uint64_t number) {
+    for (mst_pool_request_t *request = pool->requests; request; request = request->next) {
+        char holders[256];
+        if (request->session != session || request->number != number) continue;
+        if (request->kind == MST_WIRE_WITHDRAW || request->kind == MST_WIRE_WITHDRAW_MATCHING) abandon(pool, request, holders, sizeof holders);
+        destroy(pool, request);
+        return;
+    }
+}
+
+static void subscribe(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message, char *text) {
+    uint32_t number;
+    maestro_status_t status = mst_pool_subscription_create(pool, session, message, text, &number);
+    if (status != MAESTRO_OK) {
+        mst_pool_session_fail(pool, session, message->request, status, maestro_last_error());
+        return;
+    }
+    mst_wire_reply_t reply = {.request = message->request, .value = number, .place.segment = MST_WIRE_NO_SEGMENT};
+    mst_pool_session_reply(pool, session, &reply, NULL, 0);
+}
+
+static void start(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message, const char *text) {
+    mst_pool_request_t *request = create(pool, session, message);
+    if (!request) {
+        mst_pool_session_fail(pool, session, message->request, MAESTRO_NO_MEMORY, "the pool manager has no memory for the request");
+        return;
+    }
+    maestro_status_t status = prepare(pool, request, text);
+    if (status < 0) {
+        fail(pool, request, status, maestro_last_error());
+        destroy(pool, request);
+    } else if (step(pool, request)) {
+        destroy(pool, request);
+    } else {
+        note_deadline(pool, request->deadline_ns);
+        if (request->searching) note_deadline(pool, pool->now_ns);
+    }
+}
+
+void mst_pool_request_take(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message) {
+    mst_wire_reply_t done = {.request = message->request, .place.segment = MST_WIRE_NO_SEGMENT};
+    switch (message->head.kind) {
+    case MST_WIRE_FLUSH:
+        mst_pool_session_reply(pool, session, &done, NULL, 0);
+        return;
+    case MST_WIRE_UNSUBSCRIBE: {
+        mst_pool_subscription_t *subscription = mst_pool_subscription_find(session, (uint32_t)message->argument);
+        if (subscription) mst_pool_subscription_destroy(pool, subscription);
+        mst_pool_session_reply(pool, session, &done, NULL, 0);
+        return;
+    }
+    case MST_WIRE_CANCEL:
+        cancel(pool, session, message->argument);
+        return;
+    case MST_WIRE_SEGMENT_RETURN:
+        if (mst_pool_lending_return(pool, session, (uint32_t)message->argument) != MAESTRO_OK) mst_pool_session_break(session, maestro_last_error());
+        return;
+    case MST_WIRE_SUBSCRIBE:
+    case MST_WIRE_DEMAND:
+    case MST_WIRE_WITHDRAW:
+    case MST_WIRE_WITHDRAW_MATCHING:
+    case MST_WIRE_COUNT:
+    case MST_WIRE_SEGMENT:
+        break;
+    default:
+        mst_pool_session_break(session, "it sent a request of unknown kind");
+        return;
+    }
+    char *text = malloc(message->text_nbytes + 1u);
+    if (!text) {
+        mst_pool_session_fail(pool, session, message->request, MAESTRO_NO_MEMORY, "the pool manager has no memory for the request");
+        return;
+    }
+    memcpy(text, message->text, message->text_nbytes);
+    text[message->text_nbytes] = '\0';
+    if (message->head.kind == MST_WIRE_SUBSCRIBE) subscribe(pool, session, message, text);
+    else start(pool, session, message, text);
+    free(text);
+}
+
+void mst_pool_request_cancel_all(mst_pool_t *pool, mst_pool_session_t *session) {
+    mst_pool_request_t *next;
+    for (mst_pool_request_t *request = pool->requests; request; request = next) {
+        next = request->next;
+        if (request->session != session) continue;
+        char holders[256];
+        if (request->kind == MST_WIRE_WITHDRAW || request->kind == MST_WIRE_WITHDRAW_MATCHING) abandon(pool, request, holders, sizeof holders);
+        destroy(pool, request);
+    }
+}

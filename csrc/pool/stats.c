@@ -1,0 +1,127 @@
+/* The pool's counters as one JSON object; what `maestro top` and `maestro stats` show. */
+#include "pool/pool.h"
+
+#include <unistd.h>
+
+static void text(mst_base_buffer_t *out, const char *key, const char *value) {
+    mst_base_buffer_printf(out, "\"%s\":", key);
+    mst_base_buffer_json_string(out, value, strlen(value));
+}
+
+static void number(mst_base_buffer_t *out, const char *key, uint64_t value) { mst_base_buffer_printf(out, ",\"%s\":%llu", key, (unsigned long long)value); }
+
+static void kinds(mst_base_buffer_t *out, uint32_t mask) {
+    static const char *const names[] = {"offered", "withdrawn", "joined", "left"};
+    mst_base_buffer_printf(out, ",\"kinds\":[");
+    const char *comma = "";
+    for (unsigned bit = 0; bit < MST_COUNT(names); bit++) {
+        if (!(mask >> bit & 1)) continue;
+        mst_base_buffer_printf(out, "%s\"%s\"", comma, names[bit]);
+        comma = ",";
+    }
+    mst_base_buffer_printf(out, "]");
+}
+
+static void subscriptions(const mst_pool_t *pool, const mst_pool_session_t *session, mst_base_buffer_t *out) {
+    mst_base_buffer_printf(out, ",\"subscriptions\":[");
+    for (const mst_pool_subscription_t *s = session->subscriptions; s; s = s->next) {
+        mst_base_buffer_printf(out, s == session->subscriptions ? "{" : ",{");
+        text(out, "selector", s->selector->source);
+        kinds(out, s->kinds);
+        number(out, "delivered", s->delivered);
+        number(out, "gaps", s->gaps);
+        uint64_t seen = s->snapshot ? 0 : s->cursor;
+        number(out, "lag", s->lagging ? mst_pool_log_last(&pool->log) - seen : 0);
+        mst_base_buffer_printf(out, ",\"hold\":%s}", s->hold ? "true" : "false");
+    }
+    mst_base_buffer_printf(out, "]");
+}
+
+static double oldest_lease_s(const mst_pool_t *pool, const mst_pool_session_t *session) {
+    int64_t oldest = pool->now_ns;
+    for (uint32_t i = 0; i < session->leases_capacity && session->leases_live; i++)
+        if (session->lease[i].since_ns && session->lease[i].since_ns < oldest) oldest = session->lease[i].since_ns;
+    return (double)(pool->now_ns - oldest) / 1e9;
+}
+
+static void sessions(mst_pool_t *pool, mst_base_buffer_t *out) {
+    mst_base_buffer_printf(out, ",\"sessions\":[");
+    for (size_t i = 0; i < pool->nsessions; i++) {
+        const mst_pool_session_t *session = pool->session[i];
+        mst_base_buffer_printf(out, i ? ",{" : "{");
+        text(out, "component", session->component);
+        mst_base_buffer_printf(out, ",\"rank\":%lld", (long long)session->rank);
+        number(out, "session", session->number);
+        number(out, "pid", (uint64_t)session->pid);
+        mst_base_buffer_printf(out, ",\"since_s\":%.3f", (double)(pool->now_ns - session->joined_ns) / 1e9);
+        mst_base_buffer_printf(out, ",\"state\":\"%s\"", session->stalled_since_ns ? "waiting" : "running");
+        number(out, "offers", session->total.offers);
+        number(out, "offered_bytes", session->total.offered_bytes);
+        number(out, "copied", session->total.copied);
+        number(out, "refused", session->total.refused);
+        number(out, "withdrawn", session->total.withdrawn);
+        number(out, "demands", session->total.demands);
+        number(out, "events", session->total.events);
+        number(out, "event_bytes", session->total.event_bytes);
+        number(out, "leases", session->leases_live);
+        number(out, "leases_total", session->total.leases);
+        mst_base_buffer_printf(out, ",\"oldest_lease_s\":%.6f", oldest_lease_s(pool, session));
+        number(out, "memory_lent", session->lent_nbytes);
+        number(out, "memory_used", session->used_nbytes);
+        subscriptions(pool, session, out);
+        mst_base_buffer_printf(out, "}");
+    }
+    mst_base_buffer_printf(out, "]");
+}
+
+static void schemas(const mst_pool_t *pool, mst_base_buffer_t *out) {
+    mst_base_buffer_printf(out, ",\"schemas\":[");
+    for (uint32_t i = 0; i < pool->nschemas; i++) {
+        mst_base_buffer_printf(out, i ? ",{" : "{");
+        text(out, "name", pool->schema[i]->name);
+        number(out, "number", i);
+        number(out, "attributes", pool->schema[i]->nattributes);
+        mst_base_buffer_printf(out, "}");
+    }
+    mst_base_buffer_printf(out, "]");
+}
+
+void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out) {
+    const mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    mst_base_buffer_printf(out, "{");
+    text(out, "pool", pool->rendezvous.pool);
+    mst_base_buffer_printf(out, ",");
+    text(out, "node", pool->rendezvous.node);
+    mst_base_buffer_printf(out, ",");
+    text(out, "socket", pool->rendezvous.socket);
+    mst_base_buffer_printf(out, ",");
+    text(out, "version", maestro_version());
+    number(out, "protocol", MST_WIRE_PROTOCOL);
+    number(out, "pid", (uint64_t)getpid());
+    mst_base_buffer_printf(out, ",\"uptime_s\":%.3f", (double)(pool->now_ns - pool->started_ns) / 1e9);
+    mst_base_buffer_printf(out, ",\"memory\":{\"limit\":%llu", (unsigned long long)pool->lending.limit);
+    number(out, "lent", pool->lending.lent_nbytes);
+    number(out, "used", pool->lending.used_nbytes);
+    number(out, "used_peak", pool->lending.used_peak);
+    number(out, "idle", pool->lending.idle_nbytes);
+    number(out, "catalogue", catalogue->arena.live_nbytes);
+    number(out, "index", mst_meta_index_memory(catalogue->index));
+    mst_base_buffer_printf(out, "},\"objects\":{\"live\":%llu", (unsigned long long)catalogue->live);
+    number(out, "limit", catalogue->limit);
+    number(out, "offered_total", catalogue->offered_total);
+    number(out, "withdrawn_total", catalogue->withdrawn_total);
+    number(out, "refused_total", catalogue->refused_total);
+    number(out, "copied_total", catalogue->copied_total);
+    number(out, "bytes_total", catalogue->bytes_total);
+    mst_base_buffer_printf(out, "},\"events\":{\"sequence\":%llu", (unsigned long long)mst_pool_log_last(&pool->log));
+    number(out, "log_entries", pool->log.next - pool->log.base);
+    number(out, "log_bytes", mst_pool_log_nbytes(&pool->log));
+    number(out, "log_limit", pool->log.limit_nbytes);
+    number(out, "gaps_total", pool->log.gaps_total);
+    mst_base_buffer_printf(out, "},\"leases\":{\"live\":%llu", (unsigned long long)catalogue->leases);
+    number(out, "total", catalogue->leases_total);
+    mst_base_buffer_printf(out, "}");
+    schemas(pool, out);
+    sessions(pool, out);
+    mst_base_buffer_printf(out, "}");
+}

@@ -1,0 +1,312 @@
+/* Subscriptions: cursors in the event log with a window (a ring in shared memory) each.
+ *
+ * A subscription that has seen everything needs no cursor: new events go straight into its window.  One whose window is full, or that is still at
+ * its snapshot, is "lagging": it is advanced along the log, a slice a round, as its reader makes room.  The lease of an object is granted when
+ * its event enters the window. */
+#include "pool/pool.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { SLICE = 128 };
+
+static unsigned kind_bit(uint32_t kind) { return (unsigned)__builtin_ctz(kind); }
+
+static void count_kinds(mst_pool_t *pool, const mst_pool_subscription_t *subscription, int by) {
+    for (unsigned bit = 0; bit < MST_COUNT(pool->kinds_wanted); bit++)
+        if (subscription->kinds >> bit & 1) pool->kinds_wanted[bit] += (uint32_t)by;
+}
+
+static void start_lagging(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    if (subscription->lagging) return;
+    subscription->lagging = true;
+    subscription->lagging_since_ns = pool->now_ns;
+    subscription->lag_next = pool->lagging;
+    subscription->lag_prev = &pool->lagging;
+    if (pool->lagging) pool->lagging->lag_prev = &subscription->lag_next;
+    pool->lagging = subscription;
+}
+
+static void stop_lagging(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    if (!subscription->lagging) return;
+    subscription->lagging = false;
+    *subscription->lag_prev = subscription->lag_next;
+    if (subscription->lag_next) subscription->lag_next->lag_prev = subscription->lag_prev;
+    pool->recheck_consumed = true;
+}
+
+static maestro_status_t open_window(mst_pool_subscription_t *subscription, uint64_t capacity) {
+    subscription->window_nbytes = MST_ALIGN(mst_wire_ring_nbytes(capacity), 4096);
+    MST_TRY(mst_mem_segment_create("maestro-window", subscription->window_nbytes, &subscription->window_fd));
+    MST_TRY(mst_mem_segment_map(subscription->window_fd, subscription->window_nbytes, true, &subscription->window_memory));
+    mst_wire_ring_init_writer(&subscription->window, subscription->window_memory, capacity);
+    subscription->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return subscription->wake_fd < 0 ? mst_base_fail_errno("make the wake-up of a subscription") : MAESTRO_OK;
+}
+
+static void close_window(mst_pool_subscription_t *subscription) {
+    if (subscription->window_memory) mst_mem_segment_unmap(subscription->window_memory, subscription->window_nbytes);
+    if (subscription->window_fd >= 0) close(subscription->window_fd);
+    if (subscription->wake_fd >= 0) close(subscription->wake_fd);
+}
+
+static void destroy_unlinked(mst_pool_subscription_t *subscription) {
+    close_window(subscription);
+    mst_pool_search_fini(&subscription->search);
+    mst_meta_selector_destroy(subscription->selector);
+    free(subscription);
+}
+
+static maestro_status_t open_selector(mst_pool_t *pool, mst_pool_session_t *session, char *text, mst_meta_selector_t **selector_out) {
+    MST_TRY(mst_meta_selector_parse(pool->schema[session->schema], text, selector_out));
+    mst_meta_selector_bind(*selector_out, pool->dictionary);
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *request, char *text, uint32_t *number_out) {
+    uint64_t capacity = request->window;
+    if (capacity < MST_WIRE_WINDOW_MIN || capacity > MST_WIRE_WINDOW_MAX || (capacity & (capacity - 1)))
+        return mst_base_fail(MAESTRO_PROTOCOL, "subscribe: a window of %llu bytes", (unsigned long long)capacity);
+    if (request->start > MAESTRO_START_QUERY || request->kinds == 0 || request->kinds > 15)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: kinds %u, start %u", request->kinds, request->start);
+    mst_pool_subscription_t *subscription = calloc(1, sizeof *subscription);
+    if (!subscription) return mst_base_fail(MAESTRO_NO_MEMORY, "subscribe: no memory in the pool manager");
+    subscription->window_fd = subscription->wake_fd = -1;
+    maestro_status_t status = open_selector(pool, session, text, &subscription->selector);
+    if (status == MAESTRO_OK) status = open_window(subscription, capacity);
+    if (status == MAESTRO_OK && request->start != MAESTRO_START_QUERY)
+        status = mst_meta_matcher_add(pool->matcher, subscription, subscription->selector, session->schema);
+    if (status != MAESTRO_OK) {
+        destroy_unlinked(subscription);
+        return status;
+    }
+    subscription->type = MST_POOL_SUBSCRIPTION;
+    subscription->number = ++pool->next_subscription;
+    subscription->session = session;
+    subscription->kinds = request->kinds;
+    subscription->hold = request->hold;
+    subscription->query = request->start == MAESTRO_START_QUERY;
+    subscription->cursor = mst_pool_log_last(&pool->log);
+    subscription->next = session->subscriptions;
+    session->subscriptions = subscription;
+    if (!subscription->query) count_kinds(pool, subscription, 1);
+    pool->holding += subscription->hold;
+    if (request->start != MAESTRO_START_NOW) {
+        subscription->snapshot = true;
+        mst_pool_search_init(&subscription->search, subscription->selector, session->schema, request->kinds & MAESTRO_EVENT_JOINED, true);
+        start_lagging(pool, subscription);
+    }
+    *number_out = subscription->number;
+    return MAESTRO_OK;
+}
+
+void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    mst_pool_subscription_t **link = &subscription->session->subscriptions;
+    while (*link != subscription) link = &(*link)->next;
+    *link = subscription->next;
+    stop_lagging(pool, subscription);
+    if (!subscription->query) {
+        mst_meta_matcher_remove(pool->matcher, subscription);
+        count_kinds(pool, subscription, -1);
+    }
+    pool->holding -= subscription->hold;
+    for (size_t i = 0; i < pool->ntouched_windows; i++)
+        if (pool->touched_window[i] == subscription) pool->touched_window[i] = pool->touched_window[--pool->ntouched_windows];
+    destroy_unlinked(subscription);
+}
+
+mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session, uint32_t number) {
+    mst_pool_subscription_t *subscription = session->subscriptions;
+    while (subscription && subscription->number != number) subscription = subscription->next;
+    return subscription;
+}
+
+static void touch_window(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    if (subscription->touched) return;
+    if (pool->ntouched_windows == pool->touched_windows_capacity) {
+        size_t capacity = pool->touched_windows_capacity ? pool->touched_windows_capacity * 2 : 64;
+        void *larger = realloc(pool->touched_window, capacity * sizeof(void *));
+        if (!larger) return; /* its reader wakes at its next time-out */
+        pool->touched_window = larger;
+        pool->touched_windows_capacity = capacity;
+    }
+    subscription->touched = true;
+    pool->touched_window[pool->ntouched_windows++] = subscription;
+}
+
+/* Rings the doorbells of readers that sleep before new events. */
+void mst_pool_subscription_wake(mst_pool_t *pool) {
+    static const uint64_t one = 1;
+    if (pool->ntouched_windows) atomic_thread_fence(memory_order_seq_cst);
+    for (size_t i = 0; i < pool->ntouched_windows; i++) {
+        mst_pool_subscription_t *subscription = pool->touched_window[i];
+        subscription->touched = false;
+        mst_wire_ring_header_t *shared = subscription->window.shared;
+        if (!atomic_load_explicit(&shared->sleeping, memory_order_relaxed)) continue;
+        atomic_store_explicit(&shared->sleeping, 0, memory_order_relaxed);
+        if (write(subscription->wake_fd, &one, sizeof one) < 0) continue; /* full counter: it is readable anyway */
+    }
+    pool->ntouched_windows = 0;
+}
+
+static void *reserve(mst_pool_subscription_t *subscription, size_t nbytes, uint16_t kind, uint16_t flags) {
+    bool broken = false;
+    mst_wire_head_t *head = mst_wire_ring_reserve(&subscription->window, (uint32_t)nbytes, &broken);
+    if (broken) mst_pool_session_break(subscription->session, "its window's read position is out of bounds");
+    if (!head) return NULL;
+    head->kind = kind;
+    head->flags = flags;
+    return head;
+}
+
+static void commit(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    mst_wire_ring_commit(&subscription->window);
+    touch_window(pool, subscription);
+}
+
+static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    mst_pool_session_t *session = subscription->session;
+    bool offered = kind == MAESTRO_EVENT_OFFERED, gone = offered && object->state != MST_POOL_LIVE;
+    size_t attributes_nbytes = mst_meta_attributes_nbytes(&object->attributes);
+    mst_wire_event_t *event = reserve(subscription, offsetof(mst_wire_event_t, attributes) + attributes_nbytes, MST_WIRE_EVENT,
+                                      (uint16_t)(kind | (gone ? MST_WIRE_EVENT_GONE : 0)));
+    if (!event) return false;
+    event->sequence = sequence;
+    event->id = object->id;
+    event->lease = 0;
+    event->place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
+    if (offered && !gone) {
+        event->lease = mst_pool_session_grant(pool, session, handle);
+        if (!event->lease) return false;
+        event->place = (mst_wire_place_t){.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes};
+        session->total.event_bytes += object->nbytes;
+    }
+    memcpy(&event->attributes, &object->attributes, attributes_nbytes);
+    commit(pool, subscription);
+    subscription->delivered++;
+    session->total.events++;
+    return true;
+}
+
+static bool push_mark(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint16_t kind, uint64_t from, uint64_t to) {
+    mst_wire_gap_t *mark = reserve(subscription, sizeof *mark, kind, 0);
+    if (!mark) return false;
+    mark->from = from;
+    mark->to = to;
+    commit(pool, subscription);
+    return true;
+}
+
+/* One slice of the snapshot; false when the window is full or more slices are needed. */
+static bool advance_snapshot(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    mst_pool_entry_t entries[SLICE];
+    bool done;
+    if (mst_wire_ring_room(&subscription->window) < subscription->window.capacity / 4) return false;
+    size_t count = mst_pool_search_step(pool, &subscription->search, entries, SLICE, &done);
+    for (size_t i = 0; i < count; i++) {
+        if (!(subscription->kinds & entries[i].kind)) continue;
+        if (push(pool, subscription, entries[i].handle, entries[i].kind, entries[i].sequence)) continue;
+        mst_pool_search_unread(&subscription->search, entries, i, count);
+        return false;
+    }
+    if (!done || (subscription->query && !push_mark(pool, subscription, MST_WIRE_END, 0, 0))) return false;
+    subscription->snapshot = false;
+    subscription->cursor = subscription->search.until;
+    mst_pool_search_fini(&subscription->search);
+    return true;
+}
+
+static void advance_tail(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    mst_pool_entry_t entries[SLICE];
+    if (subscription->cursor + 1 < pool->log.base) {
+        if (!push_mark(pool, subscription, MST_WIRE_GAP, subscription->cursor + 1, pool->log.base - 1)) return;
+        subscription->gaps++;
+        pool->log.gaps_total++;
+        subscription->cursor = pool->log.base - 1;
+    }
+    uint64_t reached;
+    size_t count = mst_pool_log_read(pool, subscription->cursor, entries, SLICE, &reached);
+    for (size_t i = 0; i < count; i++) {
+        const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, entries[i].handle);
+        bool wanted = subscription->kinds & entries[i].kind && mst_pool_selects(pool, subscription->selector, subscription->session->schema, object);
+        if (wanted && !push(pool, subscription, entries[i].handle, entries[i].kind, entries[i].sequence)) return;
+        subscription->cursor = entries[i].sequence;
+    }
+    subscription->cursor = reached;
+    if (reached == mst_pool_log_last(&pool->log)) stop_lagging(pool, subscription);
+}
+
+/* Trims the log to what lagging subscriptions still have to see, within its limit; who holds is spared. */
+static void trim(mst_pool_t *pool) {
+    uint64_t keep = pool->log.next, keep_holding = pool->log.next;
+    for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next) {
+        if (s->query) continue;
+        uint64_t needed = (s->snapshot ? (s->search.started ? s->search.until : mst_pool_log_last(&pool->log)) : s->cursor) + 1;
+        if (needed < keep) keep = needed;
+        if (s->hold && needed < keep_holding) keep_holding = needed;
+    }
+    if (mst_pool_log_nbytes(&pool->log) > pool->log.limit_nbytes) {
+        uint64_t half = pool->log.base + (pool->log.next - pool->log.base) / 2;
+        if (half > keep) keep = half < keep_holding ? half : keep_holding;
+    }
+    mst_pool_log_trim(pool, keep);
+}
+
+void mst_pool_subscription_advance_all(mst_pool_t *pool) {
+    mst_pool_subscription_t *next;
+    for (mst_pool_subscription_t *s = pool->lagging; s; s = next) {
+        next = s->lag_next;
+        if (s->snapshot && !advance_snapshot(pool, s)) continue;
+        if (s->query) stop_lagging(pool, s);
+        else advance_tail(pool, s);
+    }
+    trim(pool);
+}
+
+static void hand_out(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence) {
+    if (subscription->lagging || !(subscription->kinds & kind)) return;
+    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    if (!object->notice && object->attributes.schema != subscription->session->schema) return;
+    if (push(pool, subscription, handle, kind, sequence)) return;
+    subscription->cursor = sequence - 1;
+    start_lagging(pool, subscription);
+}
+
+void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind) {
+    uint64_t sequence = mst_pool_log_append(pool, handle, kind);
+    if (!pool->kinds_wanted[kind_bit(kind)]) return;
+    void *const *subscribers;
+    mst_pool_request_t *few[64], **demands = few;
+    size_t ndemands = 0;
+    size_t count = mst_meta_matcher_match(pool->matcher, &mst_pool_object(&pool->catalogue, handle)->attributes, &subscribers);
+    if (count > MST_COUNT(few) && !(demands = malloc(count * sizeof *demands))) abort(); /* an event would be lost silently */
+    for (size_t i = 0; i < count; i++) {
+        if (*(mst_pool_subscriber_t *)subscribers[i] == MST_POOL_SUBSCRIPTION) hand_out(pool, subscribers[i], handle, kind, sequence);
+        else if (kind == MAESTRO_EVENT_OFFERED) demands[ndemands++] = subscribers[i];
+    }
+    for (size_t i = 0; i < ndemands; i++) mst_pool_request_matched(pool, demands[i], handle);
+    if (demands != few) free(demands);
+}
+
+bool mst_pool_subscription_awaits(mst_pool_t *pool, const mst_pool_object_t *object) {
+    for (const mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next) {
+        if (s->query || !(s->kinds & MAESTRO_EVENT_OFFERED)) continue;
+        bool to_come = s->snapshot ? mst_pool_search_still_has(&s->search, object->sequence) || object->sequence > s->search.until
+                                   : s->cursor < object->sequence;
+        if (to_come && mst_pool_selects(pool, s->selector, s->session->schema, object)) return true;
+    }
+    return false;
+}
+
+const char *mst_pool_subscription_holder(mst_pool_t *pool, char *text, size_t nbytes) {
+    if (!pool->holding || mst_pool_log_nbytes(&pool->log) <= pool->log.limit_nbytes) return NULL;
+    const mst_pool_subscription_t *slowest = NULL;
+    for (const mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
+        if (s->hold && (!slowest || s->cursor < slowest->cursor)) slowest = s;
+    if (!slowest) return NULL;
+    snprintf(text, nbytes, "%s[%lld] (process %d) holds offers: its subscription to \"%.80s\" is %llu events behind", slowest->session->component,
+             (long long)slowest->session->rank, slowest->session->pid, slowest->selector->source,
+             (unsigned long long)(mst_pool_log_last(&pool->log) - slowest->cursor));
+    return text;
+}
