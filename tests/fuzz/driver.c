@@ -26,7 +26,7 @@ extern int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t nbytes);
 extern void __sanitizer_set_death_callback(void (*callback)(void));
 
 /* abort() in a target is a death like others. */
-const char *__asan_default_options(void) { return "handle_abort=1"; }
+__attribute__((visibility("default"))) const char *__asan_default_options(void) { return "handle_abort=1"; }
 
 static input_t corpus[CORPUS_MAX];
 static size_t ncorpus, max_nbytes = 4096;
