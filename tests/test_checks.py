@@ -1,0 +1,130 @@
+"""The checks of the lint step find what they are for: a planted violation each, and none in the tree as it is."""
+
+import types
+from pathlib import Path
+
+import check_bindings
+import check_layers
+import pytest
+
+CSRC = Path(__file__).parent.parent / "csrc"
+HEADER = """
+#define MAESTRO_VERSION_MAJOR 3
+#define MAESTRO_STATUS_TABLE(X) \\
+    X(OK, 0, None, "success") \\
+    X(TIMEOUT, -20, TimeoutError, "not done, in time")
+typedef enum maestro_status {
+#define MAESTRO_STATUS_ENUM(name, value, python, text) MAESTRO_##name = value,
+    MAESTRO_STATUS_TABLE(MAESTRO_STATUS_ENUM)
+} maestro_status_t;
+typedef enum maestro_kind { MAESTRO_KIND_A = 1, /* MAESTRO_KIND_GONE = 9, */ MAESTRO_KIND_B } maestro_kind_t;
+MAESTRO_API const char *maestro_text(maestro_status_t status); /* maestro_comment() */
+MAESTRO_API maestro_status_t maestro_open(const char *name,
+                                          int *number_out);
+"""
+
+
+# ---- Layers
+def test_the_tree_keeps_its_layers():
+    assert list(check_layers.violations(CSRC)) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "header", "reason"),
+    [
+        ("base", "meta/schema.h", "base stands on floor 0, meta on floor 1"),
+        ("meta", "mem/segment.h", "meta stands on floor 1, mem on floor 1"),
+        ("pool", "client/session.h", "pool stands on floor 3, client on floor 3"),
+        ("wire", "pool/pool.h", "wire stands on floor 2, pool on floor 3"),
+        ("client", "mpi.h", "mpi.h belongs to the mpi room alone"),
+        ("tools", "mpi.h", "mpi.h belongs to the mpi room alone"),
+        ("include", "base/base.h", "include stands on floor -1, base on floor 0"),
+        ("meta", "../mem/segment.h", "without '..'"),
+        ("kitchen", "stdio.h", "kitchen is no room"),
+    ],
+)
+def test_a_planted_include_is_found(tmp_path, room, header, reason):
+    (tmp_path / room).mkdir()
+    (tmp_path / room / "planted.c").write_text(f'#include <stdio.h>\n  # include "{header}"\n')
+    (found,) = check_layers.violations(tmp_path)
+    assert reason in found
+
+
+@pytest.mark.parametrize(
+    ("room", "header"),
+    [
+        ("meta", "base/base.h"),
+        ("meta", "meta/schema.h"),
+        ("tools", "pool/pool.h"),
+        ("mpi", "mpi.h"),
+        ("base", "sys/mman.h"),
+    ],
+)
+def test_an_allowed_include_passes(tmp_path, room, header):
+    (tmp_path / room).mkdir()
+    (tmp_path / room / "fine.h").write_text(f"#include <{header}>\n")
+    assert list(check_layers.violations(tmp_path)) == []
+
+
+def test_a_header_without_its_room_is_found(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "schema.h").write_text("")
+    (tmp_path / "meta" / "schema.c").write_text('#include "schema.h"\n')
+    (found,) = check_layers.violations(tmp_path)
+    assert '"meta/schema.h"' in found
+
+
+# ---- Bindings
+@pytest.fixture(name="header")
+def header_without_comments():
+    return check_bindings.without_comments(HEADER)
+
+
+def test_the_header_is_read_whole(header):
+    assert check_bindings.declared_functions(header) == {"maestro_text", "maestro_open"}
+    assert check_bindings.status_table(header) == {"OK": "None", "TIMEOUT": "TimeoutError"}
+    names = ["MAESTRO_OK", "MAESTRO_TIMEOUT", "MAESTRO_VERSION_MAJOR", "MAESTRO_KIND_A", "MAESTRO_KIND_B"]
+    assert check_bindings.constant_names(header) == names
+
+
+def test_the_compiler_gives_the_values(tmp_path, header):
+    (tmp_path / "planted.h").write_text("#define MAESTRO_API\n" + HEADER)
+    values = check_bindings.constant_values(tmp_path / "planted.h", check_bindings.constant_names(header))
+    assert values == {
+        "MAESTRO_OK": 0, "MAESTRO_TIMEOUT": -20, "MAESTRO_VERSION_MAJOR": 3, "MAESTRO_KIND_A": 1, "MAESTRO_KIND_B": 2,
+    }  # fmt: skip
+
+
+def test_a_constant_that_differs_or_lacks_is_found():
+    module = types.SimpleNamespace(__name__="core", MAESTRO_A=1, B=3)
+    found = list(check_bindings.constant_differences({"MAESTRO_A": 1, "MAESTRO_B": 2, "MAESTRO_C": 0}, module))
+    assert found == ["MAESTRO_B = 2: core says 3", "MAESTRO_C = 0: core has neither MAESTRO_C nor C"]
+
+
+def test_a_status_without_its_exception_is_found():
+    class MaestroError(Exception):
+        pass
+
+    package = types.SimpleNamespace(__name__="maestro", MaestroError=MaestroError, WrongError=ValueError)
+    found = list(check_bindings.exception_differences({"OK": "None", "WRONG": "WrongError", "LOST": "LostError"}, package))
+    assert found == [
+        "MAESTRO_WRONG: maestro.WrongError is no MaestroError",
+        "MAESTRO_LOST: maestro.LostError is no MaestroError",
+    ]
+
+
+def test_a_function_that_is_only_declared_to_cython_counts_as_unused():
+    pyx = 'cdef extern from "maestro.h":\n    int maestro_open(char *)\n    int maestro_text()\n\ndef f():\n    maestro_text() # maestro_open\n'
+    assert check_bindings.used_names(pyx) == {"maestro_text"}
+
+
+def test_wrapping_and_the_list_of_exceptions_must_agree():
+    found = list(check_bindings.wrapping_differences({"maestro_a", "maestro_b"}, {"maestro_b"}, {"maestro_b", "maestro_c"}))
+    assert [line.split(":")[0] for line in found] == ["maestro_a", "maestro_b", "maestro_c"]
+
+
+def test_an_export_beyond_the_header_is_seen(tmp_path):
+    source = tmp_path / "planted.c"
+    source.write_text("int maestro_secret(void); int maestro_secret(void) { return 1; }\n")
+    check_bindings.subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "planted.so", source], check=True)
+    assert check_bindings.exported_symbols(tmp_path / "planted.so") == {"maestro_secret"}
