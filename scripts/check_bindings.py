@@ -36,10 +36,8 @@ def constant_names(header):
     names = [f"MAESTRO_{name}" for name in status_table(header)]
     names += re.findall(r"^#define (MAESTRO_\w+) +-?\d", header, re.MULTILINE)
     for body in re.findall(r"typedef enum \w*\s*\{(.*?)\}", header, re.DOTALL):
-        names += re.findall(
-            r"\b(MAESTRO_\w+)\s*(?:=[^,]*)?(?:,|$)",
-            re.sub(r"^#.*|^.*\bMAESTRO_STATUS_TABLE\b.*", "", body, flags=re.MULTILINE).rstrip(),
-        )
+        lines = (line for line in body.splitlines() if not line.startswith("#") and "MAESTRO_STATUS_TABLE" not in line)
+        names += [enumerator.split("=")[0].strip() for enumerator in "".join(lines).split(",") if enumerator.strip()]
     return names
 
 
