@@ -201,7 +201,7 @@ def screen_table(runner: Runner) -> Table:
     for name, part in runner.flow.components.items():
         mine = [member for member in runner.members if member.line.component == name]
         state = component_state(runner, name)
-        counts = runner.peers.component(name) if runner.peers else {}
+        counts = runner.peers.counts(name) if runner.peers else {}
         table.add_row(
             name, str(part.size()), f"{max(member.seconds() for member in mine):.0f} s",
             _count(counts.get("offers")), _count(counts.get("demands")),

@@ -19,7 +19,7 @@ from .common import Json, PoolName, attach, clock, human_bytes, human_seconds, o
 from .telemetry import Row, Screen, screen
 
 Interval = Annotated[float, typer.Option("--interval", "-i", min=0.05, max=60, help="Seconds between two samples.")]
-STATES = {"running": "green", "left": "dim", "died": "bold red"}
+STATES = {"running": "green", "waiting": "yellow", "gone": "dim"}
 BAR = 8
 
 
@@ -91,9 +91,12 @@ def table(shown: Screen) -> Table:
         drawn.add_column(heading, justify="right")
     drawn.add_column("state")
     for row in shown.components:
+        rates, totals = row.rates, row.totals
         drawn.add_row(
-            row.component, str(row.ranks), _number(row.offers_per_s, row.offers, ",.0f"), _number(row.gb_per_s, row.offered_bytes, ".2f"),
-            _number(row.events_per_s, row.events, ",.0f"), _number(row.demands_per_s, row.demands, ",.0f"),
+            row.component, str(len(row.pids)),
+            _number(rates["offers"], totals["offers"], ",.0f"),
+            _number((rates["offered_bytes"] + rates["event_bytes"]) / 1e9, totals["offered_bytes"] + totals["event_bytes"], ".2f"),
+            _number(rates["events"], totals["events"], ",.0f"), _number(rates["demands"], totals["demands"], ",.0f"),
             human_seconds(row.oldest_lease_s), Text(state(row), style=STATES.get(row.state, "")),
         )  # fmt: skip
     return drawn
@@ -106,14 +109,16 @@ def _number(value: float, ever: int, form: str) -> str:
 
 def state(row: Row) -> str:
     notes = [row.state]
-    if row.lag is not None and row.state == "running":
+    if row.lag:
         notes.append(f"lag {row.lag:,}")
     if row.gaps:
         notes.append(f"gaps {row.gaps:,}")
     if row.hold:
         notes.append("holds")
-    if row.copied:
-        notes.append(f"copied {row.copied:,}")
+    if row.totals["copied"]:
+        notes.append(f"copied {row.totals['copied']:,}")
+    if row.totals["refused"]:
+        notes.append(f"refused {row.totals['refused']:,}")
     return ", ".join(notes)
 
 

@@ -1,13 +1,15 @@
 """The pool as the runner sees it: who has joined, and what the manager counts.
 
 The runner keeps one session for the whole run; the manager takes its limits and schema from it and leaves soon after it ends.
-A lost manager is told once and does not end the run: the components get their own errors.
+Who has joined is read from events, for a quick component may come and go between two looks at the counters. A lost manager is
+told once and does not end the run: the components get their own errors.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,42 +20,54 @@ ANSWER_S = 2.0
 
 
 class Peers:
-    """The runner's session and the manager's last answer."""
+    """The runner's session, the joins it has seen, and the manager's last answer."""
 
-    def __init__(self, flow: Workflow, environment: dict[str, str], folder):
+    def __init__(self, flow: Workflow, environment: dict[str, str], folder: Path):
         import maestro
 
         self.lost: str | None = None
         self.stats: dict = {}
+        self._joined: dict[str, set[int]] = {}  # process ids by component
+        self._sessions: dict[int, dict] = {}  # the last counters of every session ever seen
         self._next = 0.0
         for name in ("MAESTRO_POOL_MEMORY", "MAESTRO_LINGER_S"):
             if name in environment:
                 os.environ[name] = environment[name]  # the manager inherits them from this process
         self.session = maestro.Session(pool=flow.pool_name, component="maestro-run", schema=flow.schema(folder))
+        self._events = self.session.subscribe(None, kinds="joined")
 
-    def poll(self, now: float) -> None:
-        """Ask the manager, at most every POLL_S; `now` = infinity asks in any case."""
-        if self.lost or now < self._next:
-            return
-        self._next = time.monotonic() + POLL_S
+    def poll(self) -> None:
+        """Take the joins that are there; ask for the counters every POLL_S."""
         import maestro
 
+        if self.lost:
+            return
         try:
-            self.stats = self.session.stats(timeout=ANSWER_S)
+            self._take_joins()
+            if time.monotonic() >= self._next:
+                self._next = time.monotonic() + POLL_S
+                self.stats = self.session.stats(timeout=ANSWER_S)
+                self._sessions |= {session["session"]: session for session in self.stats["sessions"]}
         except maestro.MaestroError as error:
             self.lost = str(error)
 
-    def component(self, name: str) -> dict:
-        return next((one for one in self.stats.get("components", []) if one.get("component") == name), {})
+    def _take_joins(self) -> None:
+        while (event := self._events.next(timeout=0)) is not None:
+            with event.cdo as cdo:
+                self._joined.setdefault(cdo["maestro.component"], set()).add(cdo["maestro.pid"])
 
     def joined(self, name: str) -> int:
-        """How many ranks of a component have joined so far, also when they have left since."""
-        return int(self.component(name).get("ranks", 0))
+        """How many processes of a component have joined so far, also when they have left since."""
+        return len(self._joined.get(name, ()))
+
+    def counts(self, name: str) -> dict[str, int]:
+        """What a component's sessions have done so far."""
+        mine = [session for session in self._sessions.values() if session["component"] == name]
+        return {counter: sum(session[counter] for session in mine) for counter in ("offers", "events", "demands")} if mine else {}
 
     def strangers(self, known) -> list[str]:
         """Components that joined under names which the workflow file does not have."""
-        names = (one.get("component", "") for one in self.stats.get("components", []))
-        return [name for name in names if name not in known and not name.startswith("maestro-")]
+        return [name for name in self._joined if name not in known and not name.startswith("maestro-")]
 
     def close(self) -> None:
         import maestro

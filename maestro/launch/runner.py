@@ -94,7 +94,7 @@ class Runner:
             member.poll()
         if self.peers:
             lost = self.peers.lost
-            self.peers.poll(now)
+            self.peers.poll()
             if self.peers.lost and not lost:
                 self.notes.append(f"pool {self.flow.pool_name}: {self.peers.lost}")
             self._watch_peers(now - self.started)
@@ -122,14 +122,13 @@ class Runner:
     def _watch_peers(self, elapsed: float) -> None:
         """Name the peers that have not joined: at MISSING_AFTER_S, when they ended without joining, and at the bound."""
         ended = [name for name in self._waiting if all(m.code == 0 for m in self.members if m.line.component == name)]
-        if ended:
-            self.peers.poll(float("inf"))  # they may have joined and left since the last answer
         self._waiting = [name for name in self._waiting if self.peers.joined(name) < self.flow.components[name].size()]
         if not self._waiting or self.stopping or self.peers.lost:
             return
         for name in ended:
             if name in self._waiting:
-                self.notes.append(f"{name} ended without joining pool {self.flow.pool_name}{self._hint()}")
+                count = f"{self.peers.joined(name)} of {self.flow.components[name].size()}"
+                self.notes.append(f"{name} has ended, and {count} joined pool {self.flow.pool_name}{self._hint()}")
                 self.stop(f"{name} never joined", 1)
                 return
         if elapsed >= MISSING_AFTER_S and not self._named:
