@@ -67,7 +67,10 @@ def lines_of(name: str, component: Component, launcher: list[str] | None) -> lis
 def launcher_words() -> list[str] | None:
     """The words before `-n RANKS`: srun inside a SLURM allocation, else the mpiexec that fits this Python; None: there is none."""
     if inside_slurm():
-        return srun_words()
+        family = mpi.library().family
+        # srun starts Open MPI through PMIx only, which few sites' SLURM can load; its own mpiexec knows allocations.
+        if family != "Open MPI":
+            return srun_words(family)
     path = mpi.find_launcher()
     if path is None:
         return None
@@ -80,9 +83,7 @@ def open_mpi_words() -> list[str]:
     return ["--oversubscribe"] + (["--allow-run-as-root"] if os.geteuid() == 0 else [])
 
 
-def srun_words() -> list[str]:
+def srun_words(family: str | None) -> list[str]:
     """srun for one component: a step of its own that shares the allocation's first node with the other components."""
     words = ["srun", "--overlap", "--nodes=1", "--relative=0", "--quit-on-interrupt"]
-    family = mpi.library().family
-    plugin = {"MPICH": "pmi2", "Intel MPI": "pmi2", "Open MPI": "pmix"}.get(family or "")
-    return [*words, f"--mpi={plugin}"] if plugin else words
+    return [*words, "--mpi=pmi2"] if family in ("MPICH", "Intel MPI") else words

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from maestro import yamlfile
-from maestro.launch import lines, workflow
+from maestro.launch import lines, mpi, workflow
 
 GOOD = """
 workflow: weather
@@ -67,13 +67,26 @@ def test_ranks_without_any_launcher_name_the_remedy(tmp_path):
         lines.lines_of("hammer", load(tmp_path, GOOD).components["hammer"], None)
 
 
-def test_inside_an_allocation_ranks_go_through_srun(tmp_path, monkeypatch):
-    srun = tmp_path / "srun"
-    srun.write_text("#!/bin/sh\n")
-    srun.chmod(0o755)
+@pytest.fixture
+def allocation(tmp_path, monkeypatch):
+    for name in ("srun", "mpiexec"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'mpiexec (Open MPI) 5.0.3'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(mpi, "beside_python", lambda name="mpiexec": None)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    assert lines.launcher_words()[:4] == ["srun", "--overlap", "--nodes=1", "--relative=0"]
+    return tmp_path
+
+
+@pytest.mark.parametrize(("family", "words"), [("MPICH", ["--mpi=pmi2"]), ("Intel MPI", ["--mpi=pmi2"]), (None, [])])
+def test_inside_an_allocation_ranks_go_through_srun(allocation, monkeypatch, family, words):
+    monkeypatch.setattr(mpi, "library", lambda: mpi.Library(family, "", None))
+    assert lines.launcher_words() == ["srun", "--overlap", "--nodes=1", "--relative=0", "--quit-on-interrupt", *words]
+
+
+def test_inside_an_allocation_open_mpi_starts_its_ranks_itself(allocation, monkeypatch):
+    monkeypatch.setattr(mpi, "library", lambda: mpi.Library("Open MPI", "", None))
+    assert lines.launcher_words()[:2] == [str(allocation / "mpiexec"), "--oversubscribe"]
 
 
 def test_programs_beside_this_python_are_found_first(tmp_path, monkeypatch):
