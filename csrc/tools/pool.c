@@ -47,7 +47,6 @@ static void redirect(const char *log) {
 static bool detach(int *ready) {
     if (pipe2(ready, O_CLOEXEC) != 0 || fork() != 0) return false;
     setsid();
-    if (chdir("/") != 0) fprintf(stderr, "maestro-pool: chdir /: %s\n", strerror(errno));
     close(ready[0]);
     return true;
 }
@@ -91,6 +90,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     if (daemon) redirect(pool->rendezvous.log);
+    if (daemon && chdir("/") != 0) fprintf(stderr, "maestro-pool: chdir /: %s\n", strerror(errno));
     tell_parent(ready, 0);
     status = mst_pool_run(pool);
     mst_pool_destroy(pool);

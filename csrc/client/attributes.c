@@ -1,0 +1,229 @@
+/* Attributes of a handle by name: setters while it is built, getters at any time.  Names are resolved through a small cache per thread, keyed by
+ * the name's address and verified by its text, for names are nearly always string literals. */
+#include "client/client.h"
+
+#include <stdio.h>
+
+enum { CACHED = 256, CACHED_NAME = 22 };
+
+typedef struct cached_key {
+    const char *name;
+    uint64_t schema;      /* its hash */
+    uint16_t key;
+    char text[CACHED_NAME];
+} cached_key_t;
+
+static maestro_status_t find_key(const maestro_cdo_t *cdo, const char *name, const char *operation, unsigned *key_out) {
+    static _Thread_local cached_key_t cache[CACHED];
+    const mst_meta_schema_t *schema = cdo->session->schema;
+    if (MST_UNLIKELY(!name)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the attribute's name is NULL", operation);
+    cached_key_t *cached = &cache[mst_base_mix((uintptr_t)name) % CACHED];
+    if (MST_LIKELY(cached->name == name && cached->schema == schema->hash && strcmp(cached->text, name) == 0)) {
+        *key_out = cached->key;
+        return MAESTRO_OK;
+    }
+    MST_TRY(mst_meta_schema_require_key(schema, name, operation, key_out));
+    size_t nbytes = strlen(name);
+    if (nbytes >= CACHED_NAME) return MAESTRO_OK;
+    cached->name = name;
+    cached->schema = schema->hash;
+    cached->key = (uint16_t)*key_out;
+    memcpy(cached->text, name, nbytes + 1);
+    return MAESTRO_OK;
+}
+
+static maestro_status_t check_usable(const maestro_cdo_t *cdo, const char *operation) {
+    if (MST_UNLIKELY(!cdo)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the object is NULL", operation);
+    if (MST_UNLIKELY(cdo->state == MST_CLIENT_FREE)) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: this handle has been disposed", operation);
+    if (MST_UNLIKELY(cdo->session->fork_count != mst_client_forks)) return mst_base_fail(MAESTRO_FORKED, "%s: this object belongs to the parent process", operation);
+    return MAESTRO_OK;
+}
+
+static maestro_status_t begin_set(maestro_cdo_t *cdo, const char *name, unsigned *key_out) {
+    MST_TRY(check_usable(cdo, "set an attribute"));
+    if (MST_UNLIKELY(cdo->state != MST_CLIENT_DECLARED))
+        return mst_base_fail(MAESTRO_WRONG_STATE, "set %s: the object is %s; its attributes no longer change; declare another one (declare_like copies them)", name ? name : "",
+                             cdo->state == MST_CLIENT_SEALED ? "sealed" : cdo->state == MST_CLIENT_LEASED ? "another component's" : "offered");
+    MST_TRY(find_key(cdo, name, "set an attribute", key_out));
+    if (MST_UNLIKELY(*key_out == MST_META_KEY_COMPONENT || *key_out == MST_META_KEY_RANK || *key_out == MST_META_KEY_PID || *key_out == MST_META_KEY_REASON))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "set %s: Maestro sets it itself, from the session", name);
+    return MAESTRO_OK;
+}
+
+#define SETTER(suffix, parameters, call)                                             \
+    maestro_status_t maestro_cdo_set_##suffix parameters {                           \
+        unsigned key;                                                                \
+        maestro_status_t status = begin_set(cdo, name, &key);                        \
+        return MST_UNLIKELY(status != MAESTRO_OK) ? status : mst_meta_builder_set_##call; \
+    }
+
+SETTER(bool, (maestro_cdo_t *cdo, const char *name, bool value), bool(&cdo->builder, key, value))
+SETTER(i64, (maestro_cdo_t *cdo, const char *name, int64_t value), i64(&cdo->builder, key, value))
+SETTER(f64, (maestro_cdo_t *cdo, const char *name, double value), f64(&cdo->builder, key, value))
+SETTER(timestamp, (maestro_cdo_t *cdo, const char *name, int64_t nanoseconds), timestamp(&cdo->builder, key, nanoseconds))
+
+maestro_status_t maestro_cdo_set_str(maestro_cdo_t *cdo, const char *name, const char *value) {
+    unsigned key;
+    MST_TRY(begin_set(cdo, name, &key));
+    if (!value) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "set %s: the value is NULL; use unset to remove an attribute", name);
+    return mst_meta_builder_set_text(&cdo->builder, key, value, strlen(value));
+}
+
+maestro_status_t maestro_cdo_set_blob(maestro_cdo_t *cdo, const char *name, const void *bytes, size_t nbytes) {
+    unsigned key;
+    MST_TRY(begin_set(cdo, name, &key));
+    if (!bytes && nbytes) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "set %s: the bytes are NULL", name);
+    return mst_meta_builder_set_blob(&cdo->builder, key, bytes, nbytes);
+}
+
+maestro_status_t maestro_cdo_unset(maestro_cdo_t *cdo, const char *name) {
+    unsigned key;
+    MST_TRY(begin_set(cdo, name, &key));
+    mst_meta_builder_unset(&cdo->builder, key);
+    return MAESTRO_OK;
+}
+
+/* ---- Getters. */
+
+static const mst_meta_attributes_t *packed(const maestro_cdo_t *cdo) { return (const mst_meta_attributes_t *)cdo->packed; }
+
+static bool is_set(const maestro_cdo_t *cdo, unsigned key) {
+    if (cdo->building) return cdo->builder.mask[key >> 6] >> (key & 63) & 1;
+    return mst_meta_attributes_has(packed(cdo), key);
+}
+
+static uint64_t word_of(const maestro_cdo_t *cdo, unsigned key) {
+    return cdo->building ? cdo->builder.value[key] : packed(cdo)->value[mst_meta_attributes_rank(packed(cdo), key)];
+}
+
+static const char *text_of(const maestro_cdo_t *cdo, uint64_t word, uint32_t *nbytes_out) {
+    if (!cdo->building) return mst_meta_attributes_text(packed(cdo), word, cdo->session->dictionary, nbytes_out);
+    if (!mst_meta_word_is_tail(word)) return mst_meta_dictionary_text(cdo->session->dictionary, (uint32_t)word, nbytes_out);
+    *nbytes_out = mst_meta_word_nbytes(word);
+    return cdo->builder.tail + mst_meta_word_offset(word);
+}
+
+static maestro_status_t begin_get(const maestro_cdo_t *cdo, const char *name, maestro_type_t type, uint64_t *word_out) {
+    unsigned key;
+    MST_TRY(check_usable(cdo, "get an attribute"));
+    MST_TRY(find_key(cdo, name, "get an attribute", &key));
+    maestro_type_t is = cdo->session->schema->attribute[key].type;
+    if (MST_UNLIKELY(is != type))
+        return mst_base_fail(MAESTRO_WRONG_TYPE, "get %s: it is of type %s, not %s", name, mst_meta_type_name(is), mst_meta_type_name(type));
+    if (!is_set(cdo, key)) return mst_base_fail(MAESTRO_NOT_FOUND, "get %s: the object has no such attribute", name);
+    *word_out = word_of(cdo, key);
+    return MAESTRO_OK;
+}
+
+bool maestro_cdo_has(const maestro_cdo_t *cdo, const char *name) {
+    unsigned key;
+    return check_usable(cdo, "has") == MAESTRO_OK && find_key(cdo, name, "has", &key) == MAESTRO_OK && is_set(cdo, key);
+}
+
+maestro_status_t maestro_cdo_get_bool(const maestro_cdo_t *cdo, const char *name, bool *value_out) {
+    uint64_t word;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_BOOL, &word));
+    *value_out = word;
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_get_i64(const maestro_cdo_t *cdo, const char *name, int64_t *value_out) {
+    uint64_t word;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_I64, &word));
+    *value_out = (int64_t)word;
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_get_f64(const maestro_cdo_t *cdo, const char *name, double *value_out) {
+    uint64_t word;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_F64, &word));
+    *value_out = mst_meta_word_f64(word);
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_get_timestamp(const maestro_cdo_t *cdo, const char *name, int64_t *nanoseconds_out) {
+    uint64_t word;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_TIMESTAMP, &word));
+    *nanoseconds_out = (int64_t)word;
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_get_blob(const maestro_cdo_t *cdo, const char *name, const void **bytes_out, size_t *nbytes_out) {
+    uint64_t word;
+    uint32_t nbytes;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_BLOB, &word));
+    *bytes_out = text_of(cdo, word, &nbytes);
+    *nbytes_out = nbytes;
+    return MAESTRO_OK;
+}
+
+/* Dictionary texts are terminated and stay; others are copied into the handle, in chunks that do not move until dispose. */
+static const char *terminated(maestro_cdo_t *cdo, const char *text, uint32_t nbytes) {
+    if (cdo->text_nbytes + nbytes + 1 > cdo->text_capacity) {
+        if (cdo->text_nbytes) return NULL;
+        size_t capacity = MST_META_TAIL_MAX + MST_META_KEYS_MAX;
+        char *larger = malloc(capacity);
+        if (!larger) return NULL;
+        cdo->text = larger;
+        cdo->text_capacity = capacity;
+    }
+    char *copy = cdo->text + cdo->text_nbytes;
+    memcpy(copy, text, nbytes);
+    copy[nbytes] = '\0';
+    cdo->text_nbytes += nbytes + 1;
+    return copy;
+}
+
+maestro_status_t maestro_cdo_get_str(const maestro_cdo_t *cdo, const char *name, const char **value_out) {
+    uint64_t word;
+    uint32_t nbytes;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_STRING, &word));
+    const char *text = text_of(cdo, word, &nbytes);
+    if (text && mst_meta_word_is_tail(word)) {
+        maestro_cdo_t *handle = (maestro_cdo_t *)cdo;
+        if (handle->text_capacity - handle->text_nbytes < nbytes + 1u) handle->text_nbytes = 0; /* the oldest copies make room */
+        text = terminated(handle, text, nbytes);
+    }
+    if (!text) return mst_base_fail(MAESTRO_SYSTEM, "get %s: no memory", name);
+    *value_out = text;
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_next_attribute(const maestro_cdo_t *cdo, uint32_t *cursor, const char **key_out, maestro_type_t *type_out) {
+    MST_TRY(check_usable(cdo, "walk attributes"));
+    const mst_meta_schema_t *schema = cdo->session->schema;
+    for (uint32_t key = *cursor; key < schema->nattributes; key++) {
+        if (!is_set(cdo, key)) continue;
+        *cursor = key + 1;
+        *key_out = schema->attribute[key].name;
+        *type_out = schema->attribute[key].type;
+        return MAESTRO_OK;
+    }
+    return MAESTRO_END;
+}
+
+/* ---- Reading. */
+
+uint64_t maestro_cdo_id(const maestro_cdo_t *cdo) { return cdo ? cdo->id : 0; }
+
+maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out) {
+    MST_TRY(check_usable(cdo, "data"));
+    if (cdo->state == MST_CLIENT_NOTICE) return mst_base_fail(MAESTRO_WITHDRAWN, "data: the object was withdrawn before its event arrived; its attributes are all that is left");
+    *bytes_out = cdo->data;
+    *nbytes_out = cdo->nbytes;
+    return MAESTRO_OK;
+}
+
+size_t maestro_cdo_describe(const maestro_cdo_t *cdo, char *text, size_t nbytes) {
+    uint64_t stack[256];
+    uint64_t *memory = stack;
+    size_t needed = sizeof stack;
+    if (!cdo || cdo->state == MST_CLIENT_FREE) return (size_t)snprintf(text, nbytes, "no object");
+    if (!cdo->building) return mst_meta_attributes_describe(packed(cdo), cdo->session->schema, cdo->session->dictionary, text, nbytes);
+    if (mst_meta_builder_pack(&cdo->builder, 0, NULL, 0, &needed) == MAESTRO_OK && needed > sizeof stack) memory = malloc(needed);
+    size_t length = memory && mst_meta_builder_pack(&cdo->builder, 0, memory, needed > sizeof stack ? needed : sizeof stack, &needed) == MAESTRO_OK
+                        ? mst_meta_attributes_describe((mst_meta_attributes_t *)memory, cdo->session->schema, cdo->session->dictionary, text, nbytes)
+                        : (size_t)snprintf(text, nbytes, "an object");
+    if (memory != stack) free(memory);
+    return length;
+}

@@ -1,0 +1,316 @@
+/* Handles of objects: attributes, memory, offer, reading, dispose. */
+#include "client/client.h"
+
+#include <stdio.h>
+
+/* ---- Handles. */
+
+maestro_cdo_t *mst_client_cdo_new(maestro_session_t *session) {
+    maestro_cdo_t *cdo = session->spare;
+    if (cdo) session->spare = cdo->next;
+    else {
+        cdo = calloc(1, sizeof *cdo);
+        if (!cdo) return NULL;
+        cdo->session = session;
+        mst_meta_builder_init(&cdo->builder, session->schema, session->dictionary);
+    }
+    cdo->id = cdo->lease = 0;
+    cdo->place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
+    cdo->data = cdo->wrapped = NULL;
+    cdo->nbytes = 0;
+    cdo->has_block = cdo->copied = cdo->block_is_back = cdo->refusal_read = cdo->building = false;
+    cdo->refused = MAESTRO_OK;
+    cdo->next = session->cdos;
+    cdo->link = &session->cdos;
+    if (cdo->next) cdo->next->link = &cdo->next;
+    session->cdos = cdo;
+    session->handles++;
+    return cdo;
+}
+
+void mst_client_cdo_spare(maestro_cdo_t *cdo) {
+    maestro_session_t *session = cdo->session;
+    *cdo->link = cdo->next;
+    if (cdo->next) cdo->next->link = cdo->link;
+    cdo->state = MST_CLIENT_FREE;
+    cdo->text_nbytes = 0;
+    free(cdo->refused_text);
+    cdo->refused_text = NULL;
+    cdo->next = session->spare;
+    session->spare = cdo;
+}
+
+maestro_cdo_t *mst_client_cdo_by_id(maestro_session_t *session, uint64_t id) {
+    maestro_cdo_t *cdo = session->cdos;
+    while (cdo && (cdo->id != id || cdo->state == MST_CLIENT_LEASED)) cdo = cdo->next;
+    return cdo;
+}
+
+static maestro_status_t keep_packed(maestro_cdo_t *cdo, size_t nbytes) {
+    if (nbytes <= cdo->packed_capacity) return MAESTRO_OK;
+    size_t capacity = MST_ALIGN(nbytes, 256);
+    void *larger = realloc(cdo->packed, capacity);
+    if (!larger) return mst_base_fail(MAESTRO_SYSTEM, "keep an object's attributes: no memory");
+    cdo->packed = larger;
+    cdo->packed_capacity = capacity;
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_client_cdo_leased(maestro_session_t *session, mst_client_state_t state, uint64_t id, uint64_t lease, const mst_wire_place_t *place,
+                                       const mst_meta_attributes_t *attributes, maestro_cdo_t **cdo_out) {
+    maestro_cdo_t *cdo = mst_client_cdo_new(session);
+    size_t nbytes = mst_meta_attributes_nbytes(attributes);
+    maestro_status_t status = cdo ? keep_packed(cdo, nbytes) : mst_base_fail(MAESTRO_SYSTEM, "receive an object: no memory");
+    if (status == MAESTRO_OK && place->segment != MST_WIRE_NO_SEGMENT) status = mst_client_map(session, place, &cdo->data);
+    if (status != MAESTRO_OK) {
+        if (lease) mst_client_release(session, lease);
+        if (cdo) {
+            mst_client_cdo_spare(cdo);
+            session->handles--;
+        }
+        return status;
+    }
+    memcpy(cdo->packed, attributes, nbytes);
+    cdo->state = state;
+    cdo->id = id;
+    cdo->lease = lease;
+    cdo->place = *place;
+    cdo->nbytes = place->nbytes;
+    *cdo_out = cdo;
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_declare(maestro_session_t *session, const char *name, maestro_cdo_t **cdo_out) {
+    MST_TRY(mst_client_enter(session, "declare"));
+    maestro_cdo_t *cdo = mst_client_cdo_new(session);
+    if (cdo) {
+        mst_meta_builder_t *builder = &cdo->builder;
+        builder->mask[0] = builder->mask[1] = 0;
+        builder->tail_nbytes = 0;
+        cdo->building = true;
+        cdo->state = MST_CLIENT_DECLARED;
+    }
+    maestro_status_t status = !cdo ? mst_base_fail(MAESTRO_SYSTEM, "declare: no memory")
+                              : name ? mst_meta_builder_set_text(&cdo->builder, MST_META_KEY_NAME, name, strlen(name)) : MAESTRO_OK;
+    if (cdo && status != MAESTRO_OK) {
+        mst_client_cdo_spare(cdo);
+        session->handles--;
+    }
+    mst_client_leave(session);
+    if (status == MAESTRO_OK) *cdo_out = cdo;
+    return status;
+}
+
+maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo_t **cdo_out) {
+    maestro_cdo_t *cdo = NULL;
+    if (!like) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "declare like: the object is NULL");
+    MST_TRY(maestro_cdo_declare(like->session, NULL, &cdo));
+    maestro_status_t status = like->building ? mst_meta_builder_copy(&cdo->builder, &like->builder)
+                                             : mst_meta_builder_load(&cdo->builder, (const mst_meta_attributes_t *)like->packed);
+    if (status != MAESTRO_OK) {
+        maestro_cdo_dispose(cdo);
+        return status;
+    }
+    if (!like->building) { /* who offered it is Maestro's to say */
+        mst_meta_builder_unset(&cdo->builder, MST_META_KEY_COMPONENT);
+        mst_meta_builder_unset(&cdo->builder, MST_META_KEY_RANK);
+    }
+    *cdo_out = cdo;
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo) {
+    if (!cdo) return MAESTRO_OK;
+    maestro_session_t *session = cdo->session;
+    if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "dispose: this object belongs to the parent process");
+    pthread_mutex_lock(&session->lock);
+    if (cdo->state == MST_CLIENT_FREE) {
+        pthread_mutex_unlock(&session->lock);
+        return mst_base_fail(MAESTRO_WRONG_STATE, "dispose: this handle has been disposed already");
+    }
+    if (cdo->lease && !session->closed) mst_client_release(session, cdo->lease);
+    if (cdo->has_block && !session->closed) {
+        bool offered = cdo->offered_at != 0;
+        if (offered) mst_client_take_freed(session);
+        if (offered) mst_client_unhold(session, cdo);
+        if (!offered || cdo->block_is_back) mst_mem_allocator_free(session->allocator, cdo->place.segment, cdo->place.offset);
+    }
+    cdo->offered_at = 0;
+    mst_client_cdo_spare(cdo);
+    mst_client_let_go(session);
+    return MAESTRO_OK;
+}
+
+/* ---- Memory. */
+
+static maestro_status_t can_take_data(const maestro_cdo_t *cdo, const char *operation) {
+    if (cdo->state == MST_CLIENT_DECLARED || cdo->state == MST_CLIENT_SEALED) {
+        if (!cdo->has_block && !cdo->wrapped) return MAESTRO_OK;
+        return mst_base_fail(MAESTRO_WRONG_STATE, "%s: the object has data already; declare another one", operation);
+    }
+    return mst_base_fail(MAESTRO_WRONG_STATE, "%s: the object was offered; its bytes no longer change; declare another one", operation);
+}
+
+static void give_block(maestro_cdo_t *cdo, const mst_mem_block_t *block, size_t nbytes) {
+    cdo->place = (mst_wire_place_t){.segment = block->segment, .offset = block->offset, .nbytes = nbytes};
+    cdo->data = block->address;
+    cdo->nbytes = nbytes;
+    cdo->has_block = true;
+}
+
+maestro_status_t maestro_cdo_alloc(maestro_cdo_t *cdo, size_t nbytes, maestro_tier_t tier, void **bytes_out) {
+    if (!cdo || !bytes_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "alloc: the object or the output is NULL");
+    if (tier != MAESTRO_TIER_DEFAULT && tier != MAESTRO_TIER_DRAM) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "alloc: tier %d is not there; use MAESTRO_TIER_DEFAULT", (int)tier);
+    maestro_session_t *session = cdo->session;
+    MST_TRY(mst_client_enter(session, "alloc"));
+    mst_mem_block_t block;
+    char operation[64];
+    snprintf(operation, sizeof operation, "alloc %zu bytes", nbytes);
+    maestro_status_t status = can_take_data(cdo, "alloc");
+    if (status == MAESTRO_OK) status = mst_client_alloc(session, nbytes, mst_base_deadline_ns(session->timeout_s), operation, &block);
+    if (status == MAESTRO_OK) {
+        give_block(cdo, &block, nbytes);
+        *bytes_out = block.address;
+    }
+    mst_client_leave(session);
+    return status;
+}
+
+maestro_status_t maestro_cdo_wrap(maestro_cdo_t *cdo, const void *bytes, size_t nbytes) {
+    if (!cdo || (!bytes && nbytes)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "wrap: the object or the bytes are NULL");
+    MST_TRY(mst_client_enter(cdo->session, "wrap"));
+    maestro_status_t status = can_take_data(cdo, "wrap");
+    if (status == MAESTRO_OK && nbytes) {
+        cdo->wrapped = bytes;
+        cdo->data = bytes;
+        cdo->nbytes = nbytes;
+    }
+    mst_client_leave(cdo->session);
+    return status;
+}
+
+/* The one copy of wrapped memory; the lock is let go of while bytes move. */
+static maestro_status_t copy_wrapped(maestro_cdo_t *cdo, int64_t deadline_ns) {
+    mst_mem_block_t block;
+    MST_TRY(mst_client_alloc(cdo->session, cdo->nbytes, deadline_ns, "offer wrapped memory", &block));
+    const void *from = cdo->wrapped;
+    if (cdo->nbytes > 65536) {
+        pthread_mutex_unlock(&cdo->session->lock);
+        memcpy(block.address, from, cdo->nbytes);
+        pthread_mutex_lock(&cdo->session->lock);
+    } else memcpy(block.address, from, cdo->nbytes);
+    give_block(cdo, &block, cdo->nbytes);
+    cdo->wrapped = NULL;
+    cdo->copied = true;
+    return MAESTRO_OK;
+}
+
+/* ---- Offer. */
+
+static maestro_status_t seal(maestro_cdo_t *cdo, const char *operation) {
+    if (cdo->state == MST_CLIENT_SEALED) return MAESTRO_OK;
+    if (cdo->state != MST_CLIENT_DECLARED) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: the object was offered, or came from the pool; declare another one", operation);
+    maestro_status_t status = mst_meta_builder_complete(&cdo->builder);
+    if (status != MAESTRO_OK) return mst_base_fail_context(status, "%s", operation);
+    cdo->state = MST_CLIENT_SEALED;
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_seal(maestro_cdo_t *cdo) {
+    if (!cdo) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "seal: the object is NULL");
+    MST_TRY(mst_client_enter(cdo->session, "seal"));
+    maestro_status_t status = seal(cdo, "seal");
+    mst_client_leave(cdo->session);
+    return status;
+}
+
+static maestro_status_t send_offer(maestro_cdo_t *cdo, int64_t deadline_ns) {
+    maestro_session_t *session = cdo->session;
+    mst_wire_ring_t *ring = &session->channel.offers;
+    size_t nbytes;
+    void *room = NULL;
+    MST_TRY(mst_meta_builder_pack(&cdo->builder, session->schema_number, NULL, 0, &nbytes));
+    MST_TRY(mst_client_reserve(session, ring, offsetof(mst_wire_offer_t, attributes) + nbytes, deadline_ns, "offer", &room));
+    mst_wire_offer_t *offer = room;
+    MST_TRY(mst_meta_builder_pack(&cdo->builder, session->schema_number, &offer->attributes, nbytes, &nbytes));
+    offer->head.kind = MST_WIRE_OFFER;
+    offer->head.flags = cdo->copied ? MST_WIRE_OFFER_COPIED : 0;
+    offer->id = cdo->id = (uint64_t)session->number << 40 | ++session->last_id;
+    offer->timeout_ns = (int64_t)(session->timeout_s * 1e9);
+    offer->place = cdo->place;
+    mst_wire_ring_commit(ring);
+    cdo->offered_at = ring->position;
+    cdo->state = MST_CLIENT_OFFERED;
+    if (cdo->has_block) mst_client_hold(session, cdo);
+    mst_client_ring(session, MST_WIRE_ASLEEP);
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo) {
+    if (!cdo) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "offer: the object is NULL");
+    maestro_session_t *session = cdo->session;
+    MST_TRY(mst_client_enter(session, "offer"));
+    int64_t deadline = mst_base_deadline_ns(session->timeout_s);
+    mst_client_drain(session);
+    maestro_status_t status = seal(cdo, "offer");
+    if (status == MAESTRO_OK && cdo->wrapped) status = copy_wrapped(cdo, deadline);
+    if (status == MAESTRO_OK) status = send_offer(cdo, deadline);
+    mst_client_leave(session);
+    return status;
+}
+
+static maestro_status_t offer_status(maestro_cdo_t *cdo) {
+    if (cdo->state != MST_CLIENT_REFUSED) return MAESTRO_OK;
+    cdo->refusal_read = true;
+    return mst_base_fail(cdo->refused, "%s", cdo->refused_text ? cdo->refused_text : maestro_status_text(cdo->refused));
+}
+
+maestro_status_t maestro_cdo_wait(maestro_cdo_t *cdo, double timeout_s) {
+    if (!cdo) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "wait: the object is NULL");
+    maestro_session_t *session = cdo->session;
+    MST_TRY(mst_client_enter(session, "wait for an offer"));
+    maestro_request_t request = {0};
+    mst_wire_request_t like = {.head.kind = MST_WIRE_FLUSH, .after = cdo->offered_at};
+    maestro_status_t status = cdo->offered_at ? MAESTRO_OK : mst_base_fail(MAESTRO_WRONG_STATE, "wait for an offer: the object has not been offered");
+    if (status == MAESTRO_OK && cdo->state == MST_CLIENT_OFFERED) {
+        status = mst_client_call(session, &request, &like, NULL, mst_client_deadline(session, timeout_s), "wait for an offer");
+        mst_client_request_fini(session, &request);
+    }
+    if (status == MAESTRO_OK) status = offer_status(cdo);
+    mst_client_leave(session);
+    return status;
+}
+
+/* ---- Withdraw. */
+
+static maestro_status_t start_withdraw(maestro_cdo_t *cdo, maestro_when_t when, int64_t deadline_ns, maestro_request_t *request) {
+    if (cdo->state == MST_CLIENT_REFUSED) return offer_status(cdo);
+    if (cdo->state == MST_CLIENT_WITHDRAWN) return mst_base_fail(MAESTRO_WITHDRAWN, "withdraw: the object has been withdrawn already");
+    if (cdo->state != MST_CLIENT_OFFERED) return mst_base_fail(MAESTRO_WRONG_STATE, "withdraw: only an own offered object can be withdrawn; dispose gives a lease back");
+    mst_wire_request_t like = {.head.kind = MST_WIRE_WITHDRAW, .after = cdo->offered_at, .argument = cdo->id, .kinds = when};
+    MST_TRY(mst_client_send(cdo->session, request, &like, NULL, deadline_ns, "withdraw"));
+    request->cdo = cdo;
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s, maestro_request_t **request_out) {
+    if (!cdo || !request_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "withdraw: the object or the output is NULL");
+    maestro_session_t *session = cdo->session;
+    MST_TRY(mst_client_enter(session, "withdraw"));
+    maestro_request_t *request = calloc(1, sizeof *request);
+    maestro_status_t status = request ? start_withdraw(cdo, when, mst_client_deadline(session, timeout_s), request) : mst_base_fail(MAESTRO_SYSTEM, "withdraw: no memory");
+    if (status == MAESTRO_OK) {
+        session->handles++;
+        *request_out = request;
+    } else free(request);
+    mst_client_leave(session);
+    return status;
+}
+
+maestro_status_t maestro_cdo_withdraw(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s) {
+    maestro_request_t *request = NULL;
+    MST_TRY(maestro_cdo_withdraw_start(cdo, when, timeout_s, &request));
+    maestro_status_t status = maestro_request_wait(request, timeout_s < 0 ? -1 : timeout_s + 2);
+    maestro_request_dispose(request);
+    return status;
+}

@@ -1,0 +1,169 @@
+/* The library side: what a session, an object's handle, a subscription and a request are in the application's process.
+ *
+ * Invariants: one lock per session covers all of it; waiting lets go of the lock, and one of the waiting threads (the leader) listens for all.
+ * Handles live as long as the caller wants: after the session's close they answer CLOSED, and the last one frees the session's memory. */
+#ifndef MST_CLIENT_H
+#define MST_CLIENT_H
+
+#include "mem/allocator.h"
+#include "mem/segment.h"
+#include "meta/dictionary.h"
+#include "meta/selector.h"
+#include "wire/protocol.h"
+#include "wire/socket.h"
+
+#include <pthread.h>
+
+typedef struct mst_client_segment {
+    void *base;            /* NULL: not mapped here */
+    uint64_t nbytes;
+    bool writable;
+} mst_client_segment_t;
+
+typedef struct mst_client_refusal {
+    uint64_t id;
+    maestro_status_t status;
+    char *text;
+} mst_client_refusal_t;
+
+typedef enum mst_client_state {
+    MST_CLIENT_FREE,       /* on the session's list of spare handles */
+    MST_CLIENT_DECLARED, MST_CLIENT_SEALED, MST_CLIENT_OFFERED,
+    MST_CLIENT_REFUSED, MST_CLIENT_WITHDRAWN,
+    MST_CLIENT_LEASED,     /* a consumer's */
+    MST_CLIENT_NOTICE      /* attributes only: gone objects, joined and left */
+} mst_client_state_t;
+
+struct maestro_cdo {
+    maestro_session_t *session;
+    maestro_cdo_t *next, **link;       /* list of the session's handles, or of its spare ones */
+    mst_client_state_t state;
+    uint64_t id, lease;
+    mst_wire_place_t place;
+    const void *data;
+    size_t nbytes;
+    bool has_block, copied, block_is_back, refusal_read;
+    const void *wrapped;
+    uint64_t offered_at;               /* position in the offers ring after its offer */
+    maestro_status_t refused;
+    char *refused_text;
+    bool building;                     /* attributes are in `builder`; else in `packed` */
+    mst_meta_builder_t builder;
+    uint64_t *packed;
+    size_t packed_capacity;
+    char *text;                        /* copies of strings that were asked for; freed with the next set or dispose */
+    size_t text_nbytes, text_capacity;
+};
+
+struct maestro_subscription {
+    maestro_session_t *session;
+    maestro_subscription_t *next;
+    uint32_t number;
+    void *memory;
+    uint64_t memory_nbytes;
+    mst_wire_ring_t window;
+    int wake_fd;
+    bool ended;
+};
+
+struct maestro_request {
+    maestro_session_t *session;
+    maestro_request_t *next;           /* of those without answer */
+    uint64_t number;
+    bool done, cdo_taken;
+    maestro_status_t status;
+    char *text;
+    mst_wire_reply_t *reply;           /* copy of the answer */
+    maestro_cdo_t *cdo;                /* withdraw: the object concerned; its handle outlives the request */
+};
+
+struct maestro_session {
+    pthread_mutex_t lock;
+    pthread_cond_t news;
+    bool leader;
+    unsigned waiting;
+    unsigned fork_count;
+    bool closed, lost;
+    uint64_t handles;                  /* cdos, subscriptions, requests alive */
+    mst_wire_rendezvous_t rendezvous;
+    int socket, wake_manager, wake_client;
+    uint32_t number;
+    uint16_t schema_number;
+    mst_meta_schema_t *schema;
+    char component[MST_WIRE_NAME_MAX];
+    int64_t rank;
+    double timeout_s;
+    bool interruptible;
+    void *channel_memory;
+    mst_wire_channel_t channel;
+    void *dictionary_memory;
+    uint64_t dictionary_nbytes;
+    const mst_meta_dictionary_t *dictionary;
+    mst_wire_board_t *board;
+    uint64_t last_id, last_request;
+    maestro_request_t *requests;
+    mst_client_refusal_t *refusal;
+    size_t nrefusals, refusals_capacity, refusals_uncounted;
+    mst_client_segment_t *segment;     /* by number */
+    size_t nsegments;
+    mst_mem_allocator_t *allocator;
+    uint64_t wanted_nbytes;            /* the allocator asked for a segment of this size */
+    uint32_t fresh_segment;            /* granted and not yet given to the allocator */
+    bool has_fresh;
+    uint32_t *to_return;               /* segments the allocator gave back, not yet told to the manager */
+    size_t nto_return, to_return_capacity;
+    maestro_cdo_t **held;              /* own offered blocks whose handle is open, by (segment, offset); open addressing */
+    size_t held_mask, nheld;
+    maestro_cdo_t *cdos, *spare;
+    maestro_subscription_t *subscriptions;
+};
+
+/* ---- session.c */
+extern unsigned mst_client_forks; /* counts forks that made this process */
+/* Takes the lock if the session can be used; `operation` begins the error. */
+maestro_status_t mst_client_enter(maestro_session_t *session, const char *operation);
+static inline void mst_client_leave(maestro_session_t *session) { pthread_mutex_unlock(&session->lock); }
+void mst_client_let_go(maestro_session_t *session); /* a handle ended, lock held: unlocks, and frees a closed session with its last handle */
+int64_t mst_client_deadline(const maestro_session_t *session, double timeout_s);
+
+/* ---- attach.c: rendezvous, starting the manager, the hello. */
+maestro_status_t mst_client_attach(maestro_session_t *session, const maestro_session_options_t *options, int64_t deadline_ns);
+void mst_client_detach(maestro_session_t *session);
+
+/* ---- talk.c: rings, replies, waiting.  All with the lock held. */
+void mst_client_ring(maestro_session_t *session, uint32_t bits); /* wakes the manager if it sleeps for one of the bits */
+void mst_client_drain(maestro_session_t *session);               /* takes in all replies */
+typedef bool (*mst_client_ready_fn)(maestro_session_t *session, void *context);
+/* Waits until ready; TIMEOUT and INTERRUPTED without a message; POOL_LOST with. */
+maestro_status_t mst_client_wait(maestro_session_t *session, const char *operation, int64_t deadline_ns, mst_client_ready_fn ready, void *context);
+maestro_status_t mst_client_lost(maestro_session_t *session, const char *operation);
+/* Waits for room and begins a message; commit with mst_wire_ring_commit and ring. */
+maestro_status_t mst_client_reserve(maestro_session_t *session, mst_wire_ring_t *ring, size_t nbytes, int64_t deadline_ns, const char *operation, void **room_out);
+/* Sends a request; `like` carries its fields, `text` its selector. The answer completes `request`. */
+maestro_status_t mst_client_send(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation);
+/* Sends and waits for the answer; fills request->status, reply.  The caller runs mst_client_request_fini. */
+maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation);
+void mst_client_request_fini(maestro_session_t *session, maestro_request_t *request);
+maestro_status_t mst_client_request_status(const maestro_request_t *request); /* with the message of a failed one */
+void mst_client_release(maestro_session_t *session, uint64_t lease);
+/* Asks over the socket for descriptors. */
+maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds);
+
+/* ---- memory.c: own blocks, mapped segments.  Lock held. */
+maestro_status_t mst_client_memory_init(maestro_session_t *session);
+void mst_client_memory_fini(maestro_session_t *session);
+maestro_status_t mst_client_alloc(maestro_session_t *session, uint64_t nbytes, int64_t deadline_ns, const char *operation, mst_mem_block_t *block_out);
+void mst_client_take_freed(maestro_session_t *session);   /* blocks the manager gave back */
+maestro_status_t mst_client_map(maestro_session_t *session, const mst_wire_place_t *place, const void **bytes_out);
+void mst_client_unmap(maestro_session_t *session, uint32_t segment);
+void mst_client_hold(maestro_session_t *session, maestro_cdo_t *cdo);   /* its block stays its handle's when it comes back */
+void mst_client_unhold(maestro_session_t *session, maestro_cdo_t *cdo);
+
+/* ---- cdo.c */
+maestro_cdo_t *mst_client_cdo_new(maestro_session_t *session); /* from the spare ones; NULL without memory */
+void mst_client_cdo_spare(maestro_cdo_t *cdo);                 /* frees what it holds and puts it back */
+maestro_status_t mst_client_cdo_leased(maestro_session_t *session, mst_client_state_t state, uint64_t id, uint64_t lease, const mst_wire_place_t *place,
+                                       const mst_meta_attributes_t *attributes, maestro_cdo_t **cdo_out);
+maestro_cdo_t *mst_client_cdo_by_id(maestro_session_t *session, uint64_t id);
+
+#endif

@@ -1,0 +1,99 @@
+/* Many objects in one call: attributes by columns, payloads copied. */
+#include "client/client.h"
+
+#include <stdio.h>
+
+enum { RING_EVERY = 64 };
+
+static maestro_status_t set_value(mst_meta_builder_t *builder, unsigned key, const maestro_column_t *column, size_t row) {
+    size_t at = column->constant ? 0 : row;
+    switch (column->type) {
+    case MAESTRO_TYPE_BOOL: return mst_meta_builder_set_bool(builder, key, ((const bool *)column->values)[at]);
+    case MAESTRO_TYPE_I64: return mst_meta_builder_set_i64(builder, key, ((const int64_t *)column->values)[at]);
+    case MAESTRO_TYPE_TIMESTAMP: return mst_meta_builder_set_timestamp(builder, key, ((const int64_t *)column->values)[at]);
+    case MAESTRO_TYPE_F64: return mst_meta_builder_set_f64(builder, key, ((const double *)column->values)[at]);
+    case MAESTRO_TYPE_STRING: {
+        const char *text = ((const char *const *)column->values)[at];
+        if (!text) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "column %s: the text is NULL", column->key);
+        return mst_meta_builder_set_text(builder, key, text, strlen(text));
+    }
+    default: return mst_base_fail(MAESTRO_WRONG_TYPE, "column %s: columns hold bool, i64, f64, string or timestamp", column->key);
+    }
+}
+
+static maestro_status_t resolve(const maestro_session_t *session, const maestro_column_t *columns, size_t ncolumns, unsigned *keys) {
+    for (size_t i = 0; i < ncolumns; i++) {
+        if (!columns[i].key || !columns[i].values) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "column %zu: key or values are NULL", i);
+        MST_TRY(mst_meta_schema_require_key(session->schema, columns[i].key, "offer many", &keys[i]));
+        if (keys[i] == MST_META_KEY_COMPONENT || keys[i] == MST_META_KEY_RANK || keys[i] == MST_META_KEY_PID || keys[i] == MST_META_KEY_REASON)
+            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "column %s: Maestro sets it itself, from the session", columns[i].key);
+    }
+    return MAESTRO_OK;
+}
+
+static maestro_status_t copy_payload(maestro_session_t *session, const void *bytes, size_t nbytes, int64_t deadline_ns, mst_wire_place_t *place) {
+    mst_mem_block_t block;
+    *place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
+    if (!bytes || !nbytes) return MAESTRO_OK;
+    MST_TRY(mst_client_alloc(session, nbytes, deadline_ns, "offer many", &block));
+    memcpy(block.address, bytes, nbytes);
+    *place = (mst_wire_place_t){.segment = block.segment, .offset = block.offset, .nbytes = nbytes};
+    return MAESTRO_OK;
+}
+
+static maestro_status_t send_one(maestro_session_t *session, const mst_meta_builder_t *builder, const mst_wire_place_t *place, int64_t deadline_ns) {
+    size_t nbytes;
+    void *room = NULL;
+    MST_TRY(mst_meta_builder_pack(builder, session->schema_number, NULL, 0, &nbytes));
+    MST_TRY(mst_client_reserve(session, &session->channel.offers, offsetof(mst_wire_offer_t, attributes) + nbytes, deadline_ns, "offer many", &room));
+    mst_wire_offer_t *offer = room;
+    MST_TRY(mst_meta_builder_pack(builder, session->schema_number, &offer->attributes, nbytes, &nbytes));
+    offer->head.kind = MST_WIRE_OFFER;
+    offer->head.flags = place->segment != MST_WIRE_NO_SEGMENT ? MST_WIRE_OFFER_COPIED : 0;
+    offer->id = (uint64_t)session->number << 40 | ++session->last_id;
+    offer->timeout_ns = (int64_t)(session->timeout_s * 1e9);
+    offer->place = *place;
+    mst_wire_ring_commit(&session->channel.offers);
+    return MAESTRO_OK;
+}
+
+typedef struct batch {
+    const maestro_column_t *columns;
+    const unsigned *keys;
+    size_t ncolumns;
+    const void *const *payloads;
+    const size_t *nbytes;
+} batch_t;
+
+static maestro_status_t offer_row(maestro_session_t *session, const batch_t *batch, mst_meta_builder_t *builder, size_t row, int64_t deadline_ns) {
+    mst_wire_place_t place;
+    for (size_t i = 0; i < batch->ncolumns; i++)
+        if (row == 0 || !batch->columns[i].constant) MST_TRY(set_value(builder, batch->keys[i], &batch->columns[i], row));
+    MST_TRY(mst_meta_builder_complete(builder));
+    MST_TRY(copy_payload(session, batch->payloads ? batch->payloads[row] : NULL, batch->payloads ? batch->nbytes[row] : 0, deadline_ns, &place));
+    maestro_status_t status = send_one(session, builder, &place, deadline_ns);
+    if (status != MAESTRO_OK && place.segment != MST_WIRE_NO_SEGMENT) mst_mem_allocator_free(session->allocator, place.segment, place.offset);
+    return status;
+}
+
+maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, const maestro_column_t *columns, size_t ncolumns, const void *const *payloads, const size_t *nbytes) {
+    unsigned keys[MST_META_KEYS_MAX];
+    if (ncolumns > MST_COUNT(keys) || (ncolumns && !columns) || (payloads && !nbytes))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "offer many: columns are missing or more than %zu, or payloads come without sizes", MST_COUNT(keys));
+    MST_TRY(mst_client_enter(session, "offer many"));
+    batch_t batch = {columns, keys, ncolumns, payloads, nbytes};
+    int64_t deadline = mst_base_deadline_ns(session->timeout_s);
+    mst_meta_builder_t builder;
+    mst_meta_builder_init(&builder, session->schema, session->dictionary);
+    mst_client_drain(session);
+    maestro_status_t status = resolve(session, columns, ncolumns, keys);
+    for (size_t row = 0; row < count && status == MAESTRO_OK; row++) {
+        status = offer_row(session, &batch, &builder, row, deadline);
+        if (status != MAESTRO_OK) mst_base_fail_context(status, "offer many: object %zu of %zu", row, count);
+        else if (row % RING_EVERY == RING_EVERY - 1) mst_client_ring(session, MST_WIRE_ASLEEP);
+    }
+    mst_client_ring(session, MST_WIRE_ASLEEP);
+    mst_meta_builder_fini(&builder);
+    mst_client_leave(session);
+    return status;
+}

@@ -1,0 +1,199 @@
+/* Pool memory in this process: own segments with the allocator on them, other sessions' segments mapped read-only, once each. */
+#include "client/client.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { KEEP_NBYTES = 64 << 20 };
+
+static maestro_status_t segment_slot(maestro_session_t *session, uint32_t number, mst_client_segment_t **slot_out) {
+    if (number >= session->nsegments) {
+        size_t count = session->nsegments ? session->nsegments : 64;
+        while (count <= number) count *= 2;
+        mst_client_segment_t *larger = realloc(session->segment, count * sizeof *larger);
+        if (!larger) return mst_base_fail(MAESTRO_SYSTEM, "map a segment: no memory");
+        memset(larger + session->nsegments, 0, (count - session->nsegments) * sizeof *larger);
+        session->segment = larger;
+        session->nsegments = count;
+    }
+    *slot_out = &session->segment[number];
+    return MAESTRO_OK;
+}
+
+static maestro_status_t map_segment(maestro_session_t *session, uint32_t number, bool writable, mst_client_segment_t **segment_out) {
+    mst_client_segment_t *segment = NULL;
+    mst_wire_fetch_reply_t reply;
+    int fd = -1;
+    MST_TRY(segment_slot(session, number, &segment));
+    if (!segment->base || (writable && !segment->writable)) {
+        MST_TRY(mst_client_fetch(session, MST_WIRE_FETCH_SEGMENT, number, &reply, &fd, 1));
+        void *base = NULL;
+        maestro_status_t status = writable && !reply.writable ? mst_base_fail(MAESTRO_PROTOCOL, "map segment %u: the manager gave it read-only", number)
+                                                              : mst_mem_segment_map(fd, reply.nbytes, reply.writable, &base);
+        close(fd);
+        if (status != MAESTRO_OK) return status;
+        if (segment->base) mst_mem_segment_unmap(segment->base, segment->nbytes);
+        *segment = (mst_client_segment_t){.base = base, .nbytes = reply.nbytes, .writable = reply.writable};
+    }
+    *segment_out = segment;
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_client_map(maestro_session_t *session, const mst_wire_place_t *place, const void **bytes_out) {
+    mst_client_segment_t *segment = place->segment < session->nsegments ? &session->segment[place->segment] : NULL;
+    if (MST_UNLIKELY(!segment || !segment->base)) MST_TRY(map_segment(session, place->segment, false, &segment));
+    if (place->offset > segment->nbytes || place->nbytes > segment->nbytes - place->offset)
+        return mst_base_fail(MAESTRO_PROTOCOL, "map segment %u: the object lies outside of it", place->segment);
+    *bytes_out = (const char *)segment->base + place->offset;
+    return MAESTRO_OK;
+}
+
+void mst_client_unmap(maestro_session_t *session, uint32_t number) {
+    if (number >= session->nsegments || !session->segment[number].base || session->segment[number].writable) return;
+    mst_mem_segment_unmap(session->segment[number].base, session->segment[number].nbytes);
+    session->segment[number].base = NULL;
+}
+
+/* ---- The allocator's side. */
+
+static maestro_status_t grow(void *context, uint64_t nbytes, uint32_t *segment_out, void **base_out, uint64_t *nbytes_out) {
+    maestro_session_t *session = context;
+    const mst_client_segment_t *fresh = session->has_fresh ? &session->segment[session->fresh_segment] : NULL;
+    if (!fresh || fresh->nbytes < nbytes) {
+        session->wanted_nbytes = nbytes;
+        return MAESTRO_NO_MEMORY;
+    }
+    session->has_fresh = false;
+    *segment_out = session->fresh_segment;
+    *base_out = fresh->base;
+    *nbytes_out = fresh->nbytes;
+    return MAESTRO_OK;
+}
+
+static void shrink(void *context, uint32_t number, void *base, uint64_t nbytes) {
+    maestro_session_t *session = context;
+    if (session->nto_return == session->to_return_capacity) {
+        size_t capacity = session->to_return_capacity ? session->to_return_capacity * 2 : 16;
+        void *larger = realloc(session->to_return, capacity * sizeof *session->to_return);
+        if (!larger) return; /* comes back when the session ends */
+        session->to_return = larger;
+        session->to_return_capacity = capacity;
+    }
+    mst_mem_segment_unmap(base, nbytes);
+    session->segment[number].base = NULL;
+    session->segment[number].writable = false;
+    session->to_return[session->nto_return++] = number;
+}
+
+static void return_segments(maestro_session_t *session) {
+    while (session->nto_return && !session->lost) {
+        mst_wire_request_t like = {.head.kind = MST_WIRE_SEGMENT_RETURN, .argument = session->to_return[session->nto_return - 1],
+                                   .after = session->channel.offers.position};
+        if (mst_client_send(session, NULL, &like, NULL, mst_base_now_ns(), "return a segment") != MAESTRO_OK) return;
+        session->nto_return--;
+    }
+}
+
+maestro_status_t mst_client_memory_init(maestro_session_t *session) {
+    return mst_mem_allocator_create(grow, shrink, session, KEEP_NBYTES, &session->allocator);
+}
+
+void mst_client_memory_fini(maestro_session_t *session) {
+    mst_mem_allocator_destroy(session->allocator);
+    for (size_t i = 0; i < session->nsegments; i++)
+        if (session->segment[i].base) mst_mem_segment_unmap(session->segment[i].base, session->segment[i].nbytes);
+    free(session->segment);
+    free(session->to_return);
+    free(session->held);
+}
+
+/* Asks the manager for a segment; waits for room. */
+static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t deadline_ns, const char *operation) {
+    maestro_request_t request = {0};
+    mst_client_segment_t *segment = NULL;
+    mst_wire_request_t like = {.head.kind = MST_WIRE_SEGMENT, .argument = session->wanted_nbytes};
+    maestro_status_t status = mst_client_call(session, &request, &like, NULL, deadline_ns, operation);
+    if (status == MAESTRO_OK) status = map_segment(session, (uint32_t)request.reply->value, true, &segment);
+    if (status == MAESTRO_OK) {
+        session->fresh_segment = (uint32_t)request.reply->value;
+        session->has_fresh = true;
+    }
+    mst_client_request_fini(session, &request);
+    return status < 0 ? mst_base_fail_context(status, "%s", operation) : status;
+}
+
+maestro_status_t mst_client_alloc(maestro_session_t *session, uint64_t nbytes, int64_t deadline_ns, const char *operation, mst_mem_block_t *block_out) {
+    for (;;) {
+        if (MST_UNLIKELY(!mst_wire_ring_empty(&session->channel.freed))) mst_client_take_freed(session);
+        session->wanted_nbytes = 0;
+        maestro_status_t status = mst_mem_allocator_alloc(session->allocator, nbytes, block_out);
+        if (MST_LIKELY(status == MAESTRO_OK)) return MAESTRO_OK;
+        if (!session->wanted_nbytes) return mst_base_fail_context(status, "%s", operation);
+        MST_TRY(ask_for_segment(session, deadline_ns, operation));
+    }
+}
+
+/* ---- Blocks that come back. */
+
+static size_t held_slot(const maestro_session_t *session, uint32_t segment, uint64_t offset) {
+    return mst_base_mix((uint64_t)segment << 40 ^ offset) & session->held_mask;
+}
+
+static maestro_cdo_t *find_held(const maestro_session_t *session, uint32_t segment, uint64_t offset) {
+    if (!session->nheld) return NULL;
+    for (size_t at = held_slot(session, segment, offset); session->held[at]; at = (at + 1) & session->held_mask)
+        if (session->held[at]->place.segment == segment && session->held[at]->place.offset == offset) return session->held[at];
+    return NULL;
+}
+
+static void put_held(maestro_session_t *session, maestro_cdo_t *cdo) {
+    size_t at = held_slot(session, cdo->place.segment, cdo->place.offset);
+    while (session->held[at]) at = (at + 1) & session->held_mask;
+    session->held[at] = cdo;
+}
+
+void mst_client_hold(maestro_session_t *session, maestro_cdo_t *cdo) {
+    size_t size = session->held ? session->held_mask + 1 : 0;
+    if ((session->nheld + 1) * 2 > size) {
+        size_t larger = size ? size * 2 : 64;
+        maestro_cdo_t **old = session->held, **table = calloc(larger, sizeof *table);
+        if (!table) return; /* its block goes back to the allocator when it comes: the handle's pointer is stale then, as after dispose */
+        session->held = table;
+        session->held_mask = larger - 1;
+        for (size_t i = 0; i < size; i++)
+            if (old[i]) put_held(session, old[i]);
+        free(old);
+    }
+    put_held(session, cdo);
+    session->nheld++;
+}
+
+void mst_client_unhold(maestro_session_t *session, maestro_cdo_t *cdo) {
+    if (!session->held) return;
+    size_t at = held_slot(session, cdo->place.segment, cdo->place.offset);
+    while (session->held[at] && session->held[at] != cdo) at = (at + 1) & session->held_mask;
+    if (!session->held[at]) return;
+    session->held[at] = NULL;
+    session->nheld--;
+    for (at = (at + 1) & session->held_mask; session->held[at]; at = (at + 1) & session->held_mask) { /* close the gap */
+        maestro_cdo_t *moved = session->held[at];
+        session->held[at] = NULL;
+        put_held(session, moved);
+    }
+}
+
+void mst_client_take_freed(maestro_session_t *session) {
+    bool broken = false;
+    uint32_t nbytes;
+    const mst_wire_word_t *word;
+    while ((word = mst_wire_ring_peek(&session->channel.freed, &nbytes, &broken))) {
+        uint32_t segment = (uint32_t)(word->word >> 32);
+        uint64_t offset = (uint64_t)(uint32_t)word->word * 64;
+        maestro_cdo_t *cdo = find_held(session, segment, offset);
+        if (cdo) cdo->block_is_back = true;
+        else mst_mem_allocator_free(session->allocator, segment, offset);
+        mst_wire_ring_consume(&session->channel.freed, nbytes);
+    }
+    mst_wire_ring_publish(&session->channel.freed);
+    if (session->nto_return) return_segments(session);
+}

@@ -1,0 +1,130 @@
+/* Asking for objects: demand, withdraw by selector, count; and requests in two steps. */
+#include "client/client.h"
+
+#include <stdio.h>
+
+/* ---- Requests. */
+
+static bool is_done(maestro_session_t *session, void *context) {
+    (void)session;
+    return ((const maestro_request_t *)context)->done;
+}
+
+/* What a finished withdrawal means for the handle. */
+static void settle(maestro_request_t *request) {
+    if (request->cdo && request->cdo->state == MST_CLIENT_OFFERED && (request->status == MAESTRO_OK || request->status == MAESTRO_WITHDRAWN))
+        request->cdo->state = MST_CLIENT_WITHDRAWN;
+}
+
+maestro_status_t maestro_request_wait(maestro_request_t *request, double timeout_s) {
+    if (!request) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "wait: the request is NULL");
+    maestro_session_t *session = request->session;
+    MST_TRY(mst_client_enter(session, "wait for a request"));
+    maestro_status_t status = mst_client_wait(session, "wait for a request", mst_client_deadline(session, timeout_s), is_done, request);
+    if (status == MAESTRO_TIMEOUT) status = MAESTRO_IN_PROGRESS;
+    else if (status == MAESTRO_OK) {
+        settle(request);
+        status = mst_client_request_status(request);
+    }
+    mst_client_leave(session);
+    return status;
+}
+
+maestro_status_t maestro_request_test(maestro_request_t *request) { return maestro_request_wait(request, 0); }
+
+maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t **cdo_out) {
+    if (!request || !cdo_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "request: the request or the output is NULL");
+    maestro_session_t *session = request->session;
+    MST_TRY(mst_client_enter(session, "take the demanded object"));
+    const mst_wire_reply_t *reply = request->reply;
+    maestro_status_t status = MAESTRO_OK;
+    if (!request->done || request->status != MAESTRO_OK || !reply || !reply->lease)
+        status = mst_base_fail(MAESTRO_WRONG_STATE, "take the demanded object: the request is not finished, failed, or was no demand; wait for it first");
+    else if (request->cdo_taken) status = mst_base_fail(MAESTRO_WRONG_STATE, "take the demanded object: it was taken already");
+    else {
+        request->cdo_taken = true;
+        status = mst_client_cdo_leased(session, MST_CLIENT_LEASED, reply->id, reply->lease, &reply->place, (const mst_meta_attributes_t *)reply->rest, cdo_out);
+    }
+    mst_client_leave(session);
+    return status;
+}
+
+maestro_status_t maestro_request_dispose(maestro_request_t *request) {
+    if (!request) return MAESTRO_OK;
+    maestro_session_t *session = request->session;
+    if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "dispose: this request belongs to the parent process");
+    pthread_mutex_lock(&session->lock);
+    if (!session->closed) mst_client_drain(session);
+    if (request->done) settle(request);
+    if (request->done && request->reply && request->reply->lease && !request->cdo_taken && !session->closed) mst_client_release(session, request->reply->lease);
+    mst_client_request_fini(session, request);
+    free(request);
+    mst_client_let_go(session);
+    return MAESTRO_OK;
+}
+
+/* ---- Demand. */
+
+maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s, maestro_request_t **request_out) {
+    MST_TRY(mst_client_enter(session, "demand"));
+    maestro_request_t *request = request_out ? calloc(1, sizeof *request) : NULL;
+    mst_wire_request_t like = {.head.kind = MST_WIRE_DEMAND, .after = session->channel.offers.position};
+    maestro_status_t status = request ? mst_client_send(session, request, &like, selector, mst_client_deadline(session, timeout_s), "demand")
+                                      : mst_base_fail(MAESTRO_INVALID_ARGUMENT, "demand: the output is NULL, or no memory");
+    if (status == MAESTRO_OK) {
+        session->handles++;
+        *request_out = request;
+    } else free(request);
+    mst_client_leave(session);
+    return status;
+}
+
+maestro_status_t maestro_demand(maestro_session_t *session, const char *selector, double timeout_s, maestro_cdo_t **cdo_out) {
+    MST_TRY(mst_client_enter(session, "demand"));
+    if (!cdo_out) {
+        mst_client_leave(session);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "demand: the output is NULL");
+    }
+    maestro_request_t request = {0};
+    mst_wire_request_t like = {.head.kind = MST_WIRE_DEMAND, .after = session->channel.offers.position};
+    maestro_status_t status = mst_client_call(session, &request, &like, selector, mst_client_deadline(session, timeout_s), "demand");
+    if (status == MAESTRO_OK)
+        status = mst_client_cdo_leased(session, MST_CLIENT_LEASED, request.reply->id, request.reply->lease, &request.reply->place,
+                                       (const mst_meta_attributes_t *)request.reply->rest, cdo_out);
+    mst_client_request_fini(session, &request);
+    mst_client_leave(session);
+    return status;
+}
+
+/* ---- Count and withdraw by selector. */
+
+static maestro_status_t call_for_number(maestro_session_t *session, const mst_wire_request_t *like, const char *selector, double timeout_s, const char *operation, uint64_t *number_out) {
+    maestro_request_t request = {0};
+    maestro_status_t status = mst_client_call(session, &request, like, selector, mst_client_deadline(session, timeout_s), operation);
+    if (status == MAESTRO_OK && number_out) *number_out = request.reply->value;
+    mst_client_request_fini(session, &request);
+    mst_client_leave(session);
+    return status;
+}
+
+maestro_status_t maestro_count(maestro_session_t *session, const char *selector, double timeout_s, uint64_t *count_out) {
+    MST_TRY(mst_client_enter(session, "count"));
+    mst_wire_request_t like = {.head.kind = MST_WIRE_COUNT, .after = session->channel.offers.position};
+    return call_for_number(session, &like, selector, timeout_s, "count", count_out);
+}
+
+maestro_status_t maestro_withdraw(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s, uint64_t *count_out) {
+    MST_TRY(mst_client_enter(session, "withdraw"));
+    mst_wire_request_t like = {.head.kind = MST_WIRE_WITHDRAW_MATCHING, .after = session->channel.offers.position, .kinds = when};
+    return call_for_number(session, &like, selector, timeout_s, "withdraw", count_out);
+}
+
+maestro_status_t maestro_selector_check(const char *schema_name, const char *text) {
+    mst_meta_schema_t *schema = NULL;
+    mst_meta_selector_t *selector = NULL;
+    MST_TRY(mst_meta_schema_load(schema_name, &schema));
+    maestro_status_t status = mst_meta_selector_parse(schema, text, &selector);
+    if (status == MAESTRO_OK) mst_meta_selector_destroy(selector);
+    mst_meta_schema_destroy(schema);
+    return status;
+}

@@ -1,0 +1,208 @@
+/* Sessions: opening, closing, forking, flushing. */
+#include "client/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+unsigned mst_client_forks;
+
+static void count_fork(void) { mst_client_forks++; }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+
+void maestro_session_options_init(maestro_session_options_t *options) {
+    *options = (maestro_session_options_t){.size = sizeof *options, .timeout_s = -1, .start_pool = true};
+}
+
+maestro_status_t mst_client_enter(maestro_session_t *session, const char *operation) {
+    if (MST_UNLIKELY(!session)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the session is NULL", operation);
+    if (MST_UNLIKELY(session->fork_count != mst_client_forks))
+        return mst_base_fail(MAESTRO_FORKED, "%s: this session was opened before a fork and belongs to the parent process; open one in the child", operation);
+    pthread_mutex_lock(&session->lock);
+    if (MST_LIKELY(!session->closed && !session->lost)) return MAESTRO_OK;
+    maestro_status_t status = session->closed ? mst_base_fail(MAESTRO_CLOSED, "%s: the session of %s[%lld] is closed; open a new one", operation,
+                                                              session->component, (long long)session->rank)
+                                              : mst_client_lost(session, operation);
+    pthread_mutex_unlock(&session->lock);
+    return status;
+}
+
+int64_t mst_client_deadline(const maestro_session_t *session, double timeout_s) {
+    return mst_base_deadline_ns(timeout_s < 0 || timeout_s != timeout_s ? session->timeout_s : timeout_s);
+}
+
+static void free_session(maestro_session_t *session) {
+    mst_client_memory_fini(session);
+    for (size_t i = 0; i < session->nrefusals; i++) free(session->refusal[i].text);
+    free(session->refusal);
+    while (session->spare) {
+        maestro_cdo_t *cdo = session->spare;
+        session->spare = cdo->next;
+        mst_meta_builder_fini(&cdo->builder);
+        free(cdo->packed);
+        free(cdo->text);
+        free(cdo);
+    }
+    if (session->dictionary_memory) munmap(session->dictionary_memory, session->dictionary_nbytes);
+    mst_meta_schema_destroy(session->schema);
+    pthread_mutex_destroy(&session->lock);
+    pthread_cond_destroy(&session->news);
+    free(session);
+}
+
+void mst_client_let_go(maestro_session_t *session) {
+    bool last = --session->handles == 0 && session->closed;
+    pthread_mutex_unlock(&session->lock);
+    if (last) free_session(session);
+}
+
+static void default_component(char *component, size_t nbytes) {
+    char path[512];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[length > 0 ? length : 0] = '\0';
+    const char *slash = strrchr(path, '/');
+    snprintf(component, nbytes, "%.63s", slash && slash[1] ? slash + 1 : "program");
+}
+
+static maestro_status_t take_options(maestro_session_t *session, const maestro_session_options_t *options) {
+    if (options->size != sizeof *options)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "open a session: the options' size is %zu, expected %zu; call maestro_session_options_init first",
+                             options->size, sizeof *options);
+    if (!options->component) default_component(session->component, sizeof session->component);
+    else if (strlen(options->component) >= sizeof session->component || !options->component[0])
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "open a session: component name \"%.80s\" must have 1 to %zu bytes", options->component, sizeof session->component - 1);
+    else snprintf(session->component, sizeof session->component, "%s", options->component);
+    session->rank = options->rank;
+    session->interruptible = options->interruptible;
+    session->timeout_s = options->timeout_s < 0 ? mst_base_setting_f64("MAESTRO_TIMEOUT_S", 60) : options->timeout_s;
+    return MAESTRO_OK;
+}
+
+static maestro_session_t *new_session(void) {
+    maestro_session_t *session = calloc(1, sizeof *session);
+    if (!session) return NULL;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&session->news, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&session->lock, NULL);
+    session->socket = session->wake_manager = session->wake_client = -1;
+    session->fork_count = mst_client_forks;
+    return session;
+}
+
+maestro_status_t maestro_session_open(const maestro_session_options_t *options, maestro_session_t **session_out) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    maestro_session_options_t defaults;
+    pthread_once(&once, watch_forks);
+    mst_base_settings_check();
+    maestro_session_options_init(&defaults);
+    if (!options) options = &defaults;
+    maestro_session_t *session = new_session();
+    if (!session) return mst_base_fail(MAESTRO_SYSTEM, "open a session: no memory");
+    maestro_status_t status = take_options(session, options);
+    if (status == MAESTRO_OK) status = mst_client_attach(session, options, mst_base_deadline_ns(session->timeout_s));
+    if (status == MAESTRO_OK) status = mst_client_memory_init(session);
+    if (status != MAESTRO_OK) {
+        mst_client_detach(session);
+        free_session(session);
+        return status;
+    }
+    *session_out = session;
+    return MAESTRO_OK;
+}
+
+/* ---- Flush. */
+
+static maestro_status_t first_refusal(maestro_session_t *session, const char *operation) {
+    for (size_t i = 0; i < session->nrefusals; i++) { /* those read through their handle are no news */
+        maestro_cdo_t *cdo = mst_client_cdo_by_id(session, session->refusal[i].id);
+        if (!cdo || !cdo->refusal_read) continue;
+        free(session->refusal[i].text);
+        session->refusal[i--] = session->refusal[--session->nrefusals];
+    }
+    size_t count = session->nrefusals + session->refusals_uncounted;
+    if (!count) return MAESTRO_OK;
+    mst_client_refusal_t first = session->refusal[0];
+    maestro_status_t status = count == 1 ? mst_base_fail(first.status, "%s: %s", operation, first.text ? first.text : "")
+                                         : mst_base_fail(first.status, "%s: %zu offers were refused; the first: %s", operation, count, first.text ? first.text : "");
+    for (size_t i = 0; i < session->nrefusals; i++) free(session->refusal[i].text);
+    session->nrefusals = session->refusals_uncounted = 0;
+    return status;
+}
+
+static maestro_status_t flush(maestro_session_t *session, int64_t deadline_ns, const char *operation) {
+    maestro_request_t request = {0};
+    mst_wire_request_t like = {.head.kind = MST_WIRE_FLUSH, .after = session->channel.offers.position};
+    maestro_status_t status = mst_client_call(session, &request, &like, NULL, deadline_ns, operation);
+    mst_client_request_fini(session, &request);
+    maestro_status_t refused = first_refusal(session, operation);
+    return status == MAESTRO_OK ? refused : status;
+}
+
+maestro_status_t maestro_session_flush(maestro_session_t *session, double timeout_s) {
+    MST_TRY(mst_client_enter(session, "flush"));
+    maestro_status_t status = flush(session, mst_client_deadline(session, timeout_s), "flush");
+    mst_client_leave(session);
+    return status;
+}
+
+maestro_status_t maestro_session_close(maestro_session_t *session) {
+    if (!session) return MAESTRO_OK;
+    if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "close: this session belongs to the parent process");
+    pthread_mutex_lock(&session->lock);
+    maestro_status_t status = session->closed ? mst_base_fail(MAESTRO_CLOSED, "close: the session is closed already") : MAESTRO_OK;
+    if (status == MAESTRO_OK) {
+        status = session->lost ? mst_client_lost(session, "close") : flush(session, mst_base_deadline_ns(session->timeout_s), "close");
+        session->closed = true;
+        mst_client_detach(session);
+        pthread_cond_broadcast(&session->news);
+        session->handles++;
+        mst_client_let_go(session);
+        return status;
+    }
+    pthread_mutex_unlock(&session->lock);
+    return status;
+}
+
+/* ---- Texts. */
+
+static maestro_status_t read_text(int fd, uint64_t nbytes, char **text_out) {
+    char *text = malloc(nbytes + 1);
+    if (!text) return mst_base_fail(MAESTRO_SYSTEM, "stats: no memory");
+    uint64_t at = 0;
+    while (at < nbytes) {
+        ssize_t came = pread(fd, text + at, nbytes - at, (off_t)at);
+        if (came <= 0) break;
+        at += (uint64_t)came;
+    }
+    text[at] = '\0';
+    *text_out = text;
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_session_stats(maestro_session_t *session, double timeout_s, char **json_out) {
+    (void)timeout_s; /* the answer needs one round of the manager; the fetch has its own bound */
+    mst_wire_fetch_reply_t reply;
+    int fd = -1;
+    MST_TRY(mst_client_enter(session, "stats"));
+    maestro_status_t status = mst_client_fetch(session, MST_WIRE_FETCH_STATS, 0, &reply, &fd, 1);
+    mst_client_leave(session);
+    if (status != MAESTRO_OK) return status;
+    status = read_text(fd, reply.nbytes, json_out);
+    close(fd);
+    return status;
+}
+
+maestro_status_t maestro_session_schema(maestro_session_t *session, char **json_out) {
+    MST_TRY(mst_client_enter(session, "schema"));
+    mst_base_buffer_t text = {0};
+    mst_meta_schema_json(session->schema, &text);
+    mst_client_leave(session);
+    if (text.failed) return mst_base_fail(MAESTRO_SYSTEM, "schema: no memory");
+    *json_out = text.data;
+    return MAESTRO_OK;
+}

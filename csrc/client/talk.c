@@ -1,0 +1,322 @@
+/* Talking with the manager: doorbell, replies, waiting, requests.  Everything here runs with the session's lock held; waiting lets go of it.
+ * One waiting thread is the leader: it listens for all, takes the replies in, and wakes the others. */
+#include "client/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { REFUSALS_MAX = 1000, GRACE_NS = 2000000000 };
+
+void mst_client_ring(maestro_session_t *session, uint32_t bits) {
+    static const uint64_t one = 1;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!(atomic_load_explicit(&session->board->sleeping, memory_order_relaxed) & bits)) return;
+    if (write(session->wake_manager, &one, sizeof one) < 0) return; /* a full counter wakes it as well */
+}
+
+/* ---- Taking replies in. */
+
+static void take_reply(maestro_session_t *session, const mst_wire_reply_t *message, uint32_t nbytes) {
+    maestro_request_t **link = &session->requests;
+    while (*link && (*link)->number != message->request) link = &(*link)->next;
+    maestro_request_t *request = *link;
+    if (!request) { /* retracted meanwhile: what came with it goes back */
+        if (message->lease) mst_client_release(session, message->lease);
+        return;
+    }
+    *link = request->next;
+    request->done = true;
+    request->status = message->status;
+    if (message->text_nbytes) request->text = strndup((const char *)message->rest, message->text_nbytes);
+    request->reply = malloc(nbytes);
+    if (request->reply) memcpy(request->reply, message, nbytes);
+    else if (request->status == MAESTRO_OK) request->status = MAESTRO_SYSTEM;
+}
+
+static char *refusal_text(maestro_session_t *session, const mst_wire_refused_t *message, const maestro_cdo_t *cdo) {
+    char description[512] = "an object";
+    char text[1024 + MST_WIRE_TEXT_MAX];
+    if (cdo) maestro_cdo_describe(cdo, description, sizeof description);
+    if (message->status == MAESTRO_DUPLICATE)
+        snprintf(text, sizeof text, "offer %s: component %s rank %lld has offered an object of this identity before (id %llu); withdraw that one first, or set other identity attributes",
+                 description, session->component, (long long)session->rank, (unsigned long long)message->other);
+    else
+        snprintf(text, sizeof text, "offer %s: %s%s%.*s", description, maestro_status_text(message->status), message->text_nbytes ? ": " : "",
+                 (int)message->text_nbytes, message->text);
+    return strdup(text);
+}
+
+static void take_refusal(maestro_session_t *session, const mst_wire_refused_t *message) {
+    maestro_cdo_t *cdo = mst_client_cdo_by_id(session, message->id);
+    char *text = refusal_text(session, message, cdo);
+    if (cdo) {
+        cdo->state = MST_CLIENT_REFUSED;
+        cdo->refused = message->status;
+        free(cdo->refused_text);
+        cdo->refused_text = text ? strdup(text) : NULL;
+    }
+    if (session->nrefusals == session->refusals_capacity && session->nrefusals < REFUSALS_MAX) {
+        size_t capacity = session->refusals_capacity ? session->refusals_capacity * 2 : 16;
+        void *larger = realloc(session->refusal, capacity * sizeof *session->refusal);
+        if (larger) {
+            session->refusal = larger;
+            session->refusals_capacity = capacity;
+        }
+    }
+    if (session->nrefusals < session->refusals_capacity)
+        session->refusal[session->nrefusals++] = (mst_client_refusal_t){message->id, message->status, text};
+    else {
+        session->refusals_uncounted++;
+        free(text);
+    }
+}
+
+void mst_client_drain(maestro_session_t *session) {
+    bool broken = false;
+    uint32_t nbytes;
+    const mst_wire_head_t *head;
+    if (!session->channel_memory || mst_wire_ring_empty(&session->channel.replies)) return;
+    mst_client_take_freed(session);
+    while ((head = mst_wire_ring_peek(&session->channel.replies, &nbytes, &broken))) {
+        switch (head->kind) {
+        case MST_WIRE_REPLY: take_reply(session, (const mst_wire_reply_t *)head, nbytes); break;
+        case MST_WIRE_REFUSED: take_refusal(session, (const mst_wire_refused_t *)head); break;
+        case MST_WIRE_UNMAP: mst_client_unmap(session, (uint32_t)((const mst_wire_word_t *)head)->word); break;
+        default: break;
+        }
+        mst_wire_ring_consume(&session->channel.replies, nbytes);
+    }
+    mst_wire_ring_publish(&session->channel.replies);
+    if (broken) session->lost = true;
+    mst_client_ring(session, MST_WIRE_ASLEEP_ROOM);
+}
+
+/* ---- The manager is gone. */
+
+static size_t describe_unconfirmed(maestro_session_t *session, char *text, size_t nbytes) {
+    enum { NAMED = 5 };
+    mst_wire_ring_t unread = session->channel.offers;
+    uint64_t end = unread.position;
+    size_t count = 0, at = 0;
+    mst_wire_ring_init_reader(&unread, session->channel.offers.shared, session->channel.offers.capacity);
+    text[0] = '\0';
+    while (unread.position < end) {
+        bool broken = false;
+        uint32_t size;
+        const mst_wire_offer_t *offer = mst_wire_ring_peek(&unread, &size, &broken);
+        if (!offer || broken) break;
+        if (count++ < NAMED && at < nbytes) {
+            char one[256];
+            mst_meta_attributes_describe(&offer->attributes, session->schema, session->dictionary, one, sizeof one);
+            at += (size_t)snprintf(text + at, nbytes - at, "%s{%s}", at ? ", " : "", one);
+        }
+        mst_wire_ring_consume(&unread, size);
+    }
+    if (count > NAMED && at < nbytes) snprintf(text + at, nbytes - at, " and %zu more", count - NAMED);
+    return count;
+}
+
+maestro_status_t mst_client_lost(maestro_session_t *session, const char *operation) {
+    char offers[1024];
+    size_t count = session->channel_memory ? describe_unconfirmed(session, offers, sizeof offers) : 0;
+    if (!count)
+        return mst_base_fail(MAESTRO_POOL_LOST, "%s: the manager of pool %s is gone (its log: %s); open a new session and offer again what is needed", operation,
+                             session->rendezvous.pool, session->rendezvous.log);
+    return mst_base_fail(MAESTRO_POOL_LOST, "%s: the manager of pool %s is gone (its log: %s); %zu offers are not confirmed: %s", operation, session->rendezvous.pool,
+                         session->rendezvous.log, count, offers);
+}
+
+/* ---- Waiting. */
+
+static bool poll_once(maestro_session_t *session, int64_t left_ns) { /* true when a signal came; lock not held */
+    struct pollfd fds[2] = {{.fd = session->wake_client, .events = POLLIN}, {.fd = session->socket, .events = 0}};
+    struct timespec timeout = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
+    uint64_t rings;
+    int count = ppoll(fds, 2, &timeout, NULL);
+    if (count < 0) return errno == EINTR;
+    if (fds[0].revents & POLLIN && read(session->wake_client, &rings, sizeof rings) < 0) return false;
+    if (fds[1].revents & (POLLHUP | POLLERR)) {
+        pthread_mutex_lock(&session->lock);
+        mst_client_drain(session);
+        session->lost = true;
+        pthread_mutex_unlock(&session->lock);
+    }
+    return false;
+}
+
+static bool lead(maestro_session_t *session, int64_t left_ns) {
+    mst_wire_ring_header_t *replies = session->channel.replies.shared;
+    bool signalled = false;
+    session->leader = true;
+    session->handles++; /* the session outlives a close by another thread meanwhile */
+    atomic_store_explicit(&replies->sleeping, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (mst_wire_ring_empty(&session->channel.replies)) {
+        pthread_mutex_unlock(&session->lock);
+        signalled = poll_once(session, left_ns);
+        pthread_mutex_lock(&session->lock);
+    }
+    session->handles--;
+    if (session->channel_memory) atomic_store_explicit(&replies->sleeping, 0, memory_order_relaxed);
+    session->leader = false;
+    if (session->waiting) pthread_cond_broadcast(&session->news);
+    return signalled;
+}
+
+static void follow(maestro_session_t *session, int64_t deadline_ns) {
+    struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    session->waiting++;
+    pthread_cond_timedwait(&session->news, &session->lock, &until);
+    session->waiting--;
+}
+
+maestro_status_t mst_client_wait(maestro_session_t *session, const char *operation, int64_t deadline_ns, mst_client_ready_fn ready, void *context) {
+    int64_t spin_until = 0;
+    for (;;) {
+        mst_client_drain(session);
+        if (ready(session, context)) return MAESTRO_OK;
+        if (session->closed) return mst_base_fail(MAESTRO_CLOSED, "%s: the session was closed by another thread", operation);
+        if (session->lost) return mst_client_lost(session, operation);
+        int64_t now = mst_base_now_ns();
+        if (now >= deadline_ns) return MAESTRO_TIMEOUT;
+        uint32_t spin = atomic_load_explicit(&session->board->spin_ns, memory_order_relaxed);
+        if (!spin_until) spin_until = now + spin;
+        if (now < spin_until) continue;
+        if (session->leader) follow(session, deadline_ns);
+        else if (lead(session, deadline_ns - now) && session->interruptible) return mst_base_fail(MAESTRO_INTERRUPTED, "%s: a signal came", operation);
+    }
+}
+
+/* ---- Writing. */
+
+typedef struct room {
+    mst_wire_ring_t *ring;
+    uint32_t nbytes;
+    void *room;
+    bool broken;
+} room_t;
+
+static bool has_room(maestro_session_t *session, void *context) {
+    room_t *room = context;
+    (void)session;
+    room->room = mst_wire_ring_reserve(room->ring, room->nbytes, &room->broken);
+    if (!room->room && !room->broken) {
+        atomic_store_explicit(&room->ring->shared->blocked, 1, memory_order_relaxed);
+        mst_client_ring(session, MST_WIRE_ASLEEP);
+        room->room = mst_wire_ring_reserve(room->ring, room->nbytes, &room->broken);
+    }
+    return room->room || room->broken;
+}
+
+maestro_status_t mst_client_reserve(maestro_session_t *session, mst_wire_ring_t *ring, size_t nbytes, int64_t deadline_ns, const char *operation, void **room_out) {
+    bool broken = false;
+    if (nbytes > mst_wire_ring_limit(ring)) return mst_base_fail(MAESTRO_TOO_LARGE, "%s: a message of %zu bytes is too large; limit attributes and selectors to 60 KiB", operation, nbytes);
+    void *now = mst_wire_ring_reserve(ring, (uint32_t)nbytes, &broken);
+    if (MST_LIKELY(now != NULL)) {
+        *room_out = now;
+        return MAESTRO_OK;
+    }
+    room_t room = {.ring = ring, .nbytes = (uint32_t)nbytes};
+    maestro_status_t status = mst_client_wait(session, operation, deadline_ns, has_room, &room);
+    if (status == MAESTRO_TIMEOUT)
+        return mst_base_fail(MAESTRO_TIMEOUT, "%s: the pool manager did not take earlier messages in time; the pool is full or offers are held: see maestro top", operation);
+    if (status != MAESTRO_OK) return status;
+    if (room.broken) return mst_base_fail(MAESTRO_PROTOCOL, "%s: the manager's read position is out of bounds", operation);
+    *room_out = room.room;
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_client_send(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation) {
+    size_t text_nbytes = text ? strlen(text) : 0;
+    void *room = NULL;
+    MST_TRY(mst_client_reserve(session, &session->channel.control, sizeof *like + text_nbytes, deadline_ns, operation, &room));
+    mst_wire_request_t *message = room;
+    uint32_t nbytes = message->head.nbytes;
+    int64_t left = deadline_ns - mst_base_now_ns();
+    *message = *like;
+    message->head.nbytes = nbytes;
+    message->request = ++session->last_request;
+    message->timeout_ns = left > 0 ? left : 0;
+    message->text_nbytes = (uint32_t)text_nbytes;
+    if (text_nbytes) memcpy(message->text, text, text_nbytes);
+    if (request) {
+        request->session = session;
+        request->number = message->request;
+        request->next = session->requests;
+        session->requests = request;
+    }
+    mst_wire_ring_commit(&session->channel.control);
+    mst_client_ring(session, MST_WIRE_ASLEEP);
+    return MAESTRO_OK;
+}
+
+static bool is_done(maestro_session_t *session, void *context) {
+    (void)session;
+    return ((const maestro_request_t *)context)->done;
+}
+
+maestro_status_t mst_client_request_status(const maestro_request_t *request) {
+    if (request->status == MAESTRO_OK) return MAESTRO_OK;
+    return mst_base_fail(request->status, "%s", request->text ? request->text : maestro_status_text(request->status));
+}
+
+/* The manager keeps the deadline; the grace is for a manager that is stopped. */
+maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation) {
+    MST_TRY(mst_client_send(session, request, like, text, deadline_ns, operation));
+    maestro_status_t status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, is_done, request);
+    if (status == MAESTRO_TIMEOUT) return mst_base_fail(MAESTRO_TIMEOUT, "%s: the pool manager did not answer in time; is it stopped? see maestro doctor", operation);
+    return status == MAESTRO_OK ? mst_client_request_status(request) : status;
+}
+
+void mst_client_request_fini(maestro_session_t *session, maestro_request_t *request) {
+    if (!request->done && request->number && !session->closed && !session->lost) {
+        mst_wire_request_t cancel = {.head.kind = MST_WIRE_CANCEL, .argument = request->number};
+        mst_client_send(session, NULL, &cancel, NULL, mst_base_now_ns(), "retract");
+    }
+    for (maestro_request_t **link = &session->requests; *link; link = &(*link)->next)
+        if (*link == request) {
+            *link = request->next;
+            break;
+        }
+    free(request->text);
+    free(request->reply);
+    request->text = NULL;
+    request->reply = NULL;
+}
+
+void mst_client_release(maestro_session_t *session, uint64_t lease) {
+    bool broken = false;
+    if (!session->channel_memory || session->lost) return;
+    int64_t deadline = mst_base_now_ns() + GRACE_NS;
+    mst_wire_word_t *word;
+    while (!(word = mst_wire_ring_reserve(&session->channel.releases, sizeof *word, &broken)) && !broken) {
+        mst_client_ring(session, MST_WIRE_ASLEEP);
+        if (mst_base_now_ns() > deadline) return; /* the manager is stopped or gone: it ends the lease with the session */
+        sched_yield();
+    }
+    if (broken) return;
+    word->head.kind = MST_WIRE_WORD;
+    word->head.flags = 0;
+    word->word = lease;
+    mst_wire_ring_commit(&session->channel.releases);
+    mst_client_ring(session, MST_WIRE_ASLEEP_RELEASES);
+}
+
+maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds) {
+    mst_wire_fetch_request_t request = {.kind = kind, .number = number};
+    size_t nbytes, came = nfds;
+    maestro_status_t status = mst_wire_send(session->socket, &request, sizeof request, NULL, 0);
+    if (status == MAESTRO_OK) status = mst_wire_receive(session->socket, reply, sizeof *reply, &nbytes, fds, &came, mst_base_now_ns() + GRACE_NS);
+    if (status == MAESTRO_TIMEOUT) return mst_base_fail(MAESTRO_TIMEOUT, "fetch from the pool manager: no answer within 2 s; is it stopped?");
+    if (status != MAESTRO_OK) {
+        session->lost = true;
+        return mst_client_lost(session, "fetch from the pool manager");
+    }
+    if (nbytes == sizeof *reply && reply->status == MAESTRO_OK && came == nfds) return MAESTRO_OK;
+    while (came) close(fds[--came]);
+    return mst_base_fail(reply->status < 0 ? reply->status : MAESTRO_PROTOCOL, "fetch from the pool manager: it has no such segment or subscription (%u)", number);
+}
