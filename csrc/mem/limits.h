@@ -17,5 +17,7 @@ int64_t mst_mem_limits_default(const mst_mem_limits_t *limits);
 /* Bytes that can still be taken before the cgroup (less a reserve of 1/16, at most 256 MiB) or the machine is full.  Cheap enough to call before each
  * new segment (two small reads; descriptors kept open). */
 int64_t mst_mem_limits_headroom(void);
+/* The same below `root`, nothing kept open. */
+int64_t mst_mem_limits_headroom_at(const char *root);
 
 #endif
