@@ -59,6 +59,11 @@ void mst_client_let_go(maestro_session_t *session) {
 }
 
 static void default_component(char *component, size_t nbytes) {
+    const char *setting = mst_base_setting("MAESTRO_COMPONENT");
+    if (setting) {
+        snprintf(component, nbytes, "%.63s", setting);
+        return;
+    }
     char path[512];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
     path[length > 0 ? length : 0] = '\0';
@@ -74,7 +79,7 @@ static maestro_status_t take_options(maestro_session_t *session, const maestro_s
     else if (strlen(options->component) >= sizeof session->component || !options->component[0])
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "open a session: component name \"%.80s\" must have 1 to %zu bytes", options->component, sizeof session->component - 1);
     else snprintf(session->component, sizeof session->component, "%s", options->component);
-    session->rank = options->rank;
+    session->rank = options->rank ? options->rank : (int64_t)mst_base_setting_f64("MAESTRO_RANK", 0);
     session->interruptible = options->interruptible;
     session->timeout_s = options->timeout_s < 0 ? mst_base_setting_f64("MAESTRO_TIMEOUT_S", 60) : options->timeout_s;
     return MAESTRO_OK;

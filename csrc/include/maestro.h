@@ -98,8 +98,8 @@ typedef struct maestro_request maestro_request_t;
 typedef struct maestro_session_options {
     size_t size;            /* set by _init */
     const char *pool;       /* the pool's name; NULL: MAESTRO_POOL, else "default" */
-    const char *component;  /* the program's name in the workflow; NULL: the executable's name */
-    int64_t rank;           /* this process's rank in its component, 0 if it has one only */
+    const char *component;  /* the program's name in the workflow; NULL: MAESTRO_COMPONENT, else the executable's name */
+    int64_t rank;           /* this process's rank in its component, 0 if it has one only; 0 becomes MAESTRO_RANK where that is set */
     const char *schema;     /* a built-in name ("mars"), a YAML file's path, or NULL: the pool's schema, else the core one */
     double timeout_s;       /* default bound of every wait of this session; < 0: MAESTRO_TIMEOUT_S, else 60 */
     bool start_pool;        /* start the manager when there is none (default true) */
