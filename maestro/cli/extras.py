@@ -42,5 +42,7 @@ def _call(module: str, extra: str, words: list[str]) -> None:
     try:
         part = importlib.import_module(module)
     except ImportError as error:
-        raise CommandError(f"{module} cannot be loaded: {error}; install it with: {sys.executable} -m pip install 'maestro[{extra}]'") from error
+        raise CommandError(
+            f"{module} cannot be loaded: {error}; install it with: {sys.executable} -m pip install 'maestro-hpc[{extra}]'"
+        ) from error
     raise typer.Exit(part.main(words) or 0)

@@ -48,7 +48,8 @@ def info(as_json: Json = False) -> None:
     """Show memory, limits, cores, pools and versions of this machine."""
     gathered = gather()
     if as_json:
-        return print_json(gathered)
+        print_json(gathered)
+        return
     drawn = Table(box=None, pad_edge=False, show_header=False)
     drawn.add_column(style="bold")
     drawn.add_column()

@@ -32,10 +32,13 @@ def ls(selector: Select = None, pool: PoolName = None, schema: Schema = None, as
     """Sum up what a pool holds: the attributes of its objects and their values."""
     with attach(pool, schema, "ls") as session:
         summary = summarise(_rows(session, selector))
-    if as_json:
-        return print_json(summary)
+    print_json(summary) if as_json else _show(summary)
+
+
+def _show(summary: dict) -> None:
     if not summary["objects"]:
-        return out.print("no objects")
+        out.print("no objects")
+        return
     out.print(f"{summary['objects']:,} objects, {human_bytes(summary['bytes'])}")
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     drawn.add_column("attribute")
@@ -57,10 +60,12 @@ def query(
     with attach(pool, schema, "query") as session:
         if count:
             number = session.count(form(selector))
-            return print_json({"count": number}) if as_json else out.print(str(number))
+            print_json({"count": number}) if as_json else out.print(str(number))
+            return
         rows = list(_rows(session, selector))
     if as_json:
-        return print_json({"count": len(rows), "objects": rows})
+        print_json({"count": len(rows), "objects": rows})
+        return
     out.print(listing(rows[:limit]))
     if len(rows) > limit:
         err.print(f"... and {len(rows) - limit:,} more (--limit)")
@@ -96,11 +101,10 @@ def summarise(rows) -> dict:
         total += row["bytes"]
         for key, value in row["attributes"].items():
             attributes.setdefault(key, Counter())[value if not isinstance(value, bytes) else f"{len(value)} bytes"] += 1
-    return {
-        "objects": objects,
-        "bytes": total,
-        "attributes": {key: [{"value": v, "count": n} for v, n in sorted(counts.items(), key=_order)] for key, counts in attributes.items()},
+    listed = {
+        key: [{"value": value, "count": count} for value, count in sorted(counts.items(), key=_order)] for key, counts in attributes.items()
     }
+    return {"objects": objects, "bytes": total, "attributes": listed}
 
 
 def _order(item):

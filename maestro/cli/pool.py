@@ -58,7 +58,8 @@ def stop(pool: PoolName = None, as_json: Json = False) -> None:
     deadline = time.monotonic() + STOP_S
     while rendezvous.listener(found.socket) is not None:
         if time.monotonic() > deadline:
-            raise CommandError(f"pool stop: manager {found.pid} of pool '{name}' did not end within {STOP_S:.0f} s; run: kill -9 {found.pid}")
+            text = f"manager {found.pid} of pool '{name}' did not end within {STOP_S:.0f} s"
+            raise CommandError(f"pool stop: {text}; run: kill -9 {found.pid}")
         time.sleep(0.02)
     print_json({"pool": name, "pid": found.pid, "stopped": True}) if as_json else out.print(f"pool {name}: manager {found.pid} has ended")
 
@@ -76,7 +77,8 @@ def status(as_json: Json = False) -> None:
 def _show(found: list[dict], as_json: bool) -> None:
     if as_json:
         keys = ("pool", "node", "pid", "uptime_s", "version", "memory", "objects")
-        return print_json({"pools": [{key: stats.get(key) for key in keys} for stats in found]})
+        print_json({"pools": [{key: stats.get(key) for key in keys} for stats in found]})
+        return
     for stats in found:
         memory, objects = stats.get("memory", {}), stats.get("objects", {})
         out.print(

@@ -51,7 +51,9 @@ def run(
     file: File,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the launch lines and start nothing.")] = False,
     logs: Annotated[Path | None, typer.Option("--logs", help="Folder for the log files.", show_default="maestro-runs/NAME-TIME")] = None,
-    wait: Annotated[float | None, typer.Option("--wait", help="Seconds until `wait_for` gives up.", show_default="MAESTRO_TIMEOUT_S or 60")] = None,
+    wait: Annotated[
+        float | None, typer.Option("--wait", help="Seconds until `wait_for` gives up.", show_default="MAESTRO_TIMEOUT_S or 60")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Start the components of a workflow, watch them, and stop them together."""
@@ -228,4 +230,5 @@ def _summary(runner: Runner) -> None:
     if runner.exit_code == 0:
         err.print(f"workflow {runner.flow.workflow}: done in {time.monotonic() - runner.started:.1f} s")
     else:
-        err.print(f"[red]workflow {runner.flow.workflow}: {escape(runner.stopping or '')}; exit code {runner.exit_code}; logs in {runner.logs}[/]")
+        why = escape(runner.stopping or "")
+        err.print(f"[red]workflow {runner.flow.workflow}: {why}; exit code {runner.exit_code}; logs in {runner.logs}[/]", soft_wrap=True)

@@ -76,7 +76,8 @@ def headline(shown: Screen) -> Text:
     used, limit = shown.memory.get("used"), shown.memory.get("limit")
     memory = f"memory {human_bytes(used)} / {human_bytes(limit)}  {bar(used, limit)}"
     objects, leases = shown.objects.get("live", 0), shown.leases.get("live", 0)
-    return Text(f"pool {shown.pool} · node {shown.node} · {clock(shown.uptime_s)}        {memory}   objects {objects:,}   leases {leases:,}")
+    pool = f"pool {shown.pool} · node {shown.node} · {clock(shown.uptime_s)}"
+    return Text(f"{pool}        {memory}   objects {objects:,}   leases {leases:,}")
 
 
 def bar(used, limit) -> str:
@@ -127,7 +128,8 @@ def stats(pool: PoolName = None, as_json: Json = False) -> None:
     with attach(pool, command="stats") as session:
         counters = session.stats()
     if as_json:
-        return print_json(counters)
+        print_json(counters)
+        return
     drawn = Table(box=None, pad_edge=False, show_header=False)
     drawn.add_column(style="bold")
     drawn.add_column(justify="right")
@@ -143,7 +145,7 @@ def flatten(value, prefix: str = ""):
             yield from flatten(inner, f"{prefix}.{key}" if prefix else key)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         for number, inner in enumerate(value):
-            name = next((str(inner[key]) for key in ("component", "session", "selector", "name") if key in inner), str(number))
+            name = f"{inner['component']}.{inner['rank']}" if "component" in inner else inner.get("name", number)
             yield from flatten(inner, f"{prefix}[{name}]")
     else:
         yield prefix, value

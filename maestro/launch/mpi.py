@@ -50,7 +50,7 @@ def family_of(text: str) -> str | None:
 def ask(path: str) -> Launcher:
     """What the launcher at `path` says of itself."""
     try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=ASK_S, stdin=subprocess.DEVNULL)
+        done = subprocess.run([path, "--version"], check=False, capture_output=True, text=True, timeout=ASK_S, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
         return Launcher(path, None, str(error))
     text = done.stdout + done.stderr
@@ -81,7 +81,7 @@ print(json.dumps({"text": MPI.Get_library_version().strip("\\0 \\n"), "path": mi
 def library() -> Library:
     """The MPI library that mpi4py loads, asked in a child process so that this one stays free of MPI."""
     try:
-        done = subprocess.run([sys.executable, "-c", _LIBRARY], capture_output=True, text=True, timeout=ASK_S)
+        done = subprocess.run([sys.executable, "-c", _LIBRARY], check=False, capture_output=True, text=True, timeout=ASK_S)
     except subprocess.TimeoutExpired:
         return Library(None, "", None, f"importing mpi4py.MPI took longer than {ASK_S:.0f} s")
     if done.returncode != 0:

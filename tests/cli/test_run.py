@@ -10,6 +10,15 @@ import pytest
 SLEEPER = "import time; print('up', flush=True); time.sleep(30)"
 
 
+STUBBORN = """
+import os, signal, time
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+print(os.getpid(), "up", flush=True)
+time.sleep(60)
+"""
+
+
 def wait_until(condition, seconds=10):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -94,7 +103,8 @@ def test_a_missing_program_is_named_before_anything_starts(cli):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_everything(cli, number, code):
-    cli.write("w.yaml", f'workflow: toy\ncomponents: {{a: {{run: [python, -c, "import os; print(os.getpid()); {SLEEPER}"], processes: 2}}}}')
+    cli.write("a.py", f"import os; print(os.getpid()); {SLEEPER}")
+    cli.write("w.yaml", "workflow: toy\ncomponents: {a: {run: python a.py, processes: 2}}")
     with cli.start("run", "w.yaml", "--logs", "logs") as process:
         logs = [cli.folder / "logs" / f"a.{rank}.log" for rank in (0, 1)]
         wait_until(lambda: all(log.exists() and "up" in log.read_text() for log in logs))
@@ -107,7 +117,7 @@ def test_a_signal_stops_everything(cli, number, code):
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_stubborn(cli):
-    cli.write("a.py", "import signal, os, time\nfor n in (signal.SIGINT, signal.SIGTERM): signal.signal(n, signal.SIG_IGN)\nprint(os.getpid(), 'up', flush=True)\ntime.sleep(60)")
+    cli.write("a.py", STUBBORN)
     cli.write("w.yaml", "workflow: toy\ncomponents: {a: {run: python a.py}}")
     log = cli.folder / "logs" / "a.log"
     with cli.start("run", "w.yaml", "--logs", "logs") as process:

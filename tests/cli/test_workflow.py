@@ -43,7 +43,7 @@ def test_components_have_sizes_and_words(tmp_path):
         ("workflow: w\ncomponents: {a: {run: x}}\nwait_for: [b]", ":3:12: wait_for.0: no component 'b'; known are: a"),
         ("workflow: w\ncomponents: {aa: {run: x}}\nwait_for: [ab]", ":3:12: wait_for.0: no component 'ab'; did you mean 'aa'?"),
         ("workflow: w\ncomponents: {a: {run: x, ranks: 2, processes: 2}}", ":2:17: components.a: give 'ranks'"),
-        ("workflow: w\ncomponents: {a: {run: \"x 'y\"}}", ":2:17: components.a: 'run' cannot be split into words"),
+        ('workflow: w\ncomponents: {a: {run: "x \'y"}}', ":2:17: components.a: 'run' cannot be split into words"),
         ("workflow: w\ncomponents: {a: {run: ''}}", ":2:17: components.a: 'run' is empty"),
         ("workflow: w\ncomponents: {a: {run: x, ranks: 0}}", ":2:33: components.a.ranks: Input should be greater than 0"),
         ("workflow: w\ncomponents: {a: {run: x, on_failure: ignore}}", ":2:38: components.a.on_failure: Input should be 'stop' or"),

@@ -55,7 +55,9 @@ def _no_library(reason: str) -> Finding:
 
 def _launcher(found: mpi.Launcher, library: mpi.Library) -> Finding:
     if found.family is None:
-        return warning("mpi launcher", f"{found.path} does not say which MPI it belongs to: {found.text}", f"{shlex.quote(found.path)} --version")
+        return warning(
+            "mpi launcher", f"{found.path} does not say which MPI it belongs to: {found.text}", f"{shlex.quote(found.path)} --version"
+        )
     if found.family == library.family:
         return ok("mpi launcher", f"{found.path} is of {found.family}, as the library")
     text = (
@@ -96,7 +98,7 @@ def trial() -> Iterator[Finding]:
         return
     line = [*words, "-n", "2", sys.executable, "-c", TRIAL]
     try:
-        done = subprocess.run(line, capture_output=True, text=True, timeout=TRIAL_S, stdin=subprocess.DEVNULL)
+        done = subprocess.run(line, check=False, capture_output=True, text=True, timeout=TRIAL_S, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         yield error("mpi trial", f"2 ranks started by {words[0]} did not end within {TRIAL_S:.0f} s", shlex.join(line))
         return

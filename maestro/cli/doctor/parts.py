@@ -69,10 +69,14 @@ def _judge(part: Part, process: subprocess.Popen) -> Finding:
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        return error(name, f"importing it takes longer than {IMPORT_S:.0f} s", pip("install", "--force-reinstall", requirement(part.package)))
+        return error(
+            name, f"importing it takes longer than {IMPORT_S:.0f} s", pip("install", "--force-reinstall", requirement(part.package))
+        )
     if process.returncode == 0:
         return ok(name, f"{part.use}: {stdout.split()[-1] if stdout.split() else 'installed'}")
     last = (stderr.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
     if f"No module named '{part.module}'" in last:
         return hint(name, f"{part.use}: not installed", pip("install", requirement(part.package)))
-    return error(name, f"{part.use}: installed, but cannot be loaded: {last}", pip("install", "--force-reinstall", requirement(part.package)))
+    return error(
+        name, f"{part.use}: installed, but cannot be loaded: {last}", pip("install", "--force-reinstall", requirement(part.package))
+    )

@@ -32,7 +32,9 @@ def directory() -> Iterator[Finding]:
     elif status.st_mode & 0o077:
         yield error("rendezvous", f"{path} can be entered by others; sessions are refused there", f"chmod 700 {shlex.quote(str(path))}")
     elif len(str(path / f"default.{rendezvous.node()}.sock")) > SOCKET_PATH_MAX:
-        yield error("rendezvous", f"{path} is too long for the path of a socket ({SOCKET_PATH_MAX} bytes)", "export MAESTRO_DIR=$(mktemp -d)")
+        yield error(
+            "rendezvous", f"{path} is too long for the path of a socket ({SOCKET_PATH_MAX} bytes)", "export MAESTRO_DIR=$(mktemp -d)"
+        )
     else:
         yield ok("rendezvous", f"{path}, node {rendezvous.node()}")
 
@@ -88,7 +90,10 @@ def compare(info: dict, limits: list[tuple[str, int]]) -> Iterator[Finding]:
     cgroup, machine = info["cgroup"].get("limit"), info["memory"]["total"]
     for what, limit in limits:
         if cgroup is not None and limit > cgroup:
-            text = f"{what} may take {human_bytes(limit)}, but this cgroup is limited to {human_bytes(cgroup)}: the kernel kills whoever goes beyond"
+            text = (
+                f"{what} may take {human_bytes(limit)}, but this cgroup is limited to {human_bytes(cgroup)}: "
+                "the kernel kills whoever goes beyond"
+            )
             yield error("pool memory", text, f"export MAESTRO_POOL_MEMORY={cgroup // 2}")
         elif limit > machine:
             text = f"{what} may take {human_bytes(limit)}, but this machine has {human_bytes(machine)}"
