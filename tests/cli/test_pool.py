@@ -41,6 +41,14 @@ with maestro.Session(schema="mars") as session:
     print("received", flush=True)
     time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else 0)
 """
+RANK = """
+import time
+import maestro
+from mpi4py import MPI
+maestro.Session(rank=MPI.COMM_WORLD.rank).close()
+MPI.Finalize()
+print(time.time())
+"""
 SILENT = "import time; time.sleep(30)"
 
 
@@ -68,15 +76,9 @@ def living(cli):
     started = []
     for name in ("producer", "consumer"):
         with (cli.folder / f"{name}.log").open("w") as log:
-            started.append(
-                subprocess.Popen(
-                    [sys.executable, "-u", f"{name}.py", "60"],
-                    cwd=cli.folder,
-                    stdout=log,
-                    stderr=log,
-                    env={**cli.environment, "MAESTRO_COMPONENT": name},
-                )  # fmt: skip
-            )
+            environment = {**cli.environment, "MAESTRO_COMPONENT": name}
+            words = [sys.executable, "-u", f"{name}.py", "60"]
+            started.append(subprocess.Popen(words, cwd=cli.folder, stdout=log, stderr=log, env=environment))
     try:
         wait_for_text(cli.folder / "producer.log", "offered")
         wait_for_text(cli.folder / "consumer.log", "received")
@@ -101,7 +103,7 @@ def test_producer_and_consumer_find_each_other(cli):
 
 def test_ranks_and_processes_join_under_their_components_name(cli):
     pytest.importorskip("mpi4py")
-    cli.write("rank.py", "from mpi4py import MPI\nimport maestro\nmaestro.Session(rank=MPI.COMM_WORLD.rank).close()")
+    cli.write("rank.py", RANK)
     workflow(cli, "{a: {run: python rank.py, ranks: 2}, b: {run: python consumer.py}, c: {run: python producer.py}}", "[a, b, c]")
     done = cli("run", "w.yaml")
     assert done.returncode == 0, done.stderr
@@ -295,10 +297,7 @@ def test_mpirun_returns_while_the_manager_lingers(cli):
     launcher = str(mpiexec) if mpiexec.exists() else shutil.which("mpiexec")
     if launcher is None:
         pytest.skip("no mpiexec")
-    cli.write(
-        "rank.py",
-        "from mpi4py import MPI\nimport maestro, time\nmaestro.Session(rank=MPI.COMM_WORLD.rank).close()\nMPI.Finalize()\nprint(time.time())",
-    )
+    cli.write("rank.py", RANK)
     done = subprocess.run(
         [launcher, "-n", "2", sys.executable, "rank.py"], check=True, capture_output=True, text=True, timeout=30, cwd=cli.folder,
         env={**cli.environment, "MAESTRO_LINGER_S": "20", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"},
