@@ -5,7 +5,11 @@
  * Conversion (the setters of attributes.h, literals of selectors): i64 -> f64 always; i64 -> string where `pad` is given (12 -> "0012") ;
  * string -> i64 where `unit: h` is given ("6", "30m" is refused unless it is whole hours, "0-24" -> its end) ; string -> f64 ("500", ".5");
  * string -> timestamp (ISO 8601, "2026-11-24", "20261124"); string -> string: case folded where `fold: true`, aliases replaced, padded,
- * then checked against `values`.  Anything else is WRONG_TYPE. */
+ * then checked against `values`.  Anything else is WRONG_TYPE.
+ *
+ * Two units give strings a meaning (with pad 4 and 8):  `hhmm`, a time of day: 0 -> "0000", 12 -> "1200" (one or two digits are hours),
+ * 630 -> "0630", "06:30" -> "0630";  `yyyymmdd`, a date: "2026-01-30" -> "20260130", checked against the calendar.  Ranges of such strings in
+ * selectors count hours and days, across the ends of months.  Any other unit of a string, and every unit of a number but h, is a label. */
 #ifndef MST_META_SCHEMA_H
 #define MST_META_SCHEMA_H
 
@@ -36,11 +40,13 @@ typedef struct mst_meta_attribute {
     bool required, identity, common, fold;
     unsigned pad;               /* strings: pad with zeros on the left to this width */
     const char *unit;           /* NULL: none */
+    double by;                  /* step of a range in a request (key=a/to/b) that gives none; 0: 1 */
     const char *const *values;  /* allowed values (strings), NULL: any */
     size_t nvalues;
     const mst_meta_alias_t *aliases;
     size_t naliases;
-    const char *otherwise;      /* default, as text; NULL: none */
+    const char *otherwise;      /* default, as canonical text; NULL: none */
+    uint64_t otherwise_word;    /* the same for what is no string */
     const char *doc;            /* NULL: none */
 } mst_meta_attribute_t;
 
@@ -49,10 +55,16 @@ typedef enum mst_meta_duplicate { MST_META_DUPLICATE_ERROR } mst_meta_duplicate_
 typedef struct mst_meta_schema {
     const char *name;           /* also the namespace: "mars.param" and "param" are the same key */
     int64_t version;
-    uint64_t hash;              /* of the content: names, types, flags, values; not of docs, comments, order of entries or white space */
+    uint64_t hash;              /* of the content: names in their order (it numbers the keys), types, flags, conversions, values, aliases,
+                                   defaults; not of docs, comments, white space or the order of an attribute's entries */
     size_t nattributes;         /* core ones included */
     mst_meta_attribute_t attribute[MST_META_KEYS_MAX];
+    uint16_t number;            /* in its pool; the pool sets it, the index reads it; 0 is the core schema */
     uint64_t required[2], identity[2], common[2]; /* masks over keys */
+    uint64_t all[2], defaulted[2], checked[2];    /* every key; those with a default; those whose words can be wrong */
+    uint8_t name_slot[512];     /* hash table of names: key + 1 */
+    struct mst_meta_known *known; /* texts seen to be canonical; see builder.c */
+    bool has_defaults;          /* some attribute has `otherwise` */
     char *text;                 /* the YAML it came from */
     size_t text_nbytes;
     void *arena;                /* owns all strings */

@@ -166,7 +166,7 @@ void mst_pool_lending_block_ended(mst_pool_t *pool, uint64_t id, const mst_wire_
 void mst_pool_lending_orphan(mst_pool_t *pool, mst_pool_session_t *session);
 void mst_pool_lending_holders(mst_pool_t *pool, char *text, size_t nbytes); /* "hammer[0] 512 MiB, ..." */
 
-/* ---- session.c */
+/* ---- session.c, attach.c, serve.c */
 typedef struct mst_pool_lease {
     uint32_t object, generation; /* free slots: next free, generation */
     int64_t since_ns;
@@ -225,8 +225,11 @@ void mst_pool_session_break(mst_pool_session_t *session, const char *why); /* pr
 void mst_pool_session_reply(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_reply_t *reply, const void *rest, size_t rest_nbytes);
 void mst_pool_session_fail(mst_pool_t *pool, mst_pool_session_t *session, uint64_t request, maestro_status_t status, const char *text);
 void mst_pool_session_post(mst_pool_t *pool, mst_pool_session_t *session, const void *message, size_t nbytes); /* into the replies ring or the outbox */
+void mst_pool_session_flush(mst_pool_t *pool, mst_pool_session_t *session); /* what waited for room in its rings */
 void mst_pool_session_freed(mst_pool_session_t *session, uint32_t segment, uint64_t offset);
 uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle); /* a lease; 0: no memory */
+void mst_pool_session_release(mst_pool_t *pool, mst_pool_session_t *session, uint64_t lease);
+void mst_pool_session_release_all(mst_pool_t *pool, mst_pool_session_t *session);
 void mst_pool_session_set_id(mst_pool_session_t *session, uint64_t id, uint32_t handle);
 uint32_t mst_pool_session_get_id(mst_pool_session_t *session, uint64_t id);
 void mst_pool_touch(mst_pool_t *pool, mst_pool_session_t *session);

@@ -1,0 +1,291 @@
+/* A set under construction.  Text that comes again and again (params, streams) is not converted and looked up again and again: a small cache per
+ * thread remembers (dictionary, key, text as given) -> code. */
+#include "meta/attributes.h"
+#include "meta/dictionary.h"
+#include "meta/schema.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { CACHED = 512, CACHED_TEXT = 23 };
+
+typedef struct cached_text {
+    uint64_t dictionary;        /* its id */
+    uint64_t schema;            /* its hash */
+    uint32_t code;
+    uint16_t key;
+    uint8_t nbytes;
+    char text[CACHED_TEXT];
+} cached_text_t;
+
+static _Thread_local cached_text_t cache[CACHED];
+
+void mst_meta_builder_init(mst_meta_builder_t *builder, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary) {
+    builder->mask[0] = builder->mask[1] = 0;
+    builder->schema = schema;
+    builder->dictionary = dictionary;
+    builder->tail = NULL;
+    builder->tail_nbytes = builder->tail_capacity = 0;
+}
+
+void mst_meta_builder_fini(mst_meta_builder_t *builder) {
+    free(builder->tail);
+    builder->tail = NULL;
+    builder->tail_nbytes = builder->tail_capacity = 0;
+}
+
+static inline bool has(const mst_meta_builder_t *builder, unsigned key) { return builder->mask[key >> 6] >> (key & 63) & 1; }
+
+static inline void put(mst_meta_builder_t *builder, unsigned key, uint64_t word) {
+    builder->value[key] = word;
+    builder->mask[key >> 6] |= 1ull << (key & 63);
+}
+
+static bool is_text_type(maestro_type_t type) { return type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB; }
+
+/* Moves what is in use to the front when overwritten values have left garbage. */
+static void compact(mst_meta_builder_t *builder) {
+    char *fresh = malloc(builder->tail_capacity);
+    uint32_t used = 0;
+    if (!fresh) return;
+    for (unsigned key = 0; key < builder->schema->nattributes; key++) {
+        uint64_t word = builder->value[key];
+        if (!has(builder, key) || !is_text_type(builder->schema->attribute[key].type) || !mst_meta_word_is_tail(word)) continue;
+        memcpy(fresh + used, builder->tail + mst_meta_word_offset(word), mst_meta_word_nbytes(word));
+        builder->value[key] = mst_meta_tail_word(used, mst_meta_word_nbytes(word));
+        used += mst_meta_word_nbytes(word);
+    }
+    free(builder->tail);
+    builder->tail = fresh;
+    builder->tail_nbytes = used;
+}
+
+static maestro_status_t put_tail(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes) {
+    const char *name = builder->schema->attribute[key].name;
+    if (nbytes > MST_META_TEXT_MAX) return mst_base_fail(MAESTRO_TOO_LARGE, "set %s: %zu bytes; a value has at most %d; put large things into the object's data", name, nbytes, MST_META_TEXT_MAX);
+    builder->mask[key >> 6] &= ~(1ull << (key & 63));
+    if (builder->tail_nbytes + nbytes > MST_META_TAIL_MAX && builder->tail) compact(builder);
+    if (builder->tail_nbytes + nbytes > MST_META_TAIL_MAX)
+        return mst_base_fail(MAESTRO_TOO_LARGE, "set %s: the object's texts would exceed %d bytes in sum; put large things into the object's data", name, MST_META_TAIL_MAX);
+    if (builder->tail_nbytes + nbytes > builder->tail_capacity) {
+        uint32_t capacity = builder->tail_capacity ? builder->tail_capacity : 256;
+        while (capacity < builder->tail_nbytes + nbytes) capacity *= 2;
+        char *larger = realloc(builder->tail, capacity);
+        if (!larger) return mst_base_fail(MAESTRO_SYSTEM, "set %s: no memory", name);
+        builder->tail = larger;
+        builder->tail_capacity = capacity;
+    }
+    if (nbytes) memcpy(builder->tail + builder->tail_nbytes, bytes, nbytes);
+    put(builder, key, mst_meta_tail_word(builder->tail_nbytes, (uint32_t)nbytes));
+    builder->tail_nbytes += (uint32_t)nbytes;
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_meta_builder_copy(mst_meta_builder_t *to, const mst_meta_builder_t *from) {
+    if (from->tail_nbytes > to->tail_capacity) {
+        char *larger = realloc(to->tail, from->tail_nbytes);
+        if (!larger) return mst_base_fail(MAESTRO_SYSTEM, "copy attributes: no memory");
+        to->tail = larger;
+        to->tail_capacity = from->tail_nbytes;
+    }
+    if (from->tail_nbytes) memcpy(to->tail, from->tail, from->tail_nbytes);
+    to->tail_nbytes = from->tail_nbytes;
+    to->mask[0] = from->mask[0];
+    to->mask[1] = from->mask[1];
+    memcpy(to->value, from->value, from->schema->nattributes * sizeof to->value[0]);
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_meta_builder_load(mst_meta_builder_t *builder, const mst_meta_attributes_t *set) {
+    const uint64_t *word = set->value;
+    builder->mask[0] = builder->mask[1] = 0;
+    builder->tail_nbytes = 0;
+    for (unsigned key = 0; key < builder->schema->nattributes; key++) {
+        if (!mst_meta_attributes_has(set, key)) continue;
+        uint64_t value = *word++;
+        if (is_text_type(builder->schema->attribute[key].type) && mst_meta_word_is_tail(value))
+            MST_TRY(put_tail(builder, key, mst_meta_attributes_tail(set) + mst_meta_word_offset(value), mst_meta_word_nbytes(value)));
+        else put(builder, key, value);
+    }
+    return MAESTRO_OK;
+}
+
+/* ---- Setters. */
+
+static maestro_status_t wrong_type(const mst_meta_attribute_t *attribute, const char *given) {
+    return mst_base_fail(MAESTRO_WRONG_TYPE, "set %s: a value of type %s was given, the schema says %s", attribute->name, given, mst_meta_type_name(attribute->type));
+}
+
+maestro_status_t mst_meta_builder_set_bool(mst_meta_builder_t *builder, unsigned key, bool value) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    if (attribute->type != MAESTRO_TYPE_BOOL) return wrong_type(attribute, "bool");
+    put(builder, key, value);
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_meta_builder_set_i64(mst_meta_builder_t *builder, unsigned key, int64_t value) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    if (MST_LIKELY(attribute->type == MAESTRO_TYPE_I64)) {
+        put(builder, key, (uint64_t)value);
+        return MAESTRO_OK;
+    }
+    if (attribute->type == MAESTRO_TYPE_F64) {
+        put(builder, key, mst_meta_f64_word((double)value));
+        return MAESTRO_OK;
+    }
+    if (attribute->type != MAESTRO_TYPE_STRING || !attribute->pad) return wrong_type(attribute, "i64");
+    char text[32];
+    return mst_meta_builder_set_text(builder, key, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)value));
+}
+
+maestro_status_t mst_meta_builder_set_f64(mst_meta_builder_t *builder, unsigned key, double value) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    if (attribute->type != MAESTRO_TYPE_F64) return wrong_type(attribute, "f64");
+    if (isnan(value)) return mst_base_fail(MAESTRO_BAD_VALUE, "set %s: NaN is no attribute value; leave the attribute out instead", attribute->name);
+    put(builder, key, mst_meta_f64_word(value));
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_meta_builder_set_timestamp(mst_meta_builder_t *builder, unsigned key, int64_t nanoseconds) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    if (attribute->type != MAESTRO_TYPE_TIMESTAMP) return wrong_type(attribute, "timestamp");
+    put(builder, key, (uint64_t)nanoseconds);
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_meta_builder_set_blob(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    if (attribute->type != MAESTRO_TYPE_BLOB) return wrong_type(attribute, "blob");
+    return put_tail(builder, key, bytes, nbytes);
+}
+
+static inline cached_text_t *cached_slot(unsigned key, const char *text, size_t nbytes) {
+    uint64_t first = 0, last = 0; /* up to 8 bytes from each end tell texts apart well enough */
+    size_t edge = nbytes < 8 ? nbytes : 8;
+    memcpy(&first, text, edge);
+    memcpy(&last, text + nbytes - edge, edge);
+    return &cache[mst_base_mix(first ^ last << 1 ^ (uint64_t)key << 56 ^ nbytes << 48) % CACHED];
+}
+
+static maestro_status_t set_string(mst_meta_builder_t *builder, unsigned key, const char *text, size_t nbytes) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    char canonical[MST_META_TEXT_MAX + 1];
+    size_t canonical_nbytes;
+    if (nbytes > MST_META_TEXT_MAX) return mst_base_fail(MAESTRO_TOO_LARGE, "set %s: %zu bytes; a value has at most %d; put large things into the object's data", attribute->name, nbytes, MST_META_TEXT_MAX);
+    MST_TRY(mst_meta_schema_canonical(attribute, text, nbytes, canonical, &canonical_nbytes));
+    uint32_t code = attribute->common && builder->dictionary ? mst_meta_dictionary_find(builder->dictionary, canonical, canonical_nbytes) : 0;
+    if (!code) return put_tail(builder, key, canonical, canonical_nbytes);
+    put(builder, key, code);
+    if (nbytes > CACHED_TEXT) return MAESTRO_OK;
+    cached_text_t *slot = cached_slot(key, text, nbytes);
+    slot->dictionary = mst_meta_dictionary_id(builder->dictionary);
+    slot->schema = builder->schema->hash;
+    slot->code = code;
+    slot->key = (uint16_t)key;
+    slot->nbytes = (uint8_t)nbytes;
+    memcpy(slot->text, text, nbytes);
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_meta_builder_set_text(mst_meta_builder_t *builder, unsigned key, const char *text, size_t nbytes) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    int64_t integer;
+    double real;
+    switch (attribute->type) {
+    case MAESTRO_TYPE_STRING:
+        if (attribute->common && builder->dictionary && nbytes <= CACHED_TEXT) {
+            const cached_text_t *slot = cached_slot(key, text, nbytes);
+            if (MST_LIKELY(slot->dictionary == mst_meta_dictionary_id(builder->dictionary) && slot->key == key && slot->nbytes == nbytes && slot->schema == builder->schema->hash && slot->code &&
+                           memcmp(slot->text, text, nbytes) == 0)) {
+                put(builder, key, slot->code);
+                return MAESTRO_OK;
+            }
+        }
+        return set_string(builder, key, text, nbytes);
+    case MAESTRO_TYPE_I64:
+        if (!attribute->unit) return wrong_type(attribute, "string");
+        MST_TRY(mst_meta_schema_text_i64(attribute, text, nbytes, &integer));
+        put(builder, key, (uint64_t)integer);
+        return MAESTRO_OK;
+    case MAESTRO_TYPE_F64:
+        MST_TRY(mst_meta_schema_text_f64(attribute, text, nbytes, &real));
+        return mst_meta_builder_set_f64(builder, key, real);
+    case MAESTRO_TYPE_TIMESTAMP:
+        MST_TRY(mst_meta_schema_text_timestamp(attribute, text, nbytes, &integer));
+        put(builder, key, (uint64_t)integer);
+        return MAESTRO_OK;
+    default: return wrong_type(attribute, "string");
+    }
+}
+
+void mst_meta_builder_unset(mst_meta_builder_t *builder, unsigned key) { builder->mask[key >> 6] &= ~(1ull << (key & 63)); }
+
+/* ---- Completion. */
+
+static maestro_status_t fill_defaults(mst_meta_builder_t *builder) {
+    const mst_meta_schema_t *schema = builder->schema;
+    for (unsigned key = MST_META_CORE_KEYS; key < schema->nattributes; key++) {
+        const mst_meta_attribute_t *attribute = &schema->attribute[key];
+        if (!attribute->otherwise || has(builder, key)) continue;
+        size_t nbytes = strlen(attribute->otherwise);
+        int64_t integer;
+        if (attribute->type == MAESTRO_TYPE_BOOL) put(builder, key, strcmp(attribute->otherwise, "true") == 0);
+        else if (attribute->type == MAESTRO_TYPE_I64) {
+            MST_TRY(mst_meta_schema_text_i64(attribute, attribute->otherwise, nbytes, &integer));
+            put(builder, key, (uint64_t)integer);
+        } else MST_TRY(mst_meta_builder_set_text(builder, key, attribute->otherwise, nbytes));
+    }
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_meta_builder_complete(mst_meta_builder_t *builder) {
+    const mst_meta_schema_t *schema = builder->schema;
+    if (schema->has_defaults) MST_TRY(fill_defaults(builder));
+    uint64_t missing[2] = {schema->required[0] & ~builder->mask[0], schema->required[1] & ~builder->mask[1]};
+    if (MST_LIKELY(!(missing[0] | missing[1]))) return MAESTRO_OK;
+    char names[512];
+    size_t at = 0;
+    for (unsigned key = 0; key < schema->nattributes && at < sizeof names - 1; key++)
+        if (missing[key >> 6] >> (key & 63) & 1) at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? ", " : "", schema->attribute[key].name);
+    return mst_base_fail(MAESTRO_MISSING_ATTRIBUTE, "schema %s requires %s, which is not set", schema->name, names);
+}
+
+/* ---- Packing. */
+
+static size_t tail_needed(const mst_meta_builder_t *builder) {
+    size_t nbytes = 0;
+    if (!builder->tail_nbytes) return 0;
+    for (unsigned half = 0; half < 2; half++)
+        for (uint64_t bits = builder->mask[half]; bits; bits &= bits - 1) {
+            unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
+            if (is_text_type(builder->schema->attribute[key].type) && mst_meta_word_is_tail(builder->value[key])) nbytes += mst_meta_word_nbytes(builder->value[key]);
+        }
+    return MST_ALIGN(nbytes, 8);
+}
+
+maestro_status_t mst_meta_builder_pack(const mst_meta_builder_t *builder, uint16_t schema_number, void *out, size_t capacity, size_t *nbytes_out) {
+    unsigned count = (unsigned)(__builtin_popcountll(builder->mask[0]) + __builtin_popcountll(builder->mask[1]));
+    size_t tail_nbytes = tail_needed(builder), needed = sizeof(mst_meta_attributes_t) + 8u * count + tail_nbytes;
+    *nbytes_out = needed;
+    if (!out) return MAESTRO_OK;
+    if (needed > capacity) return mst_base_fail(MAESTRO_TOO_LARGE, "pack attributes: %zu bytes into %zu", needed, capacity);
+    mst_meta_attributes_t *set = out;
+    *set = (mst_meta_attributes_t){.mask = {builder->mask[0], builder->mask[1]}, .tail_nbytes = (uint32_t)tail_nbytes, .nvalues = (uint16_t)count, .schema = schema_number};
+    uint64_t *word = set->value;
+    char *tail = (char *)&set->value[count];
+    uint32_t used = 0;
+    for (unsigned half = 0; half < 2; half++)
+        for (uint64_t bits = builder->mask[half]; bits; bits &= bits - 1) {
+            unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
+            uint64_t value = builder->value[key];
+            if (tail_nbytes && mst_meta_word_is_tail(value) && is_text_type(builder->schema->attribute[key].type)) {
+                uint32_t nbytes = mst_meta_word_nbytes(value);
+                memcpy(tail + used, builder->tail + mst_meta_word_offset(value), nbytes);
+                value = mst_meta_tail_word(used, nbytes);
+                used += nbytes;
+            }
+            *word++ = value;
+        }
+    memset(tail + used, 0, tail_nbytes - used);
+    return MAESTRO_OK;
+}

@@ -1,0 +1,172 @@
+/* Serving a client's rings: offers, requests, leases that come back.  All that comes from a client is copied once, checked, then used; what is
+ * wrong ends its session and harms nobody else. */
+#include "pool/pool.h"
+
+enum { MESSAGES_PER_ROUND = 256, DEFERRED_MAX = 4096 };
+
+static void refuse(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, maestro_status_t status, uint64_t other, const char *text) {
+    uint64_t buffer[(sizeof(mst_wire_refused_t) + MST_WIRE_TEXT_MAX) / 8 + 1];
+    mst_wire_refused_t *refused = (mst_wire_refused_t *)buffer;
+    size_t nbytes = text ? strlen(text) : 0;
+    if (nbytes > MST_WIRE_TEXT_MAX) nbytes = MST_WIRE_TEXT_MAX;
+    *refused = (mst_wire_refused_t){.head.kind = MST_WIRE_REFUSED, .id = offer->id, .status = status, .text_nbytes = (uint32_t)nbytes, .other = other};
+    if (nbytes) memcpy(refused->text, text, nbytes);
+    if (offer->place.segment != MST_WIRE_NO_SEGMENT) mst_pool_session_freed(session, offer->place.segment, offer->place.offset);
+    mst_pool_session_post(pool, session, refused, sizeof *refused + nbytes);
+    session->total.refused++;
+    pool->catalogue.refused_total++;
+}
+
+/* Why an offer cannot be taken now, or NULL. */
+static const char *obstacle(mst_pool_t *pool, char *text, size_t nbytes) {
+    if (MST_LIKELY(pool->catalogue.live < pool->catalogue.limit && !pool->holding)) return NULL;
+    if (pool->catalogue.live >= pool->catalogue.limit) {
+        snprintf(text, nbytes, "the pool holds its limit of %llu objects; withdraw some, or raise MAESTRO_POOL_OBJECTS", (unsigned long long)pool->catalogue.limit);
+        return text;
+    }
+    return mst_pool_subscription_holder(pool, text, nbytes);
+}
+
+static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer) {
+    char text[512];
+    const char *why = obstacle(pool, text, sizeof text);
+    if (MST_LIKELY(!why)) {
+        session->stalled_since_ns = 0;
+        return false;
+    }
+    if (!session->stalled_since_ns) session->stalled_since_ns = pool->now_ns;
+    int64_t deadline = session->stalled_since_ns + (offer->timeout_ns < 0 ? 0 : offer->timeout_ns < (int64_t)1e18 ? offer->timeout_ns : (int64_t)1e18);
+    if (pool->now_ns < deadline) {
+        if (deadline < pool->stall_deadline_ns) pool->stall_deadline_ns = deadline;
+        return true;
+    }
+    refuse(pool, session, offer, pool->catalogue.live >= pool->catalogue.limit ? MAESTRO_NO_MEMORY : MAESTRO_TIMEOUT, 0, why);
+    session->stalled_since_ns = 0;
+    return true;
+}
+
+static const char *check_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer) {
+    if (offer->head.kind != MST_WIRE_OFFER || offer->head.nbytes < sizeof *offer) return "it wrote garbage into its offers ring";
+    if (mst_pool_owner(offer->id) != session->number || offer->id <= session->last_id) return "it offered an object with a wrong id";
+    if (!mst_pool_lending_place_ok(pool, session, &offer->place)) return "it offered memory that is not lent to it";
+    size_t nbytes = offer->head.nbytes - offsetof(mst_wire_offer_t, attributes);
+    if (offer->attributes.schema != session->schema ||
+        mst_meta_attributes_check(&offer->attributes, nbytes, pool->schema[session->schema], pool->dictionary, true) != MAESTRO_OK)
+        return "it offered an object with malformed attributes";
+    return NULL;
+}
+
+/* True when a message was taken. */
+static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
+    bool broken = false;
+    uint32_t nbytes;
+    const void *message = mst_wire_ring_peek(&session->channel.offers, &nbytes, &broken);
+    if (broken || nbytes > MST_WIRE_OFFERS_CAPACITY / 2) broken = broken || message;
+    if (broken) mst_pool_session_break(session, "its offers ring is out of bounds");
+    if (broken || !message) return false;
+    mst_wire_offer_t *offer = (mst_wire_offer_t *)pool->scratch;
+    memcpy(offer, message, nbytes);
+    offer->head.nbytes = nbytes;
+    const char *wrong = check_offer(pool, session, offer);
+    if (wrong) {
+        mst_pool_session_break(session, wrong);
+        return false;
+    }
+    if (stall(pool, session, offer)) {
+        if (session->stalled_since_ns) return false;
+    } else {
+        uint32_t handle;
+        uint64_t other = 0;
+        mst_meta_attributes_intern(&offer->attributes, pool->schema[session->schema], pool->dictionary, true);
+        maestro_status_t status = mst_pool_catalogue_offer(pool, session, offer->id, &offer->place, &offer->attributes, &handle, &other);
+        if (status == MAESTRO_OK) {
+            bool copied = offer->head.flags & MST_WIRE_OFFER_COPIED;
+            session->total.offers++;
+            session->total.offered_bytes += offer->place.nbytes;
+            session->total.copied += copied;
+            pool->catalogue.copied_total += copied;
+            mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED);
+        } else {
+            refuse(pool, session, offer, status, other, NULL);
+        }
+    }
+    session->last_id = offer->id;
+    mst_wire_ring_consume(&session->channel.offers, nbytes);
+    return true;
+}
+
+static void take_control(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *request) {
+    if (request->after <= session->channel.offers.position || request->head.kind == MST_WIRE_CANCEL) mst_pool_request_take(pool, session, request);
+    else if (session->deferred.count < DEFERRED_MAX && mst_pool_queue_push(&session->deferred, request, request->head.nbytes)) return;
+    else mst_pool_session_break(session, "too many of its requests wait for offers before them");
+}
+
+static bool serve_control(mst_pool_t *pool, mst_pool_session_t *session) {
+    bool broken = false;
+    uint32_t nbytes;
+    const void *message = mst_wire_ring_peek(&session->channel.control, &nbytes, &broken);
+    if (!message && !broken) return false;
+    mst_wire_request_t *request = (mst_wire_request_t *)pool->scratch;
+    if (!broken && nbytes <= MST_WIRE_CONTROL_CAPACITY / 2) {
+        memcpy(request, message, nbytes);
+        request->head.nbytes = nbytes;
+    } else broken = true;
+    if (broken || nbytes < sizeof *request || request->text_nbytes > nbytes - sizeof *request || request->after > session->channel.offers.other + MST_WIRE_OFFERS_CAPACITY) {
+        mst_pool_session_break(session, "it wrote garbage into its control ring");
+        return false;
+    }
+    mst_wire_ring_consume(&session->channel.control, nbytes);
+    take_control(pool, session, request);
+    return true;
+}
+
+static size_t serve_deferred(mst_pool_t *pool, mst_pool_session_t *session) {
+    size_t served = 0;
+    for (size_t left = session->deferred.count; left && session->deferred.first; left--) {
+        mst_wire_request_t *request = (mst_wire_request_t *)session->deferred.first->bytes;
+        size_t nbytes = request->head.nbytes;
+        memcpy(pool->scratch, request, nbytes);
+        mst_pool_queue_pop(&session->deferred);
+        request = (mst_wire_request_t *)pool->scratch;
+        if (request->after <= session->channel.offers.position) served++;
+        take_control(pool, session, request);
+    }
+    return served;
+}
+
+static size_t serve_releases(mst_pool_t *pool, mst_pool_session_t *session) {
+    size_t served = 0;
+    uint32_t nbytes;
+    bool broken = false;
+    const mst_wire_word_t *word;
+    while (!session->broken && served < 4096 && (word = mst_wire_ring_peek(&session->channel.releases, &nbytes, &broken))) {
+        uint64_t lease = *(volatile const uint64_t *)&word->word;
+        if (nbytes != sizeof *word) broken = true;
+        if (broken) break;
+        mst_wire_ring_consume(&session->channel.releases, nbytes);
+        mst_pool_session_release(pool, session, lease);
+        served++;
+    }
+    if (broken) mst_pool_session_break(session, "its releases ring is out of bounds");
+    if (served) mst_wire_ring_publish(&session->channel.releases);
+    return served;
+}
+
+size_t mst_pool_session_serve(mst_pool_t *pool, mst_pool_session_t *session) {
+    size_t served = serve_releases(pool, session);
+    mst_pool_session_flush(pool, session);
+    if (session->outbox.first) return served; /* it does not read its replies: it gets no more work done until it does */
+    size_t offers = 0, requests = 0;
+    while (offers < MESSAGES_PER_ROUND && !session->outbox.first && !session->broken && serve_offer(pool, session)) offers++;
+    if (session->deferred.first && !session->outbox.first) served += serve_deferred(pool, session);
+    while (requests < MESSAGES_PER_ROUND && !session->outbox.first && !session->broken && serve_control(pool, session)) requests++;
+    if (offers) mst_wire_ring_publish(&session->channel.offers);
+    if (requests) mst_wire_ring_publish(&session->channel.control);
+    if (offers + requests) mst_pool_touch(pool, session);
+    return served + offers + requests;
+}
+
+bool mst_pool_session_idle(mst_pool_session_t *session) {
+    return (session->stalled_since_ns || mst_wire_ring_empty(&session->channel.offers)) && mst_wire_ring_empty(&session->channel.control) &&
+           mst_wire_ring_empty(&session->channel.releases);
+}
