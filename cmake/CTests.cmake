@@ -1,5 +1,8 @@
 # Each csrc/<room>/<thing>_test.c is one program and one test, <room>.<thing>, labelled with its room.
-set(test_environment "MAESTRO_MANAGER=${PROJECT_BINARY_DIR}/bin/maestro-pool")
+# Tests meet in a folder of their own, never in the user's pools; it is short, since socket paths end at 108 bytes.
+string(SHA1 build_hash ${PROJECT_BINARY_DIR})
+string(SUBSTRING ${build_hash} 0 8 build_hash)
+set(test_environment "MAESTRO_MANAGER=${PROJECT_BINARY_DIR}/bin/maestro-pool;MAESTRO_DIR=/tmp/maestro-test-${build_hash}")
 
 foreach(room IN LISTS MAESTRO_ROOMS)
   file(GLOB tests CONFIGURE_DEPENDS csrc/${room}/*_test.c)

@@ -13,5 +13,6 @@ file(WRITE ${PROJECT_BINARY_DIR}/MaestroConfig.cmake "include(\${CMAKE_CURRENT_L
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/MaestroConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/MaestroConfig.cmake ${PROJECT_BINARY_DIR}/MaestroConfigVersion.cmake DESTINATION ${package_dir})
 
+file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(cmake/maestro.pc.in maestro.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/maestro.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

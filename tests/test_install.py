@@ -1,0 +1,59 @@
+"""What `cmake --install` gives to C users works from any folder: find_package(Maestro) and pkg-config.  Needs `make build`."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROGRAM = "#include <maestro.h>\n#include <stdio.h>\nint main(void) { puts(maestro_version()); return 0; }\n"
+PROJECT = """cmake_minimum_required(VERSION 3.25)
+project(user C)
+find_package(Maestro 0.1 REQUIRED)
+add_executable(user user.c)
+target_link_libraries(user Maestro::maestro)
+"""
+
+
+def run(*command, **environment):
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | environment).stdout.strip()
+
+
+@pytest.fixture(scope="module", name="prefix")
+def installed(tmp_path_factory):
+    """Maestro installed, then moved: nothing may hold on to the first place."""
+    first, second = tmp_path_factory.mktemp("first") / "prefix", tmp_path_factory.mktemp("second") / "prefix"
+    run("cmake", "--install", str(ROOT / "build/release"), "--prefix", str(first))
+    return Path(shutil.move(first, second))
+
+
+@pytest.fixture(name="source")
+def user_program(tmp_path):
+    (tmp_path / "user.c").write_text(PROGRAM)
+    (tmp_path / "CMakeLists.txt").write_text(PROJECT)
+    return tmp_path
+
+
+@pytest.fixture(scope="module", name="version")
+def header_version():
+    return ".".join(re.findall(r"#define MAESTRO_VERSION_\w+ (\d+)", (ROOT / "csrc/include/maestro.h").read_text()))
+
+
+def test_a_cmake_project_finds_the_package(prefix, source, version):
+    run("cmake", "-G", "Ninja", "-S", str(source), "-B", str(source / "build"), f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", str(source / "build"))
+    assert run(str(source / "build/user")) == version
+
+
+def test_pkg_config_gives_the_flags(prefix, source, version):
+    if not shutil.which("pkg-config"):
+        pytest.skip("pkg-config is not installed")
+    (pc,) = prefix.rglob("maestro.pc")
+    assert run("pkg-config", "--modversion", str(pc)) == version
+    flags = run("pkg-config", "--cflags", "--libs", str(pc)).split()
+    run("gcc", str(source / "user.c"), *flags, "-o", str(source / "user"))
+    (library,) = prefix.rglob("libmaestro.so")
+    assert run(str(source / "user"), LD_LIBRARY_PATH=str(library.parent)) == version
