@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Components of the weather workflow.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Components of the weather workflow.")
 
 PlanFile = Annotated[Path, typer.Argument(help="plan of the forecast (YAML)", show_default=False)]
 WishFile = Annotated[Path, typer.Argument(help="requirements of the products (YAML)", show_default=False)]
@@ -50,6 +50,55 @@ def products(
     raise typer.Exit(1 if bad else 0)
 
 
+@app.command()
+def pictures(plan: PlanFile, requirements: WishFile, run: RunDir = Path(".")) -> None:
+    """Draw a map of each product that asks for one, as the products are made."""
+    from .pictures import run_pictures
+
+    run_pictures(*_wanted(plan, requirements), run)
+
+
+@app.command()
+def archive(plan: PlanFile, run: RunDir = Path("."), root: Annotated[Path, typer.Option(help="FDB store")] = Path("archive")) -> None:
+    """Archive the pool's fields into FDB, at low priority, off the products' way."""
+    from .archive import run_archive
+    from .plan import load
+
+    run_archive(load(plan), run, root)
+
+
+@app.command()
+def demo(
+    as_json: Annotated[bool, typer.Option("--json", help="print the report as one JSON object")] = False,
+    source: Annotated[Path | None, typer.Option("--input", help="a GRIB file of yours instead of the sample forecast")] = None,
+    output: Annotated[Path, typer.Option(help="directory for maps, products and figures")] = Path("weather-demo"),
+    sinks: Annotated[str, typer.Option(help="which runs, with commas: maestro, fdb (all four), fdb.shm_field, ..., file")] = "",
+    members: Annotated[int, typer.Option(min=1, help="ensemble members")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="forecast steps of 6 h")] = 10,
+    grid: Annotated[str, typer.Option(help="octahedral grid of the forecast")] = "O320",
+    rate: Annotated[float | None, typer.Option(min=0, help="fields per second; 0 is as fast as it goes", show_default="300; 0 in a dry run")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="the data's way alone: 1 MiB fields, no products")] = False,
+    corrupt_field: Annotated[int, typer.Option(hidden=True)] = -1,
+    drop_field: Annotated[int, typer.Option(hidden=True)] = -1,
+) -> None:
+    """Run the forecast through Maestro and through FDB, compare them, and draw maps."""
+    import json
+
+    from . import demo as it
+
+    chosen = _sinks(sinks or ("maestro,file" if source else "maestro,fdb"))
+    if dry_run:
+        result = it.run_dry(output, sinks=chosen, rate=rate or 0, quiet=as_json)
+    else:
+        options = {"members": members, "steps": steps, "grid": grid, "rate": it.RATE if rate is None else rate}
+        result = it.run_demo(output, sinks=chosen, source=source, faults=(corrupt_field, drop_field), quiet=as_json, **options)
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        it.show(result)
+    raise typer.Exit(0 if dry_run or it.succeeded(result) else 1)
+
+
 @app.command(hidden=True)
 def worker(
     plan: PlanFile,
@@ -61,27 +110,74 @@ def worker(
     pictures: Annotated[bool, typer.Option("--pictures")] = False,
 ) -> None:
     """One worker of `products`, which starts it."""
+    from .worker import run_worker
+
+    run_worker(*_wanted(plan, requirements), run, number, notices, dry=dry_run, pictures=pictures)
+
+
+@app.command(hidden=True)
+def prepare(grid: str, part: Annotated[int, typer.Option()] = 0, parts: Annotated[int, typer.Option()] = 1) -> None:
+    """Interpolate the sample fields to a grid, into the cache."""
+    from .analysis import prepare as make
+
+    make(grid, part, parts)
+
+
+@app.command(hidden=True)
+def warm(plan: PlanFile, requirements: WishFile) -> None:
+    """Compute MIR's weights for the products of a plan, and the coastlines, into the cache."""
+    from . import coast
+    from .hammer import MAKERS
+    from .interpolate import Interpolator
+
+    forecast, wanted = _wanted(plan, requirements)
+    first = forecast.fields()[:1]
+    message = bytes(MAKERS[forecast.mode](forecast, first).message(first[0]))
+    posts = {str(item.post.job()): item.post.job() for item in wanted}
+    Interpolator(forecast.grid).warm(message, list(posts.values()))
+    coast.outline()
+
+
+def _wanted(plan: Path, requirements: Path):
+    """A plan and the products that are expected of it."""
     from .plan import load
     from .requirements import expand
     from .requirements import load as load_requirements
-    from .worker import run_worker
 
     forecast = load(plan)
-    wanted = expand(load_requirements(requirements), forecast.fields())
-    run_worker(forecast, wanted, run, number, notices, dry=dry_run, pictures=pictures)
+    return forecast, expand(load_requirements(requirements), forecast.fields())
 
 
-def main() -> None:
+def _sinks(text: str) -> tuple[str, ...]:
+    from .columns import ALL, FDB
+
+    found: list[str] = []
+    for word in text.split(","):
+        names = {"fdb": FDB, "all": ALL}.get(word, (word,))
+        for name in names:
+            if name not in (*ALL, "file"):
+                raise typer.BadParameter(f"there is no run '{name}'; there are: {', '.join((*ALL, 'fdb', 'file'))}")
+        found += [name for name in names if name not in found]
+    return tuple(found)
+
+
+def main(arguments: list[str] | None = None) -> int:
     """Entry point: errors of the workflow are one line on stderr and exit status 2."""
+    from ...launch.lines import LaunchError
     from ...yamlfile import FileError
     from .errors import WeatherError
 
     try:
-        app()
-    except (WeatherError, FileError) as error:
+        app(args=arguments, prog_name="maestro-weather")
+    except SystemExit as end:
+        return int(end.code or 0)
+    except KeyboardInterrupt:
+        return 130
+    except (WeatherError, FileError, LaunchError) as error:
         print(f"maestro-weather: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -133,6 +133,7 @@ class Encoder:
     def encode(self, keys: dict, values) -> memoryview:
         """The message that holds `values` (1-D float64) under `keys`; good until the next call for this param."""
         handle = self._handle(keys)
+        self.ec.codes_set(handle, "bitsPerValue", 16)  # a constant field before this one has left 0
         self.ec.codes_set_values(handle, values)
         self._key(handle, keys)
         return view(handle)

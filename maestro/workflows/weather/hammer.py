@@ -6,14 +6,16 @@ is complete, then hands it to the plan's sink. Knows MPI only to start together;
 
 from __future__ import annotations
 
+import mmap
 import random
 import time
 from pathlib import Path
 
 from . import grib
+from .errors import GribError
 from .plan import Field, Plan
-from .sinks import open_sink
-from .trace import Kind, Trace, now
+from .sinks import open_sink, step_file
+from .trace import RECORD, Kind, Record, Trace, now
 
 
 class Encoding:
@@ -48,6 +50,29 @@ class Rekeying:
         return self.encoder.rekey(field.keys)
 
 
+class Replaying:
+    """Mode `replay`: the fields are those that an earlier run left with the sink `file`, mapped into memory."""
+
+    def __init__(self, plan: Plan, fields: list[Field]):
+        self.maps: dict[Path, mmap.mmap] = {}
+        self.places = {}
+        for index in sorted(Path(plan.forecast).glob("index.*")):
+            data = index.read_bytes()
+            for at in range(0, len(data), RECORD.size):
+                record = Record.unpack(data, at)
+                self.places[record.field] = (step_file(plan.forecast, record.where, record.rank), record)
+        missing = [item for item in fields if item.index not in self.places]
+        if missing:
+            raise GribError(f"replay {plan.forecast}: {len(missing)} of {len(fields)} fields are not there, first {missing[0].keys}")
+
+    def message(self, field: Field) -> memoryview:
+        path, record = self.places[field.index]
+        if path not in self.maps:
+            with path.open("rb") as stream:
+                self.maps[path] = mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+        return memoryview(self.maps[path])[record.offset : record.offset + record.nbytes]
+
+
 class Copying:
     """A user's file: the fields are its messages as they are."""
 
@@ -57,6 +82,9 @@ class Copying:
 
     def message(self, field: Field) -> memoryview:
         return memoryview(self.messages[field.index])
+
+
+MAKERS = {"encode": Encoding, "rekey": Rekeying, "replay": Replaying}
 
 
 class Pace:
@@ -79,7 +107,7 @@ def run_hammer(plan: Plan, run, *, corrupt: int = -1, drop: int = -1) -> int:
     comm = _communicator()
     rank, nranks = (comm.Get_rank(), comm.Get_size()) if comm else (0, 1)
     fields = [item for item in plan.fields() if item.rank(nranks) == rank]
-    maker = (Copying if plan.input else Encoding if plan.mode == "encode" else Rekeying)(plan, fields)
+    maker = (Copying if plan.input else MAKERS[plan.mode])(plan, fields)
     with Trace(Path(run) / "trace" / f"hammer.{rank}", rank) as trace:
         sink = open_sink(plan, run, rank, nranks, trace, corrupt)
         _together(comm)

@@ -14,7 +14,7 @@ from . import grib, samples
 from .errors import RefusedError, need
 
 OUTPUT_BYTES = 256 << 20  # address space for MIR's message output, touched only as far as used
-TEMPLATE_KEYS = ("paramId", "typeOfLevel", "dataDate", "dataTime", "marsType", "marsStream", "packingType")
+TEMPLATE_KEYS = ("paramId", "typeOfLevel", "dataDate", "dataTime", "packingType")
 
 
 def prepare_cache() -> None:
@@ -28,8 +28,10 @@ def prepare_cache() -> None:
 class Interpolator:
     """Makes products; keeps one output template per kind of product."""
 
-    def __init__(self):
+    def __init__(self, grid: str | None = None):
+        """`grid` is the Gaussian grid of all fields to come, without missing values, when that is known: it saves asking each."""
         prepare_cache()
+        self.grid = grid
         self.mir, self.ec = need("mir", "mir-python"), grib.eccodes()
         self.templates: dict[tuple, int] = {}
         self.output = None
@@ -52,8 +54,12 @@ class Opened:
     def __init__(self, tool: Interpolator, data):
         self.tool, self.data, self.values = tool, data, None
         self.handle = grib.open_message(data)
+        self.grid = tool.grid or self._gaussian()
+
+    def _gaussian(self) -> str | None:
+        """The name of the field's Gaussian grid, if it has one and no value is missing."""
         name = grib.text(self.handle, "gridName", "") or ""
-        self.grid = name if name[:1] in "ON" and grib.text(self.handle, "bitmapPresent") == "0" else None
+        return name if name[:1] in ("O", "N") and grib.text(self.handle, "bitmapPresent") == "0" else None
 
     def close(self) -> None:
         if self.handle is not None:
@@ -90,6 +96,7 @@ class Opened:
             self.tool.templates[kind] = self._template(output)
         made = self.tool.templates[kind]
         self._copy_keys(made)
+        ec.codes_set(made, "bitsPerValue", 16)  # a constant product before this one has left 0
         ec.codes_set_values(made, output.values().ravel())
         return grib.view(made).tobytes()
 
@@ -110,7 +117,6 @@ class Opened:
             ("jDirectionIncrementInDegrees", spec["grid"][1]),
         ):
             ec.codes_set(made, key, float(value))
-        ec.codes_set(made, "bitsPerValue", 16)
         return made
 
     def _copy_keys(self, made: int) -> None:

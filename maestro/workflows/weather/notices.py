@@ -23,6 +23,10 @@ def path(run, name) -> Path:
     return Path(run) / f"notices.{name}"
 
 
+def _ready_path(pipe: Path) -> Path:
+    return pipe.with_name(pipe.name + ".ready")
+
+
 class Reader:
     """Reads the notices for `name`; opened before the writers, and kept by the supervisor while a worker is replaced."""
 
@@ -30,10 +34,15 @@ class Reader:
         self.path = path(run, name)
         if descriptor is None:
             self.path.unlink(missing_ok=True)
+            _ready_path(self.path).unlink(missing_ok=True)
             os.mkfifo(self.path, 0o600)
             descriptor = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)  # own writing end: no end of file between writers
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.descriptor = descriptor
+
+    def ready(self) -> None:
+        """Let the writers begin: whoever reads has done its set-up."""
+        _ready_path(self.path).touch()
 
     def read(self, timeout: float) -> list[Record]:
         """All notices that wait, at least one; an empty list when none came within `timeout` seconds."""
@@ -48,10 +57,11 @@ class Reader:
     def close(self) -> None:
         os.close(self.descriptor)
         self.path.unlink(missing_ok=True)
+        _ready_path(self.path).unlink(missing_ok=True)
 
 
 class Writer:
-    """Sends notices to the readers `names`; waits at most `timeout` seconds for each of them to be there."""
+    """Sends notices to the readers `names`; waits at most `timeout` seconds for all of them to be ready."""
 
     def __init__(self, run, names, timeout: float = 60):
         limit = time.monotonic() + timeout
@@ -61,9 +71,10 @@ class Writer:
     def _open(where: Path, limit: float, timeout: float) -> int:
         while True:
             try:
-                pipe = os.open(where, os.O_WRONLY | os.O_NONBLOCK)
-                os.set_blocking(pipe, True)
-                return pipe
+                if _ready_path(where).exists():
+                    pipe = os.open(where, os.O_WRONLY | os.O_NONBLOCK)
+                    os.set_blocking(pipe, True)
+                    return pipe
             except OSError as error:
                 if error.errno not in (errno.ENXIO, errno.ENOENT):
                     raise

@@ -70,11 +70,12 @@ class Plan(Part):
     input: Path | None = None
     grid: str = "O320"
     packing: Literal["ccsds", "simple16"] = "ccsds"
-    mode: Literal["encode", "rekey"] = "encode"
+    mode: Literal["encode", "rekey", "replay"] = "encode"
+    forecast: Path | None = Key(None, description="mode replay: directory where the sink `file` left these fields")
     rate: float = Key(0, ge=0, description="fields per second of all ranks together; 0 is as fast as it goes")
     jitter: float = Key(0, ge=0, le=1, description="share of the pause that is drawn by chance")
     checksum: bool = True
-    workers: int = Key(2, ge=1, le=64, description="product workers, who share the fields")
+    workers: int = Key(2, ge=0, le=64, description="product workers, who share the fields")
     sink: Literal["maestro", "fdb", "file", "null"] = "null"
     maestro: MaestroSink = MaestroSink()
     fdb: FdbSink = FdbSink()
@@ -105,6 +106,8 @@ class Plan(Part):
     def _something(self) -> "Plan":
         if not (self.input or self.ml or self.pl or self.sfc):
             raise ValueError("the plan makes no field: give one of ml, pl, sfc or input")
+        if self.mode == "replay" and not self.forecast:
+            raise ValueError("mode replay needs 'forecast', the directory that a run with sink file has written")
         return self
 
     def fields(self) -> list["Field"]:

@@ -172,25 +172,32 @@ def default(plan: Plan) -> list[dict]:
     def some(names: str, have) -> list:
         return [name for name in names.split("/") if name in have]
 
+    def spread(name, to, post, key, values, **retrieve):
+        """One wish per value, each at another step: work comes in evenly, as in a forecast office."""
+        for position, value in enumerate(values):
+            wish(f"{name}-{value}", to, post, **retrieve, **{key: [value]}, step=[steps[position % len(steps)]])
+
     if plan.sfc:
         look = some("msl/2t/tp/10fg", plan.sfc)
-        wish("bulletin-maps", "forecasters", EUROPE, True, levtype="sfc", param=look, step=late[-1:], number=first)
-        wish("bulletin", "forecasters", EUROPE, levtype="sfc", param=some("msl/2t/tp/10u/10v/tcc", plan.sfc), step=steps, number=members)
-        rest = [name for name in plan.sfc if name not in ("msl", "2t", "tp", "10u", "10v", "tcc")]
-        wish("surface", "hydrology", WORLD, levtype="sfc", param=rest, step=late[-1:], number=last)
+        wish("bulletin-maps", "forecasters", EUROPE, True, levtype="sfc", param=look, step=steps[-1:], number=first)
+        daily = some("msl/2t/tp/10u/10v/tcc", plan.sfc)
+        wish("bulletin", "forecasters", EUROPE, levtype="sfc", param=daily, step=steps, number=members)
+        rest = [name for name in plan.sfc if name not in daily]
+        spread("surface", "hydrology", WORLD, "param", rest, levtype="sfc", number=last)
     if plan.pl:
-        levels = [mars.scalar("levelist", level) for level in plan.pl.levels]
+        names, levels = plan.pl.params, [mars.scalar("levelist", level) for level in plan.pl.levels]
         middle, low, jet = ([v for v in levels if a <= v <= b] for a, b in ((500, 500), (850, 850), (200, 300)))
-        wish("upper-maps", "forecasters", ATLANTIC, True, levtype="pl", param=some("z", plan.pl.params), levelist=middle, step=late[:1], number=first)
-        wish("theta", "forecasters", EUROPE, True, levtype="pl", param=some("t/r", plan.pl.params), levelist=low, step=late[:1], number=first)
-        wish("jet-map", "aviation", ATLANTIC, True, levtype="pl", param=some("u", plan.pl.params), levelist=jet[-2:-1] or jet, step=late[:1], number=first)
-        wish("synoptic", "forecasters", EUROPE, levtype="pl", param=some("z/t", plan.pl.params), levelist=middle + low, step=steps, number=members)
-        wish("jet", "aviation", ATLANTIC, levtype="pl", param=some("u/v/t", plan.pl.params), levelist=jet, step=late, number=first)
-        wish("world", "climate", WORLD, levtype="pl", param=plan.pl.params, levelist=levels, step=late[:1], number=first)
+        maps = {"levtype": "pl", "step": late[:1], "number": first}
+        wish("z-map", "forecasters", ATLANTIC, True, param=some("z", names), levelist=middle, **maps)
+        wish("t-map", "forecasters", EUROPE, True, param=some("t/r", names), levelist=low, **maps)
+        wish("jet-map", "aviation", ATLANTIC, True, param=some("u", names), levelist=jet[-2:-1] or jet, **maps)
+        wish("synoptic", "forecasters", EUROPE, levtype="pl", param=some("z/t", names), levelist=middle + low, step=steps, number=members)
+        wish("jet", "aviation", ATLANTIC, levtype="pl", param=some("u/v/t", names), levelist=jet, step=late, number=first)
+        spread("world", "climate", WORLD, "levelist", levels, levtype="pl", param=names, number=first)
     if plan.ml:
-        levels = [mars.scalar("levelist", level) for level in plan.ml.levels]
-        wish("boundary", "air-quality", EUROPE, levtype="ml", param=plan.ml.params, levelist=levels, step=late[:1], number=last)
-        wish("lowest", "air-quality", EUROPE, levtype="ml", param=plan.ml.params[:1], levelist=levels[-1:], step=steps, number=members)
+        names, levels = plan.ml.params, [mars.scalar("levelist", level) for level in plan.ml.levels]
+        spread("layer", "air-quality", EUROPE, "levelist", levels, levtype="ml", param=names, number=last)
+        wish("lowest", "air-quality", EUROPE, levtype="ml", param=names[:1], levelist=levels[-1:], step=steps, number=members)
     return wishes
 
 

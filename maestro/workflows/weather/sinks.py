@@ -67,11 +67,13 @@ class NoticedSink(Sink):
         self.waiting: list[tuple[int, Record]] = []
         self.writer = Writer(self.run, range(self.plan.workers))
 
-    def notice(self, field: Field, data, check: int, offset: int = 0, where: int = 0) -> None:
+    def notice(self, field: Field, data, check: int, offset: int = 0, where: int = 0) -> Record:
         record = Record(
             Kind.NOTICE, field.index, rank=self.rank, where=where, check=check, offset=offset, nbytes=len(data)
         )
-        self.waiting.append((field.worker(self.plan.workers), record))
+        if self.plan.workers:
+            self.waiting.append((field.worker(self.plan.workers), record))
+        return record
 
     def send(self) -> None:
         for worker, record in self.waiting:
@@ -83,33 +85,36 @@ class NoticedSink(Sink):
 
 
 class FileSink(NoticedSink):
-    """One file per step and rank, messages one after the other. Copies: one, by write() into the page cache."""
+    """One file per step and rank, messages one after the other, and an index. Copies: one, by write() into the page cache."""
 
     copies = 1
 
     def open(self) -> None:
         super().open()
         self.stream, self.step, self.offset = None, None, 0
+        directory = self.run / self.plan.file.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.index = (directory / f"index.{self.rank}").open("wb")
 
     def publish(self, field: Field, data, check: int) -> None:
         step = int(field.keys["step"]) if not self.plan.input else 0
         if step != self.step:
             self._next(step)
         os.write(self.stream, data)
-        self.notice(field, data, check, self.offset, where=step)
+        self.index.write(self.notice(field, data, check, self.offset, where=step).pack())
         self.offset += len(data)
         self.send()
 
     def _next(self, step: int) -> None:
         if self.stream is not None:
             os.close(self.stream)
-        path = step_file(self.plan, self.run, step, self.rank)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = step_file(self.run / self.plan.file.directory, step, self.rank)
         self.stream = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         self.step, self.offset = step, 0
 
     def close(self) -> None:
         super().close()
+        self.index.close()
         if self.stream is not None:
             os.close(self.stream)
 
@@ -148,9 +153,9 @@ class FdbSink(NoticedSink):
         super().close()
 
 
-def step_file(plan: Plan, run, step: int, rank: int) -> Path:
+def step_file(directory, step: int, rank: int) -> Path:
     """The file that the sink `file` writes for one step and rank."""
-    return Path(run) / plan.file.directory / f"step-{step:04d}-rank-{rank}.grib"
+    return Path(directory) / f"step-{step:04d}-rank-{rank}.grib"
 
 
 def open_sink(plan: Plan, *arguments) -> Sink:

@@ -50,6 +50,10 @@ class Source:
     def open(self) -> None:
         pass
 
+    def ready(self) -> None:
+        """Let the producers begin."""
+        self.reader.ready()
+
     def __iter__(self):
         for batch in self._batches():
             self.begin(batch)
@@ -124,7 +128,7 @@ class FileSource(Source):
         self.files: dict[Path, int] = {}
 
     def fetch(self, field: Field, notice: Record):
-        path = step_file(self.plan, self.run, notice.where, notice.rank)
+        path = step_file(self.run / self.plan.file.directory, notice.where, notice.rank)
         if path not in self.files:
             self.files[path] = os.open(path, os.O_RDONLY)
         buffer = bytearray(notice.nbytes)

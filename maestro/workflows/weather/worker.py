@@ -26,12 +26,14 @@ def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor
     mine = {i for i in wishes.covers(products, fields) if fields[i].worker(plan.workers) == worker}
     with Trace(Path(run) / "trace" / f"products.{worker}", worker) as log:
         state = State(log)
-        tool = None if dry else _interpolator()
+        tool = None if dry else _interpolator(plan)
         source = open_source(plan, run, worker, mine, log, descriptor)
         outlet = Outlet(run, worker, log, getattr(source, "pool", None), pictures)
+        needed = {} if dry else wishes.needed(products)
         log.add(Kind.BEGIN)
+        source.ready()
         for arrival in source:
-            _serve(arrival, {} if dry else wishes.needed(products), tool, outlet, state, log, run)
+            _serve(arrival, needed, tool, outlet, state, log, run)
         log.add(Kind.END)
         outlet.close()
 
@@ -89,7 +91,7 @@ def refuse(log: Trace, run, product: Product, reason: str) -> None:
         stream.write(json.dumps({"product": product.index, "name": product.name, "reason": reason}) + "\n")
 
 
-def _interpolator():
+def _interpolator(plan: Plan):
     from .interpolate import Interpolator
 
-    return Interpolator()
+    return Interpolator(None if plan.input else plan.grid)

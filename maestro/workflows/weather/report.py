@@ -1,0 +1,177 @@
+"""The figures of a run, from its traces: rates, ages, copies, shares, losses; and the table that sets the runs side by side.
+
+Age of a field: a reader holds readable bytes, minus the field is complete in its producer (before any sink sees it). Age of a product:
+it is readable, minus its field was complete. Everything is counted from traces; nothing is assumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from . import trace
+from .trace import Kind
+
+
+def figures(run) -> dict:
+    """All figures of the run in directory `run`."""
+    import numpy as np
+
+    made, got = traces(run, "hammer.*"), traces(run, "products.*")
+    complete = made[made["kind"] == Kind.COMPLETE]
+    placed, received = made[made["kind"] == Kind.PLACED], _first(got[got["kind"] == Kind.RECEIVED])
+    product = got[got["kind"] == Kind.PRODUCT]
+    begin = int(made["t"][made["kind"] == Kind.BEGIN].min()) if len(made) else 0
+    ready = dict(zip(complete["field"].tolist(), complete["t"].tolist(), strict=True))
+    seconds = _span(begin, received["t"])
+    outcome = json.loads((Path(run) / "outcome.json").read_text())
+    return {
+        "fields_per_s": _rate(len(received), seconds),
+        "gb_per_s": _rate(int(received["nbytes"].sum()) / 1e9, seconds, 4),
+        "field_age_ms": _ages(received, ready),
+        "product_age_ms": _ages(product, ready),
+        "copies_per_field": round(float(placed["flag"].mean() + received["flag"].mean()), 3) if len(received) else None,
+        "data_movement_share": _share(complete, placed, made, received, got),
+        "fields_offered": len(np.unique(placed["field"])),
+        "fields_received": outcome["received"],
+        "requirements": outcome["requirements"],
+        "failed_requirements": len(outcome["failed"]),
+        "failed": outcome["failed"],
+        "lost": outcome["lost"],
+        "corrupt": outcome["corrupt"],
+        "duplicates": outcome["duplicates"],
+        "seconds": round(_span(begin, np.concatenate([made["t"], got["t"]])), 3),
+        "components": _components(run, made, got, begin),
+    }
+
+
+def traces(run, pattern: str):
+    import numpy as np
+
+    found = [trace.read(path) for path in sorted((Path(run) / "trace").glob(pattern))]
+    return np.concatenate(found) if found else np.empty(0, np.dtype(trace.DTYPE))
+
+
+def _first(records):
+    """The first record of each field."""
+    import numpy as np
+
+    ordered = records[np.argsort(records["t"], kind="stable")]
+    return ordered[np.unique(ordered["field"], return_index=True)[1]]
+
+
+def _span(begin: int, times) -> float:
+    return (int(times.max()) - begin) / 1e9 if len(times) else 0.0
+
+
+def _rate(amount: float, seconds: float, digits: int = 1) -> float:
+    return round(amount / seconds, digits) if seconds > 0 else 0.0
+
+
+def _ages(records, ready: dict[int, int]) -> dict | None:
+    """Mean, median and 99th percentile in milliseconds."""
+    import numpy as np
+
+    known = [(t - ready[field]) / 1e6 for field, t in zip(records["field"].tolist(), records["t"].tolist(), strict=True) if field in ready]
+    if not known:
+        return None
+    middle, late = np.percentile(known, [50, 99])
+    return {"mean": round(float(np.mean(known)), 3), "p50": round(float(middle), 3), "p99": round(float(late), 3)}
+
+
+def _share(complete, placed, made, received, got) -> float:
+    """Part of all working time of producers and readers that went into moving fields: placing, flushing, fetching."""
+    flushes = made[(made["kind"] == Kind.FLUSHED) & (made["field"] < 0)]["ns"].sum()  # those per field are inside of placing
+    moving = int(placed["ns"].sum() + flushes + received["ns"].sum())
+    working = int(complete["ns"].sum() + got[got["kind"] == Kind.FINISHED]["ns"].sum())
+    return round(moving / (moving + working), 4) if moving + working else 0.0
+
+
+def _components(run, made, got, begin: int) -> dict:
+    """Fields and GB per second of each component over its own time."""
+    found = {}
+    archived, drawn = traces(run, "archive"), traces(run, "pictures")
+    for name, records, kind in (
+        ("hammer", made, Kind.PLACED),
+        ("products", got, Kind.RECEIVED),
+        ("archive", archived, Kind.ARCHIVED),
+    ):
+        done = records[records["kind"] == kind]
+        if len(done):
+            seconds = _span(begin, done["t"])
+            found[name] = {"fields_per_s": _rate(len(done), seconds), "gb_per_s": _rate(int(done["nbytes"].sum()) / 1e9, seconds, 4)}
+    made_products = got[got["kind"] == Kind.PRODUCT]
+    if len(made_products):
+        found["products"]["products_per_s"] = _rate(len(made_products), _span(begin, made_products["t"]))
+        found["products"]["ms_per_product"] = round(float(made_products["ns"].mean()) / 1e6, 2)
+    if len(archived):
+        complete = made[made["kind"] == Kind.COMPLETE]
+        ready = dict(zip(complete["field"].tolist(), complete["t"].tolist(), strict=True))
+        found["archive"]["durable_age_ms"] = _ages(archived[archived["kind"] == Kind.ARCHIVED], ready)
+    if len(drawn):
+        found["pictures"] = {"maps": len(drawn), "ms_per_map": round(float(drawn["ns"].mean()) / 1e6, 1)}
+    return found
+
+
+def digests(run) -> dict[str, str]:
+    """SHA-256 of each destination's file of products."""
+    files = sorted((Path(run) / "products").glob("*.grib"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def summary(columns: dict[str, dict], same: bool | None) -> dict:
+    """The whole report: per sink its figures, and on top the worst that any sink showed."""
+    sinks: dict = {}
+    for name, column in columns.items():
+        place = sinks
+        *above, last = name.split(".")
+        for part in above:
+            place = place.setdefault(part, {})
+        place[last] = column
+    every = columns.values()
+    return {
+        "fields_offered": min(column["fields_offered"] for column in every),
+        "fields_received": min(column["fields_received"] for column in every),
+        "requirements": max(column["requirements"] for column in every),
+        "failed_requirements": max(column["failed_requirements"] for column in every),
+        "lost": max(len(column["lost"]) for column in every),
+        "corrupt": max(len(column["corrupt"]) for column in every),
+        "duplicates": max(len(column["duplicates"]) for column in every),
+        "products_identical": same,
+        "sinks": sinks,
+    }
+
+
+ROWS = (
+    ("fields per second", lambda c: f"{c['fields_per_s']:,.0f}"),
+    ("GB per second", lambda c: f"{c['gb_per_s']:.3f}"),
+    ("field age, mean ms", lambda c: _age(c, "field_age_ms", "mean")),
+    ("field age, p50 ms", lambda c: _age(c, "field_age_ms", "p50")),
+    ("field age, p99 ms", lambda c: _age(c, "field_age_ms", "p99")),
+    ("product age, mean ms", lambda c: _age(c, "product_age_ms", "mean")),
+    ("product age, p99 ms", lambda c: _age(c, "product_age_ms", "p99")),
+    ("copies per field", lambda c: f"{c['copies_per_field'] or 0:g}"),
+    ("share of data movement", lambda c: f"{100 * c['data_movement_share']:.0f} %"),
+    ("fields offered / received", lambda c: f"{c['fields_offered']:,} / {c['fields_received']:,}"),
+    ("requirements met", lambda c: f"{c['requirements'] - c['failed_requirements']} of {c['requirements']}"),
+    ("lost / damaged / doubled", lambda c: f"{len(c['lost'])} / {len(c['corrupt'])} / {len(c['duplicates'])}"),
+    ("seconds", lambda c: f"{c['seconds']:.1f}"),
+)
+
+
+def table(columns: dict[str, dict]):
+    """The rich table of all sinks side by side."""
+    from rich.table import Table
+
+    made = Table(title="Fields from forecast to product", title_justify="left")
+    made.add_column("")
+    for name in columns:
+        made.add_column(name.replace(".", "\n").replace("_", "\n"), justify="right")
+    for label, value in ROWS:
+        made.add_row(label, *(value(column) for column in columns.values()))
+    return made
+
+
+def _age(column: dict, key: str, which: str) -> str:
+    return f"{column[key][which]:,.2f}" if column[key] else "-"
