@@ -38,6 +38,8 @@ struct mst_mem_allocator {
     area_t *area;
     uint32_t nareas, areas_capacity, unused_area;
     uint32_t current;             /* where to carve first */
+    uint32_t room;                /* no area has more fresh granules than this */
+    uint32_t recent;              /* where the last block was freed: a guess that spares the index */
     uint32_t *index, index_mask;  /* segment number -> area: open addressing, at most half full */
     mst_mem_grow_fn grow;
     mst_mem_shrink_fn shrink;
@@ -63,16 +65,16 @@ static inline uint32_t class_within(uint32_t granules) {
 
 static inline uint32_t class_at(const area_t *area, uint32_t granule) { return (area->state[granule] & ~(uint32_t)USED) - 1; }
 
-/* ---- Index of segments */
+/* ---- Index of segments.  Numbers are handed out in sequence, so they need no mixing. */
 static uint32_t index_find(const mst_mem_allocator_t *allocator, uint32_t number) {
-    for (uint32_t at = (uint32_t)mst_base_mix(number) & allocator->index_mask;; at = (at + 1) & allocator->index_mask) {
+    for (uint32_t at = number & allocator->index_mask;; at = (at + 1) & allocator->index_mask) {
         uint32_t area = allocator->index[at];
         if (area == NONE || allocator->area[area].number == number) return area;
     }
 }
 
 static void index_insert(mst_mem_allocator_t *allocator, uint32_t area) {
-    uint32_t at = (uint32_t)mst_base_mix(allocator->area[area].number) & allocator->index_mask;
+    uint32_t at = allocator->area[area].number & allocator->index_mask;
     while (allocator->index[at] != NONE) at = (at + 1) & allocator->index_mask;
     allocator->index[at] = area;
 }
@@ -91,10 +93,10 @@ static bool index_rebuild(mst_mem_allocator_t *allocator, uint32_t capacity) {
 
 /* Takes an entry out and moves up those behind it that would no longer be found (Knuth, vol. 3, 6.4, algorithm R). */
 static void index_remove(mst_mem_allocator_t *allocator, uint32_t number) {
-    uint32_t mask = allocator->index_mask, hole = (uint32_t)mst_base_mix(number) & mask;
+    uint32_t mask = allocator->index_mask, hole = number & mask;
     while (allocator->area[allocator->index[hole]].number != number) hole = (hole + 1) & mask;
     for (uint32_t at = (hole + 1) & mask; allocator->index[at] != NONE; at = (at + 1) & mask) {
-        uint32_t home = (uint32_t)mst_base_mix(allocator->area[allocator->index[at]].number) & mask;
+        uint32_t home = allocator->area[allocator->index[at]].number & mask;
         if (((at - home) & mask) < ((at - hole) & mask)) continue;
         allocator->index[hole] = allocator->index[at];
         hole = at;
@@ -179,14 +181,23 @@ static bool carve_from(mst_mem_allocator_t *allocator, uint32_t number, uint32_t
 }
 
 static bool carve(mst_mem_allocator_t *allocator, uint32_t class, uint64_t *entry_out) {
-    if (!allocator->nareas) return false;
+    if (size_of(class) > allocator->room) return false;
     if (carve_from(allocator, allocator->current, class, entry_out)) return true;
-    for (uint32_t i = 0; i < allocator->nareas; i++)
+    uint32_t room = 0;
+    for (uint32_t i = 0; i < allocator->nareas; i++) {
         if (carve_from(allocator, i, class, entry_out)) {
             allocator->current = i;
             return true;
         }
+        uint32_t fresh = allocator->area[i].size - allocator->area[i].fresh;
+        if (fresh > room) room = fresh;
+    }
+    allocator->room = room;
     return false;
+}
+
+static void has_room(mst_mem_allocator_t *allocator, const area_t *area) {
+    if (area->size - area->fresh > allocator->room) allocator->room = area->size - area->fresh;
 }
 
 /* A larger free block, the smallest there is: as it is below twice the size, else its beginning. */
@@ -200,10 +211,6 @@ static bool take_larger(mst_mem_allocator_t *allocator, uint32_t class, uint64_t
     allocator->area[number].state[granule] = (uint8_t)(class + 1);
     tile(allocator, number, granule + size, rest);
     return true;
-}
-
-static bool find(mst_mem_allocator_t *allocator, uint32_t class, uint64_t *entry_out) {
-    return pop(allocator, class, entry_out) || carve(allocator, class, entry_out) || take_larger(allocator, class, entry_out);
 }
 
 static void erase(area_t *area, uint32_t from, uint32_t to) {
@@ -235,6 +242,24 @@ static void sweep(mst_mem_allocator_t *allocator, uint32_t number) {
     erase(area, run, area->fresh);
     area->fresh = run;
     area->credit = 0;
+    has_room(allocator, area);
+}
+
+/* Dividing blocks leaves crumbs; an empty segment had better start anew. */
+static bool carve_empty(mst_mem_allocator_t *allocator, uint32_t class, uint64_t *entry_out) {
+    for (uint32_t i = 0; i < allocator->nareas && allocator->empty_nbytes; i++) {
+        const area_t *area = &allocator->area[i];
+        if (area->live || !area->fresh || area->size < size_of(class)) continue;
+        sweep(allocator, i);
+        allocator->current = i;
+        return carve_from(allocator, i, class, entry_out);
+    }
+    return false;
+}
+
+static bool find(mst_mem_allocator_t *allocator, uint32_t class, uint64_t *entry_out) {
+    return pop(allocator, class, entry_out) || carve(allocator, class, entry_out) || carve_empty(allocator, class, entry_out) ||
+           take_larger(allocator, class, entry_out);
 }
 
 /* Sweeps areas that may have room, until there is some.  `share`: those of which at least 1/share has been freed since they were swept. */
@@ -242,8 +267,7 @@ static bool sweep_for(mst_mem_allocator_t *allocator, uint32_t class, uint32_t s
     uint32_t size = size_of(class);
     for (uint32_t i = 0; i < allocator->nareas; i++) {
         const area_t *area = &allocator->area[i];
-        bool worth = area->credit && (area->live == 0 || area->credit >= area->size / share);
-        if (!worth || area->free + (area->size - area->fresh) < size) continue;
+        if (!area->credit || area->credit < area->size / share || area->free + (area->size - area->fresh) < size) continue;
         sweep(allocator, i);
         if (find(allocator, class, entry_out)) return true;
     }
@@ -284,6 +308,7 @@ static maestro_status_t add_area(mst_mem_allocator_t *allocator, uint32_t number
     uint32_t at = unused_area(allocator);
     allocator->area[at] = (area_t){.base = base, .state = state, .nbytes = nbytes, .number = number, .size = (uint32_t)size};
     index_insert(allocator, at);
+    has_room(allocator, &allocator->area[at]);
     const area_t *current = &allocator->area[allocator->current];
     if (size > current->size - current->fresh) allocator->current = at;
     allocator->empty_nbytes += nbytes;
@@ -312,6 +337,7 @@ static void remove_area(mst_mem_allocator_t *allocator, uint32_t at) {
     munmap(gone.state, gone.size);
     allocator->area[at] = (area_t){.number = allocator->unused_area};
     allocator->unused_area = at;
+    allocator->recent = NONE;
     allocator->empty_nbytes -= gone.nbytes;
     allocator->stats.segments--;
     allocator->stats.segment_nbytes -= gone.nbytes;
@@ -340,6 +366,7 @@ maestro_status_t mst_mem_allocator_create(mst_mem_grow_fn grow_fn, mst_mem_shrin
     allocator->context = context;
     allocator->keep_nbytes = keep_nbytes;
     allocator->unused_area = NONE;
+    allocator->recent = NONE;
     if (!index_rebuild(allocator, 2)) {
         free(allocator);
         return mst_base_fail(MAESTRO_NO_MEMORY, "create allocator: no memory");
@@ -368,18 +395,17 @@ static __attribute__((noinline)) maestro_status_t obtain(mst_mem_allocator_t *al
 }
 
 /* Marks a free block as used. */
-static inline void take(mst_mem_allocator_t *allocator, uint64_t entry, mst_mem_block_t *block_out) {
+static inline void take(mst_mem_allocator_t *allocator, uint64_t entry, uint32_t class, mst_mem_block_t *block_out) {
     area_t *area = &allocator->area[entry >> 32];
-    uint32_t granule = (uint32_t)entry, size = size_of(class_at(area, granule));
+    uint32_t granule = (uint32_t)entry, size = size_of(class);
     mst_mem_allocator_stats_t *stats = &allocator->stats;
-    area->state[granule] |= USED;
+    area->state[granule] = (uint8_t)((class + 1) | USED);
     area->free -= size;
     if (area->live++ == 0) allocator->empty_nbytes -= area->nbytes;
     block_out->segment = area->number;
     block_out->offset = (uint64_t)granule << GRANULE_SHIFT;
     block_out->nbytes = (uint64_t)size << GRANULE_SHIFT;
     block_out->address = area->base + block_out->offset;
-    stats->used_blocks++;
     stats->used_nbytes += block_out->nbytes;
     if (stats->used_nbytes > stats->high_water_nbytes) stats->high_water_nbytes = stats->used_nbytes;
 }
@@ -393,21 +419,23 @@ maestro_status_t mst_mem_allocator_alloc(mst_mem_allocator_t *allocator, uint64_
     if (MST_UNLIKELY(!pop(allocator, class, &entry))) {
         maestro_status_t status = obtain(allocator, class, &entry);
         if (status != MAESTRO_OK) return status;
+        class = class_at(&allocator->area[entry >> 32], (uint32_t)entry); /* it may be a larger one */
     }
-    take(allocator, entry, block_out);
+    take(allocator, entry, class, block_out);
     return MAESTRO_OK;
 }
 
 maestro_status_t mst_mem_allocator_free(mst_mem_allocator_t *allocator, uint32_t segment, uint64_t offset) {
-    uint32_t at = index_find(allocator, segment);
-    area_t *area = &allocator->area[at];
-    if (at == NONE || (offset & 63) || offset >> GRANULE_SHIFT >= area->fresh || !(area->state[offset >> GRANULE_SHIFT] & USED))
+    uint32_t at = allocator->recent;
+    if (MST_UNLIKELY(at >= allocator->nareas || allocator->area[at].number != segment)) at = index_find(allocator, segment);
+    area_t *area = at == NONE ? NULL : &allocator->area[at];
+    if (!area || (offset & 63) || offset >> GRANULE_SHIFT >= area->fresh || !(area->state[offset >> GRANULE_SHIFT] & USED))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "free block %llu of segment %u: no such block is allocated", (unsigned long long)offset, segment);
     uint32_t granule = (uint32_t)(offset >> GRANULE_SHIFT), class = class_at(area, granule), size = size_of(class);
+    allocator->recent = at;
     area->state[granule] = (uint8_t)(class + 1);
     area->free += size;
     area->credit = area->credit + size < size ? UINT32_MAX : area->credit + size;
-    allocator->stats.used_blocks--;
     allocator->stats.used_nbytes -= (uint64_t)size << GRANULE_SHIFT;
     push(allocator, class, (uint64_t)at << 32 | granule);
     if (--area->live == 0) {
@@ -420,4 +448,9 @@ maestro_status_t mst_mem_allocator_free(mst_mem_allocator_t *allocator, uint32_t
 
 void mst_mem_allocator_trim(mst_mem_allocator_t *allocator) { give_back(allocator, 0); }
 
-void mst_mem_allocator_stats(const mst_mem_allocator_t *allocator, mst_mem_allocator_stats_t *stats_out) { *stats_out = allocator->stats; }
+void mst_mem_allocator_stats(const mst_mem_allocator_t *allocator, mst_mem_allocator_stats_t *stats_out) {
+    *stats_out = allocator->stats;
+    for (uint32_t i = 0; i < allocator->nareas; i++) stats_out->used_blocks += allocator->area[i].live;
+    stats_out->bookkeeping_nbytes = sizeof *allocator + allocator->areas_capacity * sizeof(area_t) + (allocator->index_mask + 1) * sizeof(uint32_t);
+    for (uint32_t i = 0; i < NCLASSES; i++) stats_out->bookkeeping_nbytes += allocator->stack[i].capacity * sizeof(uint64_t);
+}

@@ -37,6 +37,7 @@ void mst_mem_allocator_trim(mst_mem_allocator_t *allocator); /* gives every enti
 
 typedef struct mst_mem_allocator_stats {
     uint64_t segments, segment_nbytes, used_nbytes, used_blocks, high_water_nbytes;
+    uint64_t bookkeeping_nbytes; /* private memory at most; of the tables only pages where blocks started count, which this leaves out */
 } mst_mem_allocator_stats_t;
 void mst_mem_allocator_stats(const mst_mem_allocator_t *allocator, mst_mem_allocator_stats_t *stats_out);
 
