@@ -1,0 +1,332 @@
+/* The index of live objects: which way a query takes through the columns, and the verification of what it finds.  Columns are kept per schema
+ * number; core attributes are columns of schema 0 whatever the object's schema is.  A selector does not know its schema's number, so all are
+ * asked; objects of a foreign schema are left out where the selector could not even read them, else by the caller.
+ * Invariant: the way taken visits every object that matches; more than those only cost time. */
+#include "meta/index.h"
+
+#include "meta/column.h"
+
+typedef struct index_row {
+    mst_meta_column_t *column[MST_META_KEYS_MAX]; /* NULL: no object had this attribute */
+} index_row_t;
+
+struct mst_meta_index {
+    mst_meta_lookup_fn lookup;
+    void *context;
+    const mst_meta_dictionary_t *dictionary;
+    index_row_t **row; /* by schema number */
+    size_t nrows;
+};
+
+maestro_status_t mst_meta_index_create(mst_meta_lookup_fn lookup, void *context, const mst_meta_dictionary_t *dictionary, mst_meta_index_t **index_out) {
+    mst_meta_index_t *index = calloc(1, sizeof *index);
+    if (!index) return mst_base_fail(MAESTRO_NO_MEMORY, "create index: no memory");
+    index->lookup = lookup;
+    index->context = context;
+    index->dictionary = dictionary;
+    *index_out = index;
+    return MAESTRO_OK;
+}
+
+void mst_meta_index_destroy(mst_meta_index_t *index) {
+    if (!index) return;
+    for (size_t i = 0; i < index->nrows; i++) {
+        for (unsigned key = 0; index->row[i] && key < MST_META_KEYS_MAX; key++) {
+            if (index->row[i]->column[key]) mst_meta_column_fini(index->row[i]->column[key]);
+            free(index->row[i]->column[key]);
+        }
+        free(index->row[i]);
+    }
+    free(index->row);
+    free(index);
+}
+
+/* ---- Columns. */
+
+static mst_meta_column_t *find_column(const mst_meta_index_t *index, size_t schema, unsigned key) {
+    return schema < index->nrows && index->row[schema] ? index->row[schema]->column[key] : NULL;
+}
+
+static bool make_row(mst_meta_index_t *index, size_t schema) {
+    if (schema >= index->nrows) {
+        index_row_t **row = realloc(index->row, (schema + 1) * sizeof *row);
+        if (!row) return false;
+        memset(&row[index->nrows], 0, (schema + 1 - index->nrows) * sizeof *row);
+        index->row = row;
+        index->nrows = schema + 1;
+    }
+    if (!index->row[schema]) index->row[schema] = calloc(1, sizeof **index->row);
+    return index->row[schema];
+}
+
+static mst_meta_column_t *make_column(mst_meta_index_t *index, size_t schema, unsigned key) {
+    if (!make_row(index, schema)) return NULL;
+    mst_meta_column_t **column = &index->row[schema]->column[key];
+    if (!*column) *column = calloc(1, sizeof **column);
+    return *column;
+}
+
+static size_t schema_of(const mst_meta_attributes_t *set, unsigned key) { return key < MST_META_CORE_KEYS ? 0 : set->schema; }
+
+maestro_status_t mst_meta_index_insert(mst_meta_index_t *index, uint32_t handle, const mst_meta_attributes_t *set) {
+    const uint64_t *word = set->value;
+    for (unsigned half = 0; half < 2; half++) {
+        for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
+            unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
+            mst_meta_column_t *column = make_column(index, schema_of(set, key), key);
+            if (column && mst_meta_column_add(column, *word, mst_meta_word_may_be_tail(set, *word), handle)) continue;
+            mst_meta_index_remove(index, handle, set);
+            return mst_base_fail(MAESTRO_NO_MEMORY, "index object: no memory");
+        }
+    }
+    return MAESTRO_OK;
+}
+
+void mst_meta_index_remove(mst_meta_index_t *index, uint32_t handle, const mst_meta_attributes_t *set) {
+    const uint64_t *word = set->value;
+    for (unsigned half = 0; half < 2; half++) {
+        for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
+            unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
+            mst_meta_column_t *column = find_column(index, schema_of(set, key), key);
+            if (column) mst_meta_column_remove(column, *word, mst_meta_word_may_be_tail(set, *word), handle);
+        }
+    }
+}
+
+size_t mst_meta_index_memory(const mst_meta_index_t *index) {
+    size_t nbytes = sizeof *index + index->nrows * sizeof *index->row;
+    for (size_t i = 0; i < index->nrows; i++) {
+        if (!index->row[i]) continue;
+        nbytes += sizeof *index->row[i];
+        for (unsigned key = 0; key < MST_META_KEYS_MAX; key++)
+            if (index->row[i]->column[key]) nbytes += sizeof(mst_meta_column_t) + mst_meta_column_nbytes(index->row[i]->column[key]);
+    }
+    return nbytes;
+}
+
+/* ---- The way of a query.  One walk serves both purposes: it counts candidates, or it collects them. */
+
+typedef struct walk {
+    mst_meta_index_t *index;
+    const mst_meta_selector_t *selector;
+    uint64_t count, limit; /* counting ends early beyond the limit: something cheaper is known */
+    uint32_t *handles;
+    size_t capacity;
+    bool collect, united, failed; /* united: a handle may have come twice */
+} walk_t;
+
+static bool walk_reserve(walk_t *walk, uint64_t more) {
+    if (walk->count + more <= walk->capacity) return true;
+    size_t larger = walk->capacity * 2 > walk->count + more ? walk->capacity * 2 : walk->count + more;
+    uint32_t *handles = realloc(walk->handles, larger * sizeof *handles);
+    walk->failed = !handles;
+    if (!handles) return false;
+    walk->handles = handles;
+    walk->capacity = larger;
+    return true;
+}
+
+static void visit_entry(walk_t *walk, const mst_meta_column_t *column, const mst_meta_entry_t *entry) {
+    uint64_t more = mst_meta_entry_count(column, entry);
+    if (more && walk->collect) {
+        if (!walk_reserve(walk, more)) return;
+        if (entry->many) mst_meta_postings_copy(&column->many[entry->many - 1], &walk->handles[walk->count]);
+        else walk->handles[walk->count] = entry->one;
+    }
+    walk->count += more;
+}
+
+static void visit_tails(walk_t *walk, const mst_meta_column_t *column) {
+    if (walk->collect) {
+        if (!walk_reserve(walk, column->tails.count)) return;
+        mst_meta_postings_copy(&column->tails, &walk->handles[walk->count]);
+    }
+    walk->count += column->tails.count;
+}
+
+static bool enough(const walk_t *walk) { return walk->failed || (!walk->collect && walk->count >= walk->limit); }
+
+static void visit_all(walk_t *walk, const mst_meta_column_t *column) {
+    if (!walk->collect) {
+        walk->count += column->count;
+        return;
+    }
+    visit_tails(walk, column);
+    for (uint32_t i = 0; i < column->nentries && !enough(walk); i++) visit_entry(walk, column, &column->entry[i]);
+}
+
+static void visit_in(walk_t *walk, const mst_meta_column_t *column, const mst_meta_node_t *node, const mst_meta_attribute_t *attribute) {
+    visit_tails(walk, column);
+    for (size_t i = 0; i < node->nwords && !enough(walk); i++) {
+        uint64_t word;
+        if (!mst_meta_node_word(node, i, attribute, walk->index->dictionary, &word)) continue; /* no object has it but by its tail */
+        const mst_meta_entry_t *entry = mst_meta_column_find(column, word);
+        if (entry) visit_entry(walk, column, entry);
+    }
+}
+
+static uint32_t lower_bound(const mst_meta_column_t *column, maestro_type_t type, uint64_t first) {
+    uint32_t low = 0, high = column->nordered;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (mst_meta_word_order(column->entry[column->order[middle]].word, type) < first) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+static void visit_range(walk_t *walk, mst_meta_column_t *column, const mst_meta_node_t *node, maestro_type_t type) {
+    uint64_t first, last;
+    if (!mst_meta_node_bounds(node, type, &first, &last)) return;
+    if (!mst_meta_column_sort(column, type)) {
+        visit_all(walk, column);
+        return;
+    }
+    visit_tails(walk, column);
+    bool stepped = node->step > 0 && node->has_low && type != MAESTRO_TYPE_F64;
+    for (uint32_t i = lower_bound(column, type, first); i < column->nordered && !enough(walk); i++) {
+        const mst_meta_entry_t *entry = &column->entry[column->order[i]];
+        if (mst_meta_word_order(entry->word, type) > last) break;
+        if (!stepped || (entry->word - node->low) % (uint64_t)node->step == 0) visit_entry(walk, column, entry);
+    }
+}
+
+static void visit_like(walk_t *walk, const mst_meta_column_t *column, const mst_meta_node_t *node) {
+    visit_tails(walk, column);
+    for (uint32_t i = 0; i < column->nentries && !enough(walk); i++) {
+        uint32_t nbytes;
+        const char *text = column->entry[i].word <= UINT32_MAX ? mst_meta_dictionary_text(walk->index->dictionary, (uint32_t)column->entry[i].word, &nbytes) : NULL;
+        if (text && mst_meta_glob(node->texts[0], text, nbytes)) visit_entry(walk, column, &column->entry[i]);
+    }
+}
+
+static void visit_column(walk_t *walk, mst_meta_column_t *column, const mst_meta_node_t *node) {
+    const mst_meta_attribute_t *attribute = &walk->selector->schema->attribute[node->key];
+    bool by_word = attribute->type != MAESTRO_TYPE_BLOB && (attribute->type != MAESTRO_TYPE_STRING || attribute->common);
+    if (by_word && node->op == MST_META_OP_IN) visit_in(walk, column, node, attribute);
+    else if (by_word && node->op == MST_META_OP_RANGE) visit_range(walk, column, node, attribute->type);
+    else if (by_word && node->op == MST_META_OP_LIKE) visit_like(walk, column, node);
+    else visit_all(walk, column); /* HAS and NE; comparisons of text that is not in the dictionary */
+}
+
+static void visit_leaf(walk_t *walk, const mst_meta_node_t *node) {
+    size_t last = node->key < MST_META_CORE_KEYS ? 1 : walk->index->nrows;
+    for (size_t schema = 0; schema < last && !enough(walk); schema++) {
+        mst_meta_column_t *column = find_column(walk->index, schema, node->key);
+        if (column) visit_column(walk, column, node);
+    }
+}
+
+/* The node to walk in place of `node`: of a conjunction its cheapest part.  UINT64_MAX: only looking at all objects will do.  Costs of `limit` and
+ * more are not told apart. */
+static const mst_meta_node_t *choose(mst_meta_index_t *index, const mst_meta_selector_t *selector, const mst_meta_node_t *node, uint64_t limit, uint64_t *cost_out) {
+    if (node->op == MST_META_OP_TRUE || node->op == MST_META_OP_NOT) return *cost_out = UINT64_MAX, node;
+    uint64_t cost[2];
+    if (node->op == MST_META_OP_AND) {
+        const mst_meta_node_t *first = choose(index, selector, node->child[0], limit, &cost[0]);
+        const mst_meta_node_t *second = choose(index, selector, node->child[1], cost[0] < limit ? cost[0] : limit, &cost[1]);
+        *cost_out = cost[1] < cost[0] ? cost[1] : cost[0];
+        return cost[1] < cost[0] ? second : first;
+    }
+    if (node->op == MST_META_OP_OR) {
+        choose(index, selector, node->child[0], limit, &cost[0]);
+        choose(index, selector, node->child[1], limit, &cost[1]);
+        *cost_out = cost[0] > UINT64_MAX - cost[1] ? UINT64_MAX : cost[0] + cost[1];
+        return node;
+    }
+    walk_t walk = {.index = index, .selector = selector, .limit = limit};
+    visit_leaf(&walk, node);
+    *cost_out = walk.count;
+    return node;
+}
+
+/* Collects along a node that was chosen. */
+static void collect(walk_t *walk, const mst_meta_node_t *node) {
+    if (node->op != MST_META_OP_OR) {
+        visit_leaf(walk, node);
+        return;
+    }
+    walk->united = true;
+    uint64_t cost;
+    for (int i = 0; i < 2; i++) collect(walk, choose(walk->index, walk->selector, node->child[i], UINT64_MAX, &cost));
+}
+
+uint64_t mst_meta_index_estimate(mst_meta_index_t *index, const mst_meta_selector_t *selector) {
+    uint64_t cost;
+    choose(index, selector, selector->root, UINT64_MAX, &cost);
+    return cost;
+}
+
+/* ---- Verification. */
+
+static void text_keys(const mst_meta_selector_t *selector, const mst_meta_node_t *node, uint64_t mask[2]) {
+    if (node->op == MST_META_OP_TRUE) return;
+    bool inner = node->op == MST_META_OP_AND || node->op == MST_META_OP_OR || node->op == MST_META_OP_NOT;
+    for (int i = 0; inner && i < (node->op == MST_META_OP_NOT ? 1 : 2); i++) text_keys(selector, node->child[i], mask);
+    maestro_type_t type = inner ? MAESTRO_TYPE_BOOL : selector->schema->attribute[node->key].type;
+    if (type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB) mask[node->key >> 6] |= 1ull << (node->key & 63);
+}
+
+/* Whether the words under keys that the selector takes for text are text: a set of a foreign schema may have numbers there. */
+static bool readable(const mst_meta_attributes_t *set, const uint64_t mask[2], uint32_t ncodes) {
+    for (unsigned half = 0; half < 2; half++) {
+        for (uint64_t bits = set->mask[half] & mask[half]; bits; bits &= bits - 1) {
+            uint64_t word = set->value[mst_meta_attributes_rank(set, half * 64 + (unsigned)__builtin_ctzll(bits))];
+            if (word - 1 >= ncodes && !mst_meta_word_may_be_tail(set, word)) return false;
+        }
+    }
+    return true;
+}
+
+static size_t verify(walk_t *walk) {
+    mst_meta_index_t *index = walk->index;
+    uint64_t mask[2] = {0, 0};
+    text_keys(walk->selector, walk->selector->root, mask);
+    uint32_t ncodes = mst_meta_dictionary_count(index->dictionary);
+    size_t kept = 0;
+    for (size_t i = 0; i < walk->count; i++) {
+        const mst_meta_attributes_t *set = index->lookup(index->context, walk->handles[i]);
+        if (set && readable(set, mask, ncodes) && mst_meta_selector_match(walk->selector, set, index->dictionary)) walk->handles[kept++] = walk->handles[i];
+    }
+    return kept;
+}
+
+static int by_handle(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Branches of an OR may bring one object twice.  Done after verification, when fewer are left. */
+static size_t unite(uint32_t *handles, size_t count) {
+    qsort(handles, count, sizeof *handles, by_handle);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || handles[kept - 1] != handles[i]) handles[kept++] = handles[i];
+    return kept;
+}
+
+static bool append(const uint32_t *found, size_t nfound, uint32_t **handles, size_t *count, size_t *capacity) {
+    if (*count + nfound > *capacity) {
+        size_t larger = *count + nfound > *capacity * 2 ? *count + nfound : *capacity * 2;
+        uint32_t *grown = realloc(*handles, larger * sizeof *grown);
+        if (!grown) return false;
+        *handles = grown;
+        *capacity = larger;
+    }
+    if (nfound) memcpy(*handles + *count, found, nfound * sizeof *found);
+    *count += nfound;
+    return true;
+}
+
+maestro_status_t mst_meta_index_query(mst_meta_index_t *index, const mst_meta_selector_t *selector, uint32_t **handles, size_t *count, size_t *capacity) {
+    uint64_t cost;
+    const mst_meta_node_t *way = choose(index, selector, selector->root, UINT64_MAX, &cost);
+    if (cost == UINT64_MAX) return MAESTRO_AGAIN;
+    walk_t walk = {.index = index, .selector = selector, .collect = true};
+    collect(&walk, way);
+    size_t found = walk.failed ? 0 : verify(&walk);
+    if (walk.united) found = unite(walk.handles, found);
+    bool done = !walk.failed && append(walk.handles, found, handles, count, capacity);
+    free(walk.handles);
+    return done ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "query index: no memory for its results");
+}
