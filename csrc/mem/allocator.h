@@ -1,9 +1,10 @@
 /* A warm pool over segments: alloc and free of blocks without system calls, page faults or locks in steady state.  All book-keeping lies in the
- * private memory of the process that uses it, so nobody else can damage it.
+ * private memory of the process that uses it, so nobody else can damage it; the segments' memory itself is never touched here.
  *
- * Size classes, four per doubling, from 64 bytes; a free list (stack) per class, last in first out, so blocks come back warm.  Empty class: carve
- * from a segment's fresh end; no room: reuse a free block of a class up to twice as large; else ask `grow` for a segment.  A segment whose blocks
- * are all free is reset (its entries in the free lists go stale by generation), so a change of sizes does not strand memory.
+ * Size classes, four per doubling, from 64 bytes; a stack of free blocks per class, last in first out, so blocks come back warm.  When it is empty:
+ * the fresh end of a segment; a segment whose blocks are all free starts anew; the smallest larger free block, as it is below twice the size, else
+ * divided; neighbouring free blocks joined; only then `grow` is asked for a segment.  So a change of sizes strands no memory.
+ * Cost: one byte per 64 bytes (only pages of that table where blocks started are real), and 8 bytes per free block.
  * Not thread-safe: the owner's lock covers it. */
 #ifndef MST_MEM_ALLOCATOR_H
 #define MST_MEM_ALLOCATOR_H
@@ -19,7 +20,8 @@ typedef struct mst_mem_block {
     void *address;
 } mst_mem_block_t;
 
-/* Brings a new segment with room for at least `nbytes`: sets number, mapped base and size.  May wait.  Errors are passed on. */
+/* Brings a new segment with room for at least `nbytes`: sets number, mapped base (64-byte aligned) and size.  While it waits, this allocator may be
+ * used, by it or by others if it lets go of their lock.  What is not OK is passed on, unless room has come back meanwhile. */
 typedef maestro_status_t (*mst_mem_grow_fn)(void *context, uint64_t nbytes, uint32_t *segment_out, void **base_out, uint64_t *nbytes_out);
 /* Takes back a segment that is entirely free (called when more than `keep` bytes of entirely free segments are hoarded, and by trim). */
 typedef void (*mst_mem_shrink_fn)(void *context, uint32_t segment, void *base, uint64_t nbytes);
@@ -28,7 +30,7 @@ maestro_status_t mst_mem_allocator_create(mst_mem_grow_fn grow, mst_mem_shrink_f
                                           mst_mem_allocator_t **allocator_out);
 void mst_mem_allocator_destroy(mst_mem_allocator_t *allocator); /* shrinks nothing: the context's owner unmaps */
 
-/* nbytes 0 is served like 1. */
+/* nbytes 0 is served like 1.  Errors: TOO_LARGE beyond 224 GiB, NO_MEMORY for the tables, and whatever grow gave, also the positive ones. */
 maestro_status_t mst_mem_allocator_alloc(mst_mem_allocator_t *allocator, uint64_t nbytes, mst_mem_block_t *block_out);
 /* segment and offset as given by alloc.  Anything that is no allocated block (double free, unknown segment, no block's start) is refused with
  * INVALID_ARGUMENT and changes nothing: the numbers come from another process. */

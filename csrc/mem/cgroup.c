@@ -72,6 +72,7 @@ static void unescape(char *text) {
 static const char *below_mount(const char *group, const char *mount_root) {
     size_t nbytes = strlen(mount_root);
     if (nbytes == 1) nbytes = 0; /* "/" */
+    if (strstr(group, "/..")) return ""; /* outside of this process's cgroup namespace */
     if (strncmp(group, mount_root, nbytes) != 0 || (group[nbytes] != '/' && group[nbytes] != '\0')) return "";
     return strcmp(group + nbytes, "/") == 0 ? "" : group + nbytes;
 }
@@ -93,7 +94,7 @@ static bool parse_mount(char *line, const names_t *names, const char *group, pla
 static bool find_place(const char *root, const names_t *names, place_t *place) {
     char group[PATH_MAX], *line = NULL;
     size_t capacity = 0;
-    if (!find_group(root, names, group) || strstr(group, "/..")) return false;
+    if (!find_group(root, names, group)) return false;
     FILE *file = open_below(root, "/proc/self/mountinfo");
     bool found = false;
     while (file && !found && getline(&line, &capacity, file) >= 0) found = parse_mount(line, names, group, place);

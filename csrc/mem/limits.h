@@ -5,7 +5,7 @@
 #include "base/base.h"
 
 typedef struct mst_mem_limits {
-    int64_t cgroup_limit, cgroup_used;  /* of the tightest cgroup (v2 or v1) above this process; INT64_MAX / 0 when there is none */
+    int64_t cgroup_limit, cgroup_used;  /* of the cgroup (v2 or v1) with the smallest limit above this process; INT64_MAX / 0 when there is none */
     int64_t available;                  /* MemAvailable */
     int64_t batch_share;                /* SLURM_MEM_PER_NODE, or SLURM_MEM_PER_CPU times the cpus of the node; INT64_MAX when not under a batch system */
 } mst_mem_limits_t;
@@ -14,8 +14,9 @@ typedef struct mst_mem_limits {
 maestro_status_t mst_mem_limits_read(const char *root, mst_mem_limits_t *limits_out);
 /* Default pool limit: half of the smallest of cgroup limit, available memory, and the batch share. */
 int64_t mst_mem_limits_default(const mst_mem_limits_t *limits);
-/* Bytes that can still be taken before the cgroup (less a reserve of 1/16, at most 256 MiB) or the machine is full.  Cheap enough to call before each
- * new segment (two small reads; descriptors kept open). */
+/* Bytes that can still be taken before any cgroup above this process, or the machine, is full, less a reserve of 1/16, at most 256 MiB.  Pages of
+ * files that were not used lately do not count as taken.  Descriptors are kept open: about 10 us, fit to be called before each new segment.
+ * Pages are charged to the cgroup of the process that touches them first, so a client in another cgroup asks for itself. */
 int64_t mst_mem_limits_headroom(void);
 /* The same below `root`, nothing kept open. */
 int64_t mst_mem_limits_headroom_at(const char *root);

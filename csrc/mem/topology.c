@@ -3,6 +3,7 @@
 #include "mem/topology.h"
 
 #include <hwloc.h>
+#include <hwloc/glibc-sched.h>
 #include <sched.h>
 #include <stdio.h>
 #include <strings.h>
@@ -10,28 +11,40 @@
 
 enum { MOST_CPUS = 1 << 16 };
 
-int mst_mem_cores(void) {
+/* The affinity mask, however many cores the kernel was built for; the caller frees it with CPU_FREE. */
+static cpu_set_t *affinity(size_t *nbytes_out) {
     for (int ncpus = 1024; ncpus <= MOST_CPUS; ncpus *= 2) {
         cpu_set_t *set = CPU_ALLOC(ncpus);
-        if (!set) break;
-        int count = 0;
-        if (sched_getaffinity(0, CPU_ALLOC_SIZE(ncpus), set) == 0) count = CPU_COUNT_S(CPU_ALLOC_SIZE(ncpus), set);
+        *nbytes_out = CPU_ALLOC_SIZE(ncpus);
+        if (!set) return NULL;
+        if (sched_getaffinity(0, *nbytes_out, set) == 0) return set;
         CPU_FREE(set);
-        if (count > 0) return count;
     }
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return NULL;
+}
+
+int mst_mem_cores(void) {
+    size_t nbytes;
+    cpu_set_t *set = affinity(&nbytes);
+    int count = set ? CPU_COUNT_S(nbytes, set) : 0;
+    if (set) CPU_FREE(set);
+    long online = count ? count : sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (int)online : 1;
 }
 
+/* Of this process, also where hwloc looks at another machine: a list like 0-3,8. */
 static void print_affinity(mst_base_buffer_t *out, hwloc_topology_t topology) {
-    hwloc_bitmap_t set = hwloc_bitmap_alloc();
+    size_t nbytes;
+    cpu_set_t *set = affinity(&nbytes);
+    hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
     char *list = NULL;
-    if (set && hwloc_get_cpubind(topology, set, HWLOC_CPUBIND_PROCESS) == 0 && hwloc_bitmap_list_asprintf(&list, set) >= 0)
+    if (set && cpus && hwloc_cpuset_from_glibc_sched_affinity(topology, cpus, set, nbytes) == 0 && hwloc_bitmap_list_asprintf(&list, cpus) >= 0)
         mst_base_buffer_json_string(out, list, strlen(list));
     else
-        mst_base_buffer_printf(out, "null"); /* a recorded machine is nobody's affinity */
+        mst_base_buffer_printf(out, "null");
     free(list);
-    hwloc_bitmap_free(set);
+    hwloc_bitmap_free(cpus);
+    if (set) CPU_FREE(set);
 }
 
 /* The largest bandwidth that any initiator has to `node`; 0 when hwloc has none. */
