@@ -1,6 +1,6 @@
 /* The index of live objects: which way a query takes through the columns, and the verification of what it finds.  Columns are kept per schema
- * number; core attributes are columns of schema 0 whatever the object's schema is.  A selector does not know its schema's number, so all are
- * asked; objects of a foreign schema are left out where the selector could not even read them, else by the caller.
+ * number; core attributes are columns of schema 0 whatever the object's schema is.  A selector of core attributes alone finds objects of every
+ * schema, another one those of its own schema.
  * Invariant: the way taken visits every object that matches; more than those only cost time. */
 #include "meta/index.h"
 
@@ -43,6 +43,8 @@ void mst_meta_index_destroy(mst_meta_index_t *index) {
 
 /* ---- Columns. */
 
+static size_t column_schema(size_t schema, unsigned key) { return key < MST_META_CORE_KEYS ? 0 : schema; }
+
 static mst_meta_column_t *find_column(const mst_meta_index_t *index, size_t schema, unsigned key) {
     return schema < index->nrows && index->row[schema] ? index->row[schema]->column[key] : NULL;
 }
@@ -66,14 +68,12 @@ static mst_meta_column_t *make_column(mst_meta_index_t *index, size_t schema, un
     return *column;
 }
 
-static size_t schema_of(const mst_meta_attributes_t *set, unsigned key) { return key < MST_META_CORE_KEYS ? 0 : set->schema; }
-
 maestro_status_t mst_meta_index_insert(mst_meta_index_t *index, uint32_t handle, const mst_meta_attributes_t *set) {
     const uint64_t *word = set->value;
     for (unsigned half = 0; half < 2; half++) {
         for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
-            mst_meta_column_t *column = make_column(index, schema_of(set, key), key);
+            mst_meta_column_t *column = make_column(index, column_schema(set->schema, key), key);
             if (column && mst_meta_column_add(column, *word, mst_meta_word_may_be_tail(set, *word), handle)) continue;
             mst_meta_index_remove(index, handle, set);
             return mst_base_fail(MAESTRO_NO_MEMORY, "index object: no memory");
@@ -87,7 +87,7 @@ void mst_meta_index_remove(mst_meta_index_t *index, uint32_t handle, const mst_m
     for (unsigned half = 0; half < 2; half++) {
         for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
-            mst_meta_column_t *column = find_column(index, schema_of(set, key), key);
+            mst_meta_column_t *column = find_column(index, column_schema(set->schema, key), key);
             if (column) mst_meta_column_remove(column, *word, mst_meta_word_may_be_tail(set, *word), handle);
         }
     }
@@ -210,11 +210,8 @@ static void visit_column(walk_t *walk, mst_meta_column_t *column, const mst_meta
 }
 
 static void visit_leaf(walk_t *walk, const mst_meta_node_t *node) {
-    size_t last = node->key < MST_META_CORE_KEYS ? 1 : walk->index->nrows;
-    for (size_t schema = 0; schema < last && !enough(walk); schema++) {
-        mst_meta_column_t *column = find_column(walk->index, schema, node->key);
-        if (column) visit_column(walk, column, node);
-    }
+    mst_meta_column_t *column = find_column(walk->index, column_schema(walk->selector->schema->number, node->key), node->key);
+    if (column) visit_column(walk, column, node);
 }
 
 /* The node to walk in place of `node`: of a conjunction its cheapest part.  UINT64_MAX: only looking at all objects will do.  Costs of `limit` and
@@ -259,34 +256,13 @@ uint64_t mst_meta_index_estimate(mst_meta_index_t *index, const mst_meta_selecto
 
 /* ---- Verification. */
 
-static void text_keys(const mst_meta_selector_t *selector, const mst_meta_node_t *node, uint64_t mask[2]) {
-    if (node->op == MST_META_OP_TRUE) return;
-    bool inner = node->op == MST_META_OP_AND || node->op == MST_META_OP_OR || node->op == MST_META_OP_NOT;
-    for (int i = 0; inner && i < (node->op == MST_META_OP_NOT ? 1 : 2); i++) text_keys(selector, node->child[i], mask);
-    maestro_type_t type = inner ? MAESTRO_TYPE_BOOL : selector->schema->attribute[node->key].type;
-    if (type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB) mask[node->key >> 6] |= 1ull << (node->key & 63);
-}
-
-/* Whether the words under keys that the selector takes for text are text: a set of a foreign schema may have numbers there. */
-static bool readable(const mst_meta_attributes_t *set, const uint64_t mask[2], uint32_t ncodes) {
-    for (unsigned half = 0; half < 2; half++) {
-        for (uint64_t bits = set->mask[half] & mask[half]; bits; bits &= bits - 1) {
-            uint64_t word = set->value[mst_meta_attributes_rank(set, half * 64 + (unsigned)__builtin_ctzll(bits))];
-            if (word - 1 >= ncodes && !mst_meta_word_may_be_tail(set, word)) return false;
-        }
-    }
-    return true;
-}
-
 static size_t verify(walk_t *walk) {
     mst_meta_index_t *index = walk->index;
-    uint64_t mask[2] = {0, 0};
-    text_keys(walk->selector, walk->selector->root, mask);
-    uint32_t ncodes = mst_meta_dictionary_count(index->dictionary);
     size_t kept = 0;
     for (size_t i = 0; i < walk->count; i++) {
         const mst_meta_attributes_t *set = index->lookup(index->context, walk->handles[i]);
-        if (set && readable(set, mask, ncodes) && mst_meta_selector_match(walk->selector, set, index->dictionary)) walk->handles[kept++] = walk->handles[i];
+        if (!set || (!walk->selector->core_only && set->schema != walk->selector->schema->number)) continue;
+        if (mst_meta_selector_match(walk->selector, set, index->dictionary)) walk->handles[kept++] = walk->handles[i];
     }
     return kept;
 }
