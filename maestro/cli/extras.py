@@ -1,6 +1,6 @@
 """`maestro bench` and `maestro demo`: doors to parts that bring their own command lines.
 
-Arguments are handed over as they are, so each part documents its own options; a part that is not installed is named with the
+Words are handed over as they are, so each part documents its own options; a part that is not installed is named with the
 command that installs it.
 """
 
@@ -15,7 +15,7 @@ from .common import CommandError
 
 # What is handed over includes --help, which belongs to the part.
 HAND_OVER = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-DEMOS = {"weather": ("maestro.workflows.weather.cli", "weather")}
+DEMOS = {"weather": "maestro.workflows.weather.cli"}
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def bench(context: typer.Context) -> None:
     """Measure the pool and its peers on this machine."""
-    _call("maestro.benchmark", "bench", context.args)
+    _hand_over("maestro.benchmark", "bench", ["maestro-bench", *context.args])
 
 
 def demo(context: typer.Context) -> None:
@@ -34,15 +34,15 @@ def demo(context: typer.Context) -> None:
     name = words.pop(0) if words and not words[0].startswith("-") else "weather"
     if name not in DEMOS:
         raise CommandError(f"demo: there is no demo '{name}'; there are: {', '.join(DEMOS)}")
-    module, extra = DEMOS[name]
-    _call(module, extra, ["demo", *words])
+    _hand_over(DEMOS[name], name, [f"maestro-{name}", "demo", *words])
 
 
-def _call(module: str, extra: str, words: list[str]) -> None:
+def _hand_over(module: str, extra: str, words: list[str]) -> None:
+    """Call a part's entry point as its own command would."""
     try:
         part = importlib.import_module(module)
     except ImportError as error:
-        raise CommandError(
-            f"{module} cannot be loaded: {error}; install it with: {sys.executable} -m pip install 'maestro-hpc[{extra}]'"
-        ) from error
-    raise typer.Exit(part.main(words) or 0)
+        install = f"{sys.executable} -m pip install 'maestro-hpc[{extra}]'"
+        raise CommandError(f"{module} cannot be loaded: {error}; install it with: {install}") from error
+    sys.argv = words
+    raise typer.Exit(part.main() or 0)
