@@ -1,0 +1,124 @@
+/* The matcher against asking every selector: subscriptions that come and go, and the cost of subscribers to other values. */
+#include "meta/matcher.h"
+
+#include "meta/random_test.h"
+
+enum { SUBSCRIBERS = 200 };
+
+typedef struct crowd {
+    random_world_t world;
+    mst_meta_matcher_t *matcher;
+    mst_meta_selector_t *selector[SUBSCRIBERS]; /* NULL: not there; the subscriber is this place's address */
+} crowd_t;
+
+static void crowd_change(crowd_t *crowd) {
+    unsigned i = random_below(&crowd->world, SUBSCRIBERS);
+    if (crowd->selector[i]) {
+        mst_meta_matcher_remove(crowd->matcher, &crowd->selector[i]);
+        mst_meta_selector_destroy(crowd->selector[i]);
+        crowd->selector[i] = NULL;
+        return;
+    }
+    crowd->selector[i] = random_selector(&crowd->world);
+    if (crowd->selector[i]) CHECK_OK(mst_meta_matcher_add(crowd->matcher, &crowd->selector[i], crowd->selector[i], crowd->selector[i]->schema->number));
+}
+
+static size_t crowd_check(crowd_t *crowd, const mst_meta_attributes_t *set) {
+    void *const *subscribers;
+    size_t count = mst_meta_matcher_match(crowd->matcher, set, &subscribers);
+    unsigned char told[SUBSCRIBERS] = {0};
+    for (size_t i = 0; i < count; i++) told[(mst_meta_selector_t **)subscribers[i] - crowd->selector]++;
+    for (unsigned i = 0; i < SUBSCRIBERS; i++) {
+        bool right = told[i] == (crowd->selector[i] && random_matches(&crowd->world, crowd->selector[i], set));
+        CHECK(right);
+        if (!right) fprintf(stderr, "  in %s\n", crowd->selector[i] ? crowd->selector[i]->source : "one that was removed");
+    }
+    return count;
+}
+
+static void check_random(uint64_t seed, uint32_t max_codes) {
+    crowd_t *crowd = calloc(1, sizeof *crowd);
+    size_t total = 0;
+    random_world_init(&crowd->world, seed, max_codes);
+    CHECK_OK(mst_meta_matcher_create(crowd->world.dictionary, &crowd->matcher));
+    for (int round = 0; round < 60; round++) {
+        for (int i = 0; i < 30; i++) crowd_change(crowd);
+        for (int i = 0; i < 20; i++) {
+            mst_meta_attributes_t *set = random_object(&crowd->world);
+            total += crowd_check(crowd, set);
+            free(set);
+        }
+    }
+    CHECK(total > 5000); /* else the comparison shows nothing */
+    mst_meta_matcher_destroy(crowd->matcher);
+    for (unsigned i = 0; i < SUBSCRIBERS; i++) mst_meta_selector_destroy(crowd->selector[i]);
+    random_world_fini(&crowd->world);
+    free(crowd);
+}
+
+static void test_random_subscriptions_agree_with_asking_all(void) {
+    for (uint64_t seed = 1; seed <= 4; seed++) check_random(seed * 1000003, 4096);
+}
+
+static void test_text_beyond_a_full_dictionary_is_matched(void) {
+    check_random(77, 5);
+}
+
+/* ---- Cost. */
+
+static int64_t time_matches(mst_meta_matcher_t *matcher, const mst_meta_attributes_t *set, size_t expected) {
+    void *const *subscribers;
+    bool right = true;
+    int64_t start = mst_base_now_ns();
+    for (int i = 0; i < 5000; i++) right = mst_meta_matcher_match(matcher, set, &subscribers) == expected && right;
+    int64_t took = mst_base_now_ns() - start;
+    CHECK(right);
+    return took;
+}
+
+static void test_a_thousand_subscribers_to_other_values_cost_nothing(void) {
+    enum { OTHERS = 1000 };
+    random_world_t world;
+    random_world_init(&world, 3, 4096);
+    mst_meta_matcher_t *few, *many;
+    CHECK_OK(mst_meta_matcher_create(world.dictionary, &few));
+    CHECK_OK(mst_meta_matcher_create(world.dictionary, &many));
+    mst_meta_selector_t *own = random_parse(&world, 1, "param = aa and step = 1"), *other[OTHERS];
+    CHECK_OK(mst_meta_matcher_add(few, &few, own, 1));
+    CHECK_OK(mst_meta_matcher_add(many, &many, own, 1));
+    for (int i = 0; i < OTHERS; i++) {
+        char text[80];
+        snprintf(text, sizeof text, i % 2 ? "param = aa and step = %d" : "param = other%d", i + 2);
+        other[i] = random_parse(&world, 1, text);
+        CHECK_OK(mst_meta_matcher_add(many, &other[i], other[i], 1));
+    }
+    mst_meta_builder_t builder;
+    uint64_t packed[64];
+    size_t nbytes;
+    mst_meta_builder_init(&builder, world.schema[1], world.dictionary);
+    CHECK_OK(mst_meta_builder_set_text(&builder, (unsigned)mst_meta_schema_key(world.schema[1], "param", 5), "aa", 2));
+    CHECK_OK(mst_meta_builder_set_i64(&builder, (unsigned)mst_meta_schema_key(world.schema[1], "step", 4), 1));
+    CHECK_OK(mst_meta_builder_pack(&builder, 1, packed, sizeof packed, &nbytes));
+    int64_t least[2] = {INT64_MAX, INT64_MAX};
+    for (int round = 0; round < 40; round++) { /* in turn, and the least of each, so that other work on the machine does not count */
+        for (int i = 0; i < 2; i++) {
+            int64_t took = time_matches(i ? many : few, (const void *)packed, 1);
+            if (took < least[i]) least[i] = took;
+        }
+    }
+    printf("one match: %.1f ns with 1 subscriber, %.1f ns with %d\n", least[0] / 5000.0, least[1] / 5000.0, OTHERS + 1);
+    CHECK((double)least[1] <= 1.3 * (double)least[0]);
+    mst_meta_builder_fini(&builder);
+    mst_meta_matcher_destroy(few);
+    mst_meta_matcher_destroy(many);
+    mst_meta_selector_destroy(own);
+    for (int i = 0; i < OTHERS; i++) mst_meta_selector_destroy(other[i]);
+    random_world_fini(&world);
+}
+
+int main(void) {
+    test_random_subscriptions_agree_with_asking_all();
+    test_text_beyond_a_full_dictionary_is_matched();
+    test_a_thousand_subscribers_to_other_values_cost_nothing();
+    return TEST_END;
+}
