@@ -33,6 +33,7 @@ class Reader:
     def __init__(self, run, name, descriptor: int | None = None):
         self.path = path(run, name)
         if descriptor is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)  # whichever component comes first makes the run's directory
             self.path.unlink(missing_ok=True)
             _ready_path(self.path).unlink(missing_ok=True)
             os.mkfifo(self.path, 0o600)
