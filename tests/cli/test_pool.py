@@ -42,12 +42,12 @@ with maestro.Session(schema="mars") as session:
     time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else 0)
 """
 RANK = """
-import time
+import os, time
 import maestro
 from mpi4py import MPI
 maestro.Session(rank=MPI.COMM_WORLD.rank).close()
 MPI.Finalize()
-print(time.time())
+os.write(1, b"%f\\n" % time.time())
 """
 SILENT = "import time; time.sleep(30)"
 

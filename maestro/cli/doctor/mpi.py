@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -19,7 +20,8 @@ from ...launch import mpi
 from ...launch.lines import launcher_words
 from .finding import Finding, error, hint, ok, warning
 
-TRIAL = "from mpi4py import MPI; print('world', MPI.COMM_WORLD.size)"
+# One write each: launchers mix the pieces of what ranks write in several.
+TRIAL = "import os; from mpi4py import MPI; os.write(1, b'world=%d\\n' % MPI.COMM_WORLD.size)"
 TRIAL_S = 30.0
 
 _library = cache(mpi.library)
@@ -102,7 +104,7 @@ def trial() -> Iterator[Finding]:
     except subprocess.TimeoutExpired:
         yield error("mpi trial", f"2 ranks started by {words[0]} did not end within {TRIAL_S:.0f} s", shlex.join(line))
         return
-    worlds = [text.split()[1] for text in done.stdout.splitlines() if text.startswith("world ")]
+    worlds = re.findall(r"world=(\d+)", done.stdout)
     if worlds == ["2", "2"]:
         yield ok("mpi trial", f"2 ranks started by {words[0]} see each other")
     elif worlds == ["1", "1"]:
