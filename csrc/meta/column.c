@@ -109,13 +109,15 @@ static bool entry_remove(mst_meta_column_t *column, mst_meta_entry_t *entry, uin
     return true;
 }
 
-/* Drops empty entries.  Without memory for a smaller hash the larger one serves. */
+/* Drops empty entries, and the order, which named entries by place.  Without memory for a smaller hash the larger one serves. */
 static void drop_empty(mst_meta_column_t *column) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < column->nentries; i++)
         if (mst_meta_entry_count(column, &column->entry[i])) column->entry[kept++] = column->entry[i];
     column->nentries = kept;
-    column->nempty = column->nordered = 0;
+    column->nempty = column->nordered = column->order_capacity = 0;
+    free(column->order);
+    column->order = NULL;
     uint32_t nslots = FIRST_SLOTS;
     while ((uint64_t)nslots * 7 <= (uint64_t)kept * 8 + 8) nslots *= 2;
     if (!rehash(column, nslots)) {

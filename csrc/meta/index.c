@@ -274,7 +274,7 @@ static int by_handle(const void *a, const void *b) {
 
 /* Branches of an OR may bring one object twice.  Done after verification, when fewer are left. */
 static size_t unite(uint32_t *handles, size_t count) {
-    qsort(handles, count, sizeof *handles, by_handle);
+    if (count) qsort(handles, count, sizeof *handles, by_handle);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
         if (kept == 0 || handles[kept - 1] != handles[i]) handles[kept++] = handles[i];
