@@ -77,7 +77,7 @@ static void last_line(const char *path, char *line, size_t nbytes) {
 
 /* The starter returns as soon as the manager listens (or another one does). */
 static maestro_status_t start_manager(const mst_wire_rendezvous_t *rendezvous, int64_t deadline_ns) {
-    char path[4096], line[512];
+    char path[4096], line[1024];
     pid_t child;
     find_manager(path, sizeof path);
     int error = spawn(path, rendezvous, &child);

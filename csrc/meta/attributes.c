@@ -3,31 +3,16 @@
 
 #include "meta/dictionary.h"
 #include "meta/schema.h"
+#include "meta/text.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 
 #define EACH_KEY(mask_, key_)                                                                                    \
     for (unsigned half_ = 0; half_ < 2; half_++)                                                                 \
         for (uint64_t bits_ = (mask_)[half_]; bits_ && ((key_) = half_ * 64 + (unsigned)__builtin_ctzll(bits_), 1); bits_ &= bits_ - 1)
 
 /* ---- Checking. */
-
-/* UTF-8 without NUL; rejects overlong forms, surrogates and what lies beyond U+10FFFF. */
-static bool is_text(const char *text, size_t nbytes) {
-    const unsigned char *p = (const unsigned char *)text, *end = p + nbytes;
-    while (p < end) {
-        unsigned c = *p++;
-        if (c >= 1 && c < 0x80) continue;
-        unsigned more = c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 0;
-        if (!more || (size_t)(end - p) < more) return false;
-        if ((c == 0xe0 && p[0] < 0xa0) || (c == 0xed && p[0] > 0x9f) || (c == 0xf0 && p[0] < 0x90) || (c == 0xf4 && p[0] > 0x8f)) return false;
-        for (unsigned i = 0; i < more; i++)
-            if ((*p++ & 0xc0) != 0x80) return false;
-    }
-    return true;
-}
 
 static bool word_is_valid(const mst_meta_attributes_t *set, uint64_t word, const mst_meta_attribute_t *attribute, uint32_t codes) {
     switch (attribute->type) {
@@ -36,7 +21,7 @@ static bool word_is_valid(const mst_meta_attributes_t *set, uint64_t word, const
     case MAESTRO_TYPE_TIMESTAMP: return true;
     case MAESTRO_TYPE_F64: return !isnan(mst_meta_word_f64(word)) && word != 1ull << 63;
     case MAESTRO_TYPE_STRING:
-        if (!mst_meta_word_is_tail(word)) return word > 0 && word <= codes;
+        if (!mst_meta_word_is_tail(word)) return attribute->common && word > 0 && word <= codes;
         break;
     case MAESTRO_TYPE_BLOB:
         if (!mst_meta_word_is_tail(word)) return false;
@@ -44,7 +29,7 @@ static bool word_is_valid(const mst_meta_attributes_t *set, uint64_t word, const
     }
     uint32_t offset = mst_meta_word_offset(word), nbytes = mst_meta_word_nbytes(word);
     if (offset > set->tail_nbytes || nbytes > set->tail_nbytes - offset) return false;
-    return attribute->type == MAESTRO_TYPE_BLOB || is_text(mst_meta_attributes_tail(set) + offset, nbytes);
+    return attribute->type == MAESTRO_TYPE_BLOB || mst_meta_text_is_utf8(mst_meta_attributes_tail(set) + offset, nbytes);
 }
 
 static maestro_status_t malformed(const char *what) { return mst_base_fail(MAESTRO_PROTOCOL, "attribute set: %s", what); }
@@ -53,26 +38,25 @@ maestro_status_t mst_meta_attributes_check(const mst_meta_attributes_t *set, siz
     if (nbytes < sizeof *set) return malformed("shorter than its header");
     unsigned count = (unsigned)(__builtin_popcountll(set->mask[0]) + __builtin_popcountll(set->mask[1]));
     if (set->nvalues != count || set->tail_nbytes > MST_META_TAIL_MAX || mst_meta_attributes_nbytes(set) != nbytes) return malformed("lengths do not add up");
-    uint64_t low = schema->nattributes >= 64 ? ~0ull : (1ull << schema->nattributes) - 1;
-    uint64_t high = schema->nattributes >= 128 ? ~0ull : schema->nattributes > 64 ? (1ull << (schema->nattributes - 64)) - 1 : 0;
-    if (set->mask[0] & ~low || set->mask[1] & ~high) return malformed("keys that the schema does not have");
-    uint32_t codes = mst_meta_dictionary_count(dictionary);
-    const uint64_t *word = set->value;
+    if (set->mask[0] & ~schema->all[0] || set->mask[1] & ~schema->all[1]) return malformed("keys that the schema does not have");
+    uint32_t codes = dictionary ? mst_meta_dictionary_count(dictionary) : 0;
+    uint64_t checked[2] = {set->mask[0] & schema->checked[0], set->mask[1] & schema->checked[1]};
     unsigned key;
-    EACH_KEY(set->mask, key)
-        if (!word_is_valid(set, *word++, &schema->attribute[key], codes)) return malformed("a value does not fit its type");
+    EACH_KEY(checked, key)
+        if (!word_is_valid(set, set->value[mst_meta_attributes_rank(set, key)], &schema->attribute[key], codes)) return malformed("a value does not fit its type");
     uint64_t missing = (schema->required[0] & ~set->mask[0]) | (schema->required[1] & ~set->mask[1]);
     if (complete && missing) return mst_base_fail(MAESTRO_MISSING_ATTRIBUTE, "attribute set: a required attribute is missing");
     return MAESTRO_OK;
 }
 
 void mst_meta_attributes_intern(mst_meta_attributes_t *set, const mst_meta_schema_t *schema, mst_meta_dictionary_t *dictionary, bool intern) {
-    if (!set->tail_nbytes) return;
-    uint64_t *word = set->value;
+    uint64_t any = 0, common[2] = {set->mask[0] & schema->common[0], set->mask[1] & schema->common[1]};
+    for (unsigned i = 0; i < set->nvalues; i++) any |= set->value[i];
+    if (!mst_meta_word_is_tail(any)) return; /* the usual case: all are codes already */
     unsigned key;
-    EACH_KEY(set->mask, key) {
-        uint64_t *at = word++;
-        if (!(schema->common[key >> 6] >> (key & 63) & 1) || !mst_meta_word_is_tail(*at)) continue;
+    EACH_KEY(common, key) {
+        uint64_t *at = &set->value[mst_meta_attributes_rank(set, key)];
+        if (!mst_meta_word_is_tail(*at)) continue;
         const char *text = mst_meta_attributes_tail(set) + mst_meta_word_offset(*at);
         uint32_t nbytes = mst_meta_word_nbytes(*at);
         uint32_t code = intern ? mst_meta_dictionary_intern(dictionary, text, nbytes) : mst_meta_dictionary_find(dictionary, text, nbytes);
@@ -96,12 +80,16 @@ static uint64_t content_of(const mst_meta_attributes_t *set, uint64_t word, maes
 
 uint64_t mst_meta_attributes_identity_hash(const mst_meta_attributes_t *set, const mst_meta_schema_t *schema, uint64_t seed) {
     uint64_t words[2 + MST_META_KEYS_MAX];
-    uint64_t mask[2] = {set->mask[0] & schema->identity[0], set->mask[1] & schema->identity[1]};
+    const uint64_t *word = set->value;
     size_t count = 0;
-    words[count++] = mask[0];
-    words[count++] = mask[1];
-    unsigned key;
-    EACH_KEY(mask, key) words[count++] = content_of(set, set->value[mst_meta_attributes_rank(set, key)], schema->attribute[key].type);
+    for (unsigned half = 0; half < 2; half++) {
+        uint64_t identity = schema->identity[half];
+        words[count++] = set->mask[half] & identity;
+        for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
+            if (!(identity & bits & -bits)) continue;
+            words[count++] = MST_LIKELY(!mst_meta_word_is_tail(*word)) ? *word : content_of(set, *word, schema->attribute[half * 64 + (unsigned)__builtin_ctzll(bits)].type);
+        }
+    }
     return mst_base_hash_seeded(words, count * sizeof words[0], seed);
 }
 
@@ -125,31 +113,20 @@ bool mst_meta_attributes_identity_equal(const mst_meta_attributes_t *a, const ms
 
 /* ---- Text for people. */
 
-static void timestamp_text(int64_t nanoseconds, char *text, size_t nbytes) {
-    time_t seconds = (time_t)(nanoseconds / 1000000000);
-    int64_t rest = nanoseconds % 1000000000;
-    if (rest < 0) { rest += 1000000000; seconds--; }
-    struct tm when;
-    char date[64];
-    if (!gmtime_r(&seconds, &when) || !strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &when)) snprintf(date, sizeof date, "%lld s", (long long)seconds);
-    if (rest) snprintf(text, nbytes, "%s.%09lldZ", date, (long long)rest);
-    else snprintf(text, nbytes, "%sZ", date);
-}
-
 static void append_value(mst_base_buffer_t *out, const mst_meta_attributes_t *set, unsigned key, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary, bool json) {
     uint64_t word = set->value[mst_meta_attributes_rank(set, key)];
     uint32_t nbytes = 0;
     const char *text;
-    char when[96];
+    char when[40];
     switch (schema->attribute[key].type) {
     case MAESTRO_TYPE_BOOL: mst_base_buffer_printf(out, "%s", word ? "true" : "false"); return;
     case MAESTRO_TYPE_I64: mst_base_buffer_printf(out, "%lld", (long long)word); return;
     case MAESTRO_TYPE_F64:
-        if (json && !isfinite(mst_meta_word_f64(word))) mst_base_buffer_printf(out, "\"%g\"", mst_meta_word_f64(word));
-        else mst_base_buffer_printf(out, json ? "%.17g" : "%g", mst_meta_word_f64(word));
+        mst_meta_text_format_f64(mst_meta_word_f64(word), when);
+        mst_base_buffer_printf(out, json && !isfinite(mst_meta_word_f64(word)) ? "\"%s\"" : "%s", when); /* JSON knows no infinity */
         return;
     case MAESTRO_TYPE_TIMESTAMP:
-        timestamp_text((int64_t)word, when, sizeof when);
+        mst_meta_text_format_timestamp((int64_t)word, when);
         if (json) mst_base_buffer_json_string(out, when, strlen(when));
         else mst_base_buffer_printf(out, "%s", when);
         return;

@@ -7,15 +7,20 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { CACHED = 512, CACHED_TEXT = 23 };
+enum { CACHED = 512, CACHED_TEXT = 16 };
+
+/* Text of up to 16 bytes as two words (its first and its last bytes, which may overlap): with the length they are the text. */
+typedef struct short_text {
+    uint64_t first, last;
+} short_text_t;
 
 typedef struct cached_text {
     uint64_t dictionary;        /* its id */
     uint64_t schema;            /* its hash */
-    uint32_t code;
+    short_text_t text;
+    uint32_t code;              /* 0: the slot is empty */
     uint16_t key;
     uint8_t nbytes;
-    char text[CACHED_TEXT];
 } cached_text_t;
 
 static _Thread_local cached_text_t cache[CACHED];
@@ -159,12 +164,24 @@ maestro_status_t mst_meta_builder_set_blob(mst_meta_builder_t *builder, unsigned
     return put_tail(builder, key, bytes, nbytes);
 }
 
-static inline cached_text_t *cached_slot(unsigned key, const char *text, size_t nbytes) {
-    uint64_t first = 0, last = 0; /* up to 8 bytes from each end tell texts apart well enough */
-    size_t edge = nbytes < 8 ? nbytes : 8;
-    memcpy(&first, text, edge);
-    memcpy(&last, text + nbytes - edge, edge);
-    return &cache[mst_base_mix(first ^ last << 1 ^ (uint64_t)key << 56 ^ nbytes << 48) % CACHED];
+static inline short_text_t read_short(const char *text, size_t nbytes) {
+    short_text_t words = {0, 0};
+    if (nbytes >= 8) {
+        memcpy(&words.first, text, 8);
+        memcpy(&words.last, text + nbytes - 8, 8);
+    } else if (nbytes >= 4) {
+        memcpy(&words.first, text, 4);
+        memcpy(&words.last, text + nbytes - 4, 4);
+    } else if (nbytes) {
+        words.first = (uint64_t)(unsigned char)text[0] | (uint64_t)(unsigned char)text[nbytes / 2] << 8;
+        words.last = (unsigned char)text[nbytes - 1];
+    }
+    return words;
+}
+
+static inline cached_text_t *cached_slot(unsigned key, short_text_t text, size_t nbytes) {
+    uint64_t x = (text.first ^ (text.last << 23 | text.last >> 41) ^ (uint64_t)key << 8 ^ nbytes) * 0x9e3779b97f4a7c15ull;
+    return &cache[x >> 55]; /* 9 bits: CACHED slots */
 }
 
 static maestro_status_t set_string(mst_meta_builder_t *builder, unsigned key, const char *text, size_t nbytes) {
@@ -177,13 +194,9 @@ static maestro_status_t set_string(mst_meta_builder_t *builder, unsigned key, co
     if (!code) return put_tail(builder, key, canonical, canonical_nbytes);
     put(builder, key, code);
     if (nbytes > CACHED_TEXT) return MAESTRO_OK;
-    cached_text_t *slot = cached_slot(key, text, nbytes);
-    slot->dictionary = mst_meta_dictionary_id(builder->dictionary);
-    slot->schema = builder->schema->hash;
-    slot->code = code;
-    slot->key = (uint16_t)key;
-    slot->nbytes = (uint8_t)nbytes;
-    memcpy(slot->text, text, nbytes);
+    short_text_t words = read_short(text, nbytes);
+    *cached_slot(key, words, nbytes) = (cached_text_t){.dictionary = mst_meta_dictionary_id(builder->dictionary), .schema = builder->schema->hash,
+                                                       .text = words, .code = code, .key = (uint16_t)key, .nbytes = (uint8_t)nbytes};
     return MAESTRO_OK;
 }
 
@@ -194,9 +207,10 @@ maestro_status_t mst_meta_builder_set_text(mst_meta_builder_t *builder, unsigned
     switch (attribute->type) {
     case MAESTRO_TYPE_STRING:
         if (attribute->common && builder->dictionary && nbytes <= CACHED_TEXT) {
-            const cached_text_t *slot = cached_slot(key, text, nbytes);
-            if (MST_LIKELY(slot->dictionary == mst_meta_dictionary_id(builder->dictionary) && slot->key == key && slot->nbytes == nbytes && slot->schema == builder->schema->hash && slot->code &&
-                           memcmp(slot->text, text, nbytes) == 0)) {
+            short_text_t words = read_short(text, nbytes);
+            const cached_text_t *slot = cached_slot(key, words, nbytes);
+            if (MST_LIKELY(slot->text.first == words.first && slot->text.last == words.last && slot->code && slot->key == key && slot->nbytes == nbytes &&
+                           slot->schema == builder->schema->hash && slot->dictionary == mst_meta_dictionary_id(builder->dictionary))) {
                 put(builder, key, slot->code);
                 return MAESTRO_OK;
             }
@@ -224,23 +238,19 @@ void mst_meta_builder_unset(mst_meta_builder_t *builder, unsigned key) { builder
 
 static maestro_status_t fill_defaults(mst_meta_builder_t *builder) {
     const mst_meta_schema_t *schema = builder->schema;
-    for (unsigned key = MST_META_CORE_KEYS; key < schema->nattributes; key++) {
-        const mst_meta_attribute_t *attribute = &schema->attribute[key];
-        if (!attribute->otherwise || has(builder, key)) continue;
-        size_t nbytes = strlen(attribute->otherwise);
-        int64_t integer;
-        if (attribute->type == MAESTRO_TYPE_BOOL) put(builder, key, strcmp(attribute->otherwise, "true") == 0);
-        else if (attribute->type == MAESTRO_TYPE_I64) {
-            MST_TRY(mst_meta_schema_text_i64(attribute, attribute->otherwise, nbytes, &integer));
-            put(builder, key, (uint64_t)integer);
-        } else MST_TRY(mst_meta_builder_set_text(builder, key, attribute->otherwise, nbytes));
-    }
+    for (unsigned half = 0; half < 2; half++)
+        for (uint64_t bits = schema->defaulted[half] & ~builder->mask[half]; bits; bits &= bits - 1) {
+            unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
+            const mst_meta_attribute_t *attribute = &schema->attribute[key];
+            if (attribute->type == MAESTRO_TYPE_STRING) MST_TRY(mst_meta_builder_set_text(builder, key, attribute->otherwise, strlen(attribute->otherwise)));
+            else put(builder, key, attribute->otherwise_word);
+        }
     return MAESTRO_OK;
 }
 
 maestro_status_t mst_meta_builder_complete(mst_meta_builder_t *builder) {
     const mst_meta_schema_t *schema = builder->schema;
-    if (schema->has_defaults) MST_TRY(fill_defaults(builder));
+    MST_TRY(fill_defaults(builder));
     uint64_t missing[2] = {schema->required[0] & ~builder->mask[0], schema->required[1] & ~builder->mask[1]};
     if (MST_LIKELY(!(missing[0] | missing[1]))) return MAESTRO_OK;
     char names[512];

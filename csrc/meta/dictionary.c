@@ -4,6 +4,7 @@
 #include "meta/dictionary.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
 enum { MAGIC = 0x4354444d /* "MDTC" */, VERSION = 1, INTERNED_MAX = 1024 };
 
@@ -13,7 +14,7 @@ typedef struct entry {
 
 struct mst_meta_dictionary {
     uint32_t magic, version;
-    uint64_t id;
+    uint64_t id;             /* random */
     uint64_t nbytes, entries_at, text_at;
     uint32_t max_codes, mask, text_capacity, text_used;
     _Atomic uint32_t count, full;
@@ -40,6 +41,7 @@ mst_meta_dictionary_t *mst_meta_dictionary_init(void *zeroed_block, uint32_t max
     dictionary->max_codes = max_codes;
     dictionary->mask = (uint32_t)(slots - 1);
     dictionary->text_capacity = max_text_nbytes;
+    if (getentropy(&dictionary->id, sizeof dictionary->id) != 0) dictionary->id = mst_base_mix((uint64_t)mst_base_now_ns() ^ (uintptr_t)zeroed_block);
     dictionary->magic = MAGIC;
     return dictionary;
 }
@@ -124,4 +126,4 @@ uint32_t mst_meta_dictionary_count(const mst_meta_dictionary_t *dictionary) {
     return atomic_load_explicit(&dictionary->count, memory_order_acquire);
 }
 
-uint64_t mst_meta_dictionary_id(const mst_meta_dictionary_t *d) { return d->id; }
+uint64_t mst_meta_dictionary_id(const mst_meta_dictionary_t *dictionary) { return dictionary->id; }

@@ -63,8 +63,6 @@ typedef struct mst_meta_schema {
     uint64_t required[2], identity[2], common[2]; /* masks over keys */
     uint64_t all[2], defaulted[2], checked[2];    /* every key; those with a default; those whose words can be wrong */
     uint8_t name_slot[512];     /* hash table of names: key + 1 */
-    struct mst_meta_known *known; /* texts seen to be canonical; see builder.c */
-    bool has_defaults;          /* some attribute has `otherwise` */
     char *text;                 /* the YAML it came from */
     size_t text_nbytes;
     void *arena;                /* owns all strings */

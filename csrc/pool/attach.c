@@ -57,6 +57,7 @@ static maestro_status_t add_schema(mst_pool_t *pool, int fd, uint32_t nbytes, ui
         return status;
     }
     *number_out = (uint16_t)pool->nschemas;
+    schema->number = *number_out;
     pool->schema[pool->nschemas++] = schema;
     return MAESTRO_OK;
 }

@@ -49,8 +49,10 @@ static void move_some(mst_pool_catalogue_t *catalogue) {
     mst_pool_identity_table_t *old = &catalogue->old;
     for (int i = 0; old->entry && i < MOVED_PER_OPERATION; i++) {
         mst_pool_identity_entry_t *entry = &old->entry[catalogue->old_next];
-        if (entry->handle > TOMBSTONE) table_put(&catalogue->table, entry->tag, entry->handle);
-        entry->handle = TOMBSTONE;
+        if (entry->handle > TOMBSTONE) {
+            table_put(&catalogue->table, entry->tag, entry->handle);
+            entry->handle = TOMBSTONE; /* empty ones stay: they end the search */
+        }
         if (catalogue->old_next++ < old->mask) continue;
         free(old->entry);
         old->entry = NULL;
@@ -101,29 +103,22 @@ static bool table_remove_handle(mst_pool_identity_table_t *table, uint32_t tag, 
     return false;
 }
 
-/* Copies `from` into `to`, with component and rank of the session put in. */
+#define OWNER_KEYS (1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK)
+
+/* Copies `from` into `to`, with component and rank of the session put in.  Offers come without these two (serve.c checks), which follow each other. */
 static void copy_attributes(mst_meta_attributes_t *to, const mst_meta_attributes_t *from, const mst_pool_session_t *session) {
-    uint64_t added = (1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK) & ~from->mask[0];
+    unsigned before = (unsigned)__builtin_popcountll(from->mask[0] & ((1ull << MST_META_KEY_COMPONENT) - 1)), after = from->nvalues - before;
     *to = *from;
-    to->mask[0] |= added;
-    to->nvalues = (uint16_t)(from->nvalues + __builtin_popcountll(added));
-    unsigned component = mst_meta_attributes_rank(to, MST_META_KEY_COMPONENT), rank = mst_meta_attributes_rank(to, MST_META_KEY_RANK);
-    const uint64_t *source = from->value;
-    for (unsigned i = 0; i < to->nvalues; i++) {
-        bool own = (i == component && added >> MST_META_KEY_COMPONENT & 1) || (i == rank && added >> MST_META_KEY_RANK & 1);
-        to->value[i] = own ? 0 : *source++;
-    }
-    to->value[component] = session->component_code;
-    to->value[rank] = (uint64_t)session->rank;
-    memcpy(&to->value[to->nvalues], source, from->tail_nbytes);
+    to->mask[0] |= OWNER_KEYS;
+    to->nvalues = (uint16_t)(from->nvalues + 2);
+    for (unsigned i = 0; i < before; i++) to->value[i] = from->value[i];
+    to->value[before] = session->component_code;
+    to->value[before + 1] = (uint64_t)session->rank;
+    memcpy(&to->value[before + 2], &from->value[before], 8u * after + from->tail_nbytes);
 }
 
 static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_meta_attributes_t *attributes, const mst_pool_session_t *session) {
-    size_t nbytes = object_nbytes(attributes);
-    if (session) {
-        uint64_t added = (1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK) & ~attributes->mask[0];
-        nbytes += 8u * (unsigned)__builtin_popcountll(added);
-    }
+    size_t nbytes = object_nbytes(attributes) + (session ? 16 : 0);
     uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, nbytes);
     if (handle == MST_POOL_NONE) return handle;
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);

@@ -50,7 +50,8 @@ static const char *check_offer(mst_pool_t *pool, mst_pool_session_t *session, co
     if (mst_pool_owner(offer->id) != session->number || offer->id <= session->last_id) return "it offered an object with a wrong id";
     if (!mst_pool_lending_place_ok(pool, session, &offer->place)) return "it offered memory that is not lent to it";
     size_t nbytes = offer->head.nbytes - offsetof(mst_wire_offer_t, attributes);
-    if (offer->attributes.schema != session->schema ||
+    const uint64_t managers = 1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON;
+    if (offer->attributes.schema != session->schema || offer->attributes.mask[0] & managers ||
         mst_meta_attributes_check(&offer->attributes, nbytes, pool->schema[session->schema], pool->dictionary, true) != MAESTRO_OK)
         return "it offered an object with malformed attributes";
     return NULL;
