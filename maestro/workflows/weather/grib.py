@@ -27,6 +27,7 @@ def read_messages(path):
     path = Path(path)
     if not path.is_file():
         raise GribError(f"read {path}: no such file")
+    _check_whole(path)
     ec.codes_grib_multi_support_on()
     count = 0
     with path.open("rb") as stream:
@@ -41,6 +42,22 @@ def read_messages(path):
             count += 1
     if not count:
         raise GribError(f"read {path}: no GRIB message in it; give a GRIB file, edition 1 or 2")
+
+
+def _check_whole(path: Path) -> None:
+    """Every message ends where its length says; eccodes passes over a last one that is cut off."""
+    data, at, count = path.read_bytes(), 0, 0
+    while (at := data.find(b"GRIB", at)) >= 0 and at + 16 <= len(data):
+        edition, length = data[at + 7], 4
+        if edition == 2:
+            length = int.from_bytes(data[at + 8 : at + 16], "big")
+        elif edition == 1:
+            length = int.from_bytes(data[at + 4 : at + 7], "big")
+            length = 4 if length & 0x800000 else length  # beyond 8 MiB edition 1 counts in another way: looked at by eccodes only
+        count += edition in (1, 2)
+        if length > 4 and data[at + length - 4 : at + length] != b"7777":
+            raise GribError(f"read {path}: message {count} is damaged or truncated (no 7777 at its end)")
+        at += max(length, 4)
 
 
 def _next_handle(ec, stream, path, count):

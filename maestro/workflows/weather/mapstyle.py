@@ -53,6 +53,9 @@ SURFACE = {
     **dict.fromkeys(("ssr", "str", "ttr", "sshf", "slhf"), ENERGY),
     "sund": Style("h", steps(0, 48, 4), HEAT, 1 / 3600, extend="max"),
     "z": Style("m", (0, 100, 200, 500, 1000, 1500, 2000, 3000, 4000, 5000), "terrain", 1 / 9.80665),
+    "r": Style("%", steps(0, 100, 10), MOIST, extend="max"),
+    "q": Style("g kg⁻¹", (0.1, 0.5, 1, 2, 4, 6, 8, 10, 12, 14, 16, 18), MOIST, 1000.0),
+    "swh": Style("m", (0, 0.5, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12), WIND, extend="max"),
     "lsm": Style("%", steps(0, 100, 10), ("#3f7fbf", "#cfe0ee", "#d9cfa0", "#8c9a4a"), 100.0, extend="neither"),
 }
 
@@ -72,10 +75,15 @@ UPPER = {
 }
 
 
+# Other centres' names for what looks the same.
+SAME = {"prmsl": "msl", "mslet": "msl", "2r": "r", "2sh": "q", "gust": "10fg", "absv": "vo", "max_2t": "2t", "min_2t": "2t"}
+
+
 def style_of(levtype: str, name: str, unit: str, values) -> Style:
     """The style of a field; heights are spaced for their level, unknown parameters get even levels in their own unit."""
     import numpy as np
 
+    name = SAME.get(name, name)
     found = (SURFACE if levtype == "sfc" else UPPER).get(name)
     if levtype == "pl" and name in ("z", "gh"):
         return _height(values, 0.1 / 9.80665 if name == "z" else 0.1)
@@ -84,7 +92,9 @@ def style_of(levtype: str, name: str, unit: str, values) -> Style:
     low, high = (float(bound) for bound in np.nanpercentile(values, (1, 99)))
     if not high > low:
         low, high = low - 0.5, low + 0.5
-    return Style(unit, tuple(np.linspace(low, high, 13)), "viridis")
+    from matplotlib.ticker import MaxNLocator
+
+    return Style(unit, tuple(MaxNLocator(12).tick_values(low, high)), "viridis")
 
 
 def _height(values, factor: float) -> Style:

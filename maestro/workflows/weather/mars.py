@@ -37,7 +37,7 @@ def scalar(key: str, text):
         return text.zfill(4)
     if key == "date":
         return text.replace("-", "")
-    if key not in ("step", "number", "levelist"):
+    if key not in ("step", "number", "levelist", "iteration"):
         return text
     try:
         number = float(text)
@@ -66,4 +66,5 @@ def describe(keys: dict) -> str:
     parts = [str(keys.get("param", "?")), str(keys.get("levtype", ""))]
     parts += [str(keys["levelist"])] if keys.get("levelist") is not None else []
     parts += [f"{key} {keys[key]}" for key in ("step", "number") if keys.get(key) is not None]
+    parts += [f"message {keys['iteration']}"] if "iteration" in keys else []
     return " ".join(part for part in parts if part)

@@ -99,12 +99,13 @@ def titles(keys: dict) -> tuple[str, str]:
     kind = keys["typeOfLevel"]
     where = {"isobaricInhPa": f"{keys['level']} hPa", "hybrid": f"model level {keys['level']}"}.get(kind, "")
     start = datetime.strptime(f"{int(keys['dataDate'])}{int(keys['dataTime'] or 0):04d}", "%Y%m%d%H%M")
-    step = int(re.sub(r"\D", "", keys["endStep"] or "0") or 0)
-    hours = step / 60 if (keys["endStep"] or "").endswith("m") else step
-    valid = start + timedelta(hours=hours)
+    step = keys["endStep"] or "0"
+    amount = int(re.sub(r"\D", "", step) or 0)
+    valid = start + timedelta(**{{"m": "minutes", "s": "seconds", "d": "days"}.get(step[-1:], "hours"): amount})
+    step = step if step[-1:].isalpha() else f"{step} h"
     who = f"  ·  member {keys['number']}" if keys["number"] not in ("", None, "0") else ""
     left = f"{name}, {where}" if where else name
-    return left, f"Valid {valid:%a %d %b %Y %H:%M} UTC  ·  from {start:%d %b %Y %H} UTC, step {keys['endStep']} h{who}"
+    return left, f"Valid {valid:%a %d %b %Y %H:%M} UTC  ·  from {start:%d %b %Y %H} UTC, step {step}{who}"
 
 
 def _levtype(keys: dict) -> str:

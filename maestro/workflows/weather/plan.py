@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field as Key, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field as Key, field_validator, model_validator
 
 from ...yamlfile import read, validate
 from . import mars, params
@@ -24,8 +24,8 @@ def _list_of(key: str):
 Steps = Annotated[list[int], _list_of("step")]
 Numbers = Annotated[list[int], _list_of("number")]
 Levels = Annotated[list[float], _list_of("levelist")]
-Names = Annotated[list[str], _list_of("param")]
-Code = Annotated[str, BeforeValidator(str)]
+UpperNames = Annotated[list[Annotated[str, AfterValidator(lambda name: _known("pl", name))]], _list_of("param")]
+SurfaceNames = Annotated[list[Annotated[str, AfterValidator(lambda name: _known("sfc", name))]], _list_of("param")]
 
 
 class Part(BaseModel):
@@ -35,7 +35,7 @@ class Part(BaseModel):
 class Upper(Part):
     """Params on levels, pl (hPa) or ml (1 to 91)."""
 
-    params: Names
+    params: UpperNames
     levels: Levels
 
 
@@ -66,7 +66,7 @@ class Plan(Part):
     steps: Steps = list(range(6, 61, 6))
     ml: Upper | None = None
     pl: Upper | None = None
-    sfc: Names = []
+    sfc: SurfaceNames = []
     input: Path | None = None
     grid: str = "O320"
     packing: Literal["ccsds", "simple16"] = "ccsds"
@@ -86,20 +86,6 @@ class Plan(Part):
     def _grid(cls, value: str) -> str:
         if not re.fullmatch(r"O[1-9]\d{0,3}", value):
             raise ValueError(f"grid '{value}' is not known: the hammer makes octahedral grids, e.g. O320 or O640")
-        return value
-
-    @field_validator("ml", "pl")
-    @classmethod
-    def _upper(cls, value: Upper | None) -> Upper | None:
-        for name in value.params if value else ():
-            _known("pl", name)
-        return value
-
-    @field_validator("sfc")
-    @classmethod
-    def _surface(cls, value: list[str]) -> list[str]:
-        for name in value:
-            _known("sfc", name)
         return value
 
     @model_validator(mode="after")
@@ -180,8 +166,8 @@ def default(members: int = 2, steps: int = 10) -> dict:
     }
 
 
-def _known(levtype: str, name: str) -> None:
+def _known(levtype: str, name: str) -> str:
     try:
-        params.lookup(levtype, name)
+        return params.lookup(levtype, name).name
     except KeyError as error:
         raise ValueError(error.args[0]) from None

@@ -1,0 +1,140 @@
+"""Whole runs of hammer and products on a coarse grid: nothing lost, planted faults reported exactly, crashes survived."""
+
+import shutil
+
+import pytest
+from maestro.workflows.weather import report, trace
+from maestro.workflows.weather.trace import Kind
+
+pytestmark = pytest.mark.usefixtures("sample_fields")
+
+
+def test_file_run_meets_every_requirement_once(run, small_plan, wishes):
+    run.write(small_plan, wishes)
+    outcome = run.execute()
+    assert run.status == 0
+    assert outcome == {"requirements": 8, "met": 8, "failed": [], "received": 8, "lost": [], "corrupt": [], "duplicates": []}
+    figures = report.figures(run.folder)
+    assert figures["fields_offered"] == 24
+    assert figures["copies_per_field"] == 2
+    assert figures["field_age_ms"]["mean"] > 0
+
+
+@pytest.mark.parametrize("flush", ["field", "step"])
+def test_fdb_run_makes_the_same_products_as_the_file_run(run, tmp_path, small_plan, wishes, fdb_part, flush):
+    run.write(small_plan, wishes)
+    run.execute()
+    same = report.digests(run.folder)
+    other = type(run)(tmp_path / "other")
+    other.write(small_plan | {"sink": "fdb", "fdb": {"flush": flush}}, wishes)
+    outcome = other.execute()
+    assert not outcome["failed"]
+    assert not outcome["lost"]
+    assert len(same) == 2
+    assert report.digests(other.folder) == same
+    assert report.figures(other.folder)["copies_per_field"] == 3
+
+
+def test_one_damaged_and_one_dropped_field_are_reported_exactly(run, small_plan, wishes):
+    wishes.append({"name": "all", "retrieve": {"param": "t/z/msl/2t"}, "post": {"grid": "5/5"}, "to": "all"})
+    run.write(small_plan, wishes)
+    outcome = run.execute("--corrupt-field", 5, "--drop-field", 9)
+    assert run.status == 1
+    assert outcome["corrupt"] == [5]
+    assert outcome["lost"] == [9]
+    assert outcome["duplicates"] == []
+    assert outcome["received"] == 23
+    table = {failure["product"]: failure["reason"] for failure in outcome["failed"]}
+    from maestro.workflows.weather import plan, requirements
+
+    fields = plan.load(run.plan).fields()
+    needed = requirements.needed(requirements.expand(requirements.load(run.wishes), fields))
+    assert set(table) == {product.index for index in (5, 9) for product in needed[index]}
+    assert all("damaged" in table[product.index] for product in needed[5])
+    assert all("did not arrive" in table[product.index] for product in needed[9])
+
+
+def eccodes_sample(name) -> bytes:
+    from maestro.workflows.weather import grib
+
+    ec = grib.eccodes()
+    handle = ec.codes_grib_new_from_samples(name)
+    message = ec.codes_get_message(handle)
+    ec.codes_release(handle)
+    return message
+
+
+def user_wishes(count):
+    return [
+        {"name": "file", "retrieve": {"iteration": number}, "post": {"grid": "5/5"}, "to": "user"} for number in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize("name", ["budg", "diag"])
+def test_a_field_that_kills_mir_fails_its_requirement_only(run, sample_fields, name):
+    good = (sample_fields / "regular_latlon_surface.grib2").read_bytes()
+    path = run.folder.parent / "mine.grib"
+    path.write_bytes(good + eccodes_sample(name) + good)
+    run.write({"input": str(path), "sink": "file", "workers": 1}, user_wishes(3))
+    outcome = run.execute()
+    assert outcome["met"] == 2
+    assert [failure["product"] for failure in outcome["failed"]] == [1]
+    assert "SIGABRT" in outcome["failed"][0]["reason"]
+    assert "message 2" in outcome["failed"][0]["name"]
+    assert outcome["lost"] == outcome["corrupt"] == outcome["duplicates"] == []
+
+
+def test_requirement_without_a_field_fails_by_name(run, small_plan, wishes):
+    wishes[0]["retrieve"]["levelist"] = 501
+    run.write(small_plan, wishes)
+    outcome = run.execute()
+    assert {failure["reason"] for failure in outcome["failed"]} == {"no field of the plan fits"}
+    assert all("501" in failure["name"] for failure in outcome["failed"])
+    assert outcome["met"] == 4
+
+
+def test_dry_run_receives_everything_and_makes_nothing(run, small_plan, wishes):
+    run.write(small_plan, wishes)
+    outcome = run.execute(products_options=["--dry-run"])
+    assert run.status == 0
+    assert outcome["received"] == 8
+    assert outcome["met"] == 0
+    assert not (run.folder / "products").exists()
+
+
+def test_replay_gives_the_same_bytes(run, tmp_path, small_plan, wishes):
+    run.write(small_plan, wishes)
+    run.execute()
+    other = type(run)(tmp_path / "other")
+    other.write(small_plan | {"mode": "replay", "forecast": str(run.folder / "fields")}, wishes)
+    assert not other.execute()["failed"]
+    assert report.digests(other.folder) == report.digests(run.folder)
+
+
+def test_rate_is_kept(run, small_plan, wishes):
+    run.write(small_plan | {"rate": 20, "jitter": 0.5}, wishes)
+    run.execute()
+    made = trace.read(run.folder / "trace" / "hammer.0")
+    times = made["t"][made["kind"] == Kind.COMPLETE]
+    assert 23 / 30 <= (times[-1] - times[0]) / 1e9 <= 23 / 10
+
+
+@pytest.mark.skipif(not shutil.which("mpiexec"), reason="no mpiexec on PATH")
+def test_ranks_share_the_fields(run, small_plan, wishes):
+    """Two MPI ranks: every field once, each rank its own levels."""
+    from maestro.workflows.weather.stage import Stage, component, ranks
+
+    run.write(small_plan | {"workers": 0}, wishes)
+    with Stage(run.folder, _environment()) as stage:
+        stage.start("hammer", ranks(2, component("hammer", str(run.plan), "--run", str(run.folder))))
+        stage.wait(40)
+    fields = [set(trace.read(run.folder / "trace" / f"hammer.{rank}")["field"].tolist()) - {-1} for rank in (0, 1)]
+    assert not fields[0] & fields[1]
+    assert fields[0] | fields[1] == set(range(24))
+
+
+def _environment():
+    import os
+    from pathlib import Path
+
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
