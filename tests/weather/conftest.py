@@ -62,7 +62,13 @@ def wishes():
             "post": {"grid": "2/2", "area": "70/-20/30/40"},
             "to": "europe",
         },
-        {"name": "msl", "retrieve": {"param": "msl", "step": "6/12", "number": "1/to/2"}, "post": {"grid": "5/5"}, "to": "world", "picture": True},
+        {
+            "name": "msl",
+            "retrieve": {"param": "msl", "step": "6/12", "number": "1/to/2"},
+            "post": {"grid": "5/5"},
+            "to": "world",
+            "picture": True,
+        },
     ]
 
 

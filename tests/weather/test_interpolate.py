@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from maestro.workflows.weather import plan
 
 POST = {"grid": "2/2", "area": "70/-20/30/40"}
@@ -106,6 +107,6 @@ def test_bad_files_are_refused_by_name(sample_fields, tmp_path, content, words):
 
     whole = (sample_fields / "flux.grb").read_bytes()
     path = tmp_path / "mine.grib"
-    path.write_bytes(whole[: len(whole) * 9 // 10] if content == "cut" else content)
+    path.write_bytes(whole[:46_000] if content == "cut" else content)
     with pytest.raises(GribError, match=f"mine.grib: .*{words}"):
         list(grib.read_messages(path))

@@ -1,6 +1,7 @@
 """Lists and ranges in MARS form."""
 
 import pytest
+
 from maestro.workflows.weather import mars
 
 

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from maestro.workflows.weather import trace
-from maestro.workflows.weather.errors import StageTimeout
+from maestro.workflows.weather.errors import StageTimeoutError
 from maestro.workflows.weather.notices import Reader, Writer
 from maestro.workflows.weather.trace import Kind, Record, Trace
 
@@ -31,7 +32,7 @@ def test_notices_arrive_in_order_and_whole(tmp_path):
 
 def test_writer_waits_until_the_reader_is_ready(tmp_path):
     reader = Reader(tmp_path, 0)
-    with pytest.raises(StageTimeout, match="start the products first"):
+    with pytest.raises(StageTimeoutError, match="start the products first"):
         Writer(tmp_path, [0], timeout=0.1)
     reader.ready()
     Writer(tmp_path, [0], timeout=0.1).end(0, 1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from maestro.workflows.weather import plan
 
 
@@ -35,7 +36,8 @@ def colours(path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("levtype", "param", "level"), [("sfc", "msl", None), ("sfc", "2t", None), ("sfc", "tp", None), ("pl", "z", 500), ("pl", "r", 850), ("ml", "q", 91)]
+    ("levtype", "param", "level"),
+    [("sfc", "msl", None), ("sfc", "2t", None), ("sfc", "tp", None), ("pl", "z", 500), ("pl", "r", 850), ("ml", "q", 91)],
 )
 def test_map_has_land_weather_and_scale(product, tmp_path, levtype, param, level):
     pytest.importorskip("matplotlib")

@@ -1,6 +1,7 @@
 """Plan files: the fields they stand for, and errors that point at the place."""
 
 import pytest
+
 from maestro.workflows.weather import plan
 from maestro.yamlfile import FileError
 

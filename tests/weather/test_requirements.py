@@ -2,6 +2,7 @@
 
 import pydantic
 import pytest
+
 from maestro.workflows.weather import plan, requirements
 from maestro.yamlfile import FileError
 
@@ -29,7 +30,8 @@ def test_default_wishes_are_more_than_400_and_bring_every_field(forecast):
 
 
 def test_lists_and_ranges_become_one_product_per_field(forecast):
-    products = expand(one({"param": "t", "levtype": "pl", "levelist": "500/850", "step": "6/to/30/by/12", "number": "1/to/2"}), forecast.fields())
+    wanted = {"param": "t", "levtype": "pl", "levelist": "500/850", "step": "6/to/30/by/12", "number": "1/to/2"}
+    products = expand(one(wanted), forecast.fields())
     assert len(products) == 2 * 3 * 2
     assert {p.field.keys["step"] for p in products} == {6, 18, 30}
 

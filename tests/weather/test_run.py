@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+
 from maestro.workflows.weather import report, trace
 from maestro.workflows.weather.trace import Kind
 
@@ -65,9 +66,7 @@ def eccodes_sample(name) -> bytes:
 
 
 def user_wishes(count):
-    return [
-        {"name": "file", "retrieve": {"iteration": number}, "post": {"grid": "5/5"}, "to": "user"} for number in range(1, count + 1)
-    ]
+    return [{"name": "file", "retrieve": {"iteration": number}, "post": {"grid": "5/5"}, "to": "user"} for number in range(1, count + 1)]
 
 
 @pytest.mark.parametrize("name", ["budg", "diag"])

@@ -76,7 +76,9 @@ def demo(
     members: Annotated[int, typer.Option(min=1, help="ensemble members")] = 2,
     steps: Annotated[int, typer.Option(min=1, help="forecast steps of 6 h")] = 10,
     grid: Annotated[str, typer.Option(help="octahedral grid of the forecast")] = "O320",
-    rate: Annotated[float | None, typer.Option(min=0, help="fields per second; 0 is as fast as it goes", show_default="300; 0 in a dry run")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0, help="fields per second; 0 is as fast as it goes", show_default="300; 0 in a dry run")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="the data's way alone: 1 MiB fields, no products")] = False,
     corrupt_field: Annotated[int, typer.Option(hidden=True)] = -1,
     drop_field: Annotated[int, typer.Option(hidden=True)] = -1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import samples
-from .errors import GribError, MissingPackage
+from .errors import GribError, MissingPackageError
 from .grib import eccodes, open_message, read_messages, ring_points
 
 STEP = 0.125  # degrees between the points on which the outline is traced
@@ -67,7 +67,7 @@ def _mask_file() -> Path:
     try:
         import mirlib
     except ImportError as error:
-        raise MissingPackage(f"find the land-sea mask: {error}; install it with: pip install 'maestro[weather]'") from error
+        raise MissingPackageError(f"find the land-sea mask: {error}; install it with: pip install 'maestro[weather]'") from error
     return Path(mirlib.__file__).parent / "share" / "mir" / "masks" / MASK
 
 

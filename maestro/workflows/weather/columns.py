@@ -20,7 +20,7 @@ HAMMERS = 2
 LIMIT_S = 240
 
 
-class NoRoom(WeatherError, OSError):
+class NoRoomError(WeatherError, OSError):
     """There is no file system in memory, or too little room on it."""
 
 
@@ -33,7 +33,7 @@ class Column:
         shutil.rmtree(self.run, ignore_errors=True)
         self.run.mkdir(parents=True)
         self.store = None
-        self.plan = plan | {"sink": name.split(".")[0]}
+        self.plan = plan | {"sink": name.split(".", maxsplit=1)[0]}
         if self.plan["sink"] == "fdb":
             place, self.flush = name.split(".")[1].split("_")
             self.store = memory_folder() / f"{os.getpid()}-{name}" if place == "shm" else self.run / "fdb"
@@ -87,14 +87,15 @@ def write_yaml(path: Path, data) -> Path:
 
 
 def memory_folder(need: int = 0) -> Path:
-    """A folder in memory (tmpfs) with room for `need` bytes; NoRoom says what there is."""
+    """A folder in memory (tmpfs) with room for `need` bytes; NoRoomError says what there is."""
     places = ["/dev/shm", *_tmpfs_mounts()]
     for place in places:
         if os.access(place, os.W_OK) and _is_tmpfs(place) and shutil.disk_usage(place).free >= need:
             folder = Path(place) / f"maestro-weather-{os.getuid()}"
             folder.mkdir(mode=0o700, exist_ok=True)
             return folder
-    raise NoRoom(f"find a file system in memory with {need / 1e9:.1f} GB: none among {', '.join(dict.fromkeys(places))}; mount a tmpfs on /dev/shm")
+    tried = ", ".join(dict.fromkeys(places))
+    raise NoRoomError(f"find a file system in memory with {need / 1e9:.1f} GB: none among {tried}; mount a tmpfs on /dev/shm")
 
 
 def _tmpfs_mounts() -> list[str]:
@@ -118,7 +119,7 @@ def leftovers(folder: Path, older_than_s: float = 0) -> None:
     """Remove stores in memory that a killed demo has left."""
     try:
         place = memory_folder()
-    except NoRoom:
+    except NoRoomError:
         return
     for entry in place.iterdir():
         owner = entry.name.split("-")[0]

@@ -144,7 +144,7 @@ def _make_forecast(output: Path, draft: dict, total: int, screen: Screen) -> dic
     need = 3 * total * FIELD_BYTES
     try:
         folder = columns.memory_folder(need) / f"{os.getpid()}-forecast"
-    except columns.NoRoom:
+    except columns.NoRoomError:
         folder = output
     with screen.bar(f"forecast of {total:,} fields", total) as show:
         return columns.forecast(folder, draft, environment(), show)
@@ -169,7 +169,7 @@ def _run_columns(output: Path, sinks, draft: dict, wishes, faults, screen: Scree
             if "shm" in name:
                 columns.memory_folder(total * FIELD_BYTES)
             column = Column(name, draft, wishes, output, dry=dry, faults=faults)
-        except columns.NoRoom as error:
+        except columns.NoRoomError as error:
             skipped[name] = str(error)
             continue
         first = not figures and not dry
@@ -232,4 +232,3 @@ def succeeded(result: dict) -> bool:
     """Nothing failed, lost, damaged or doubled, and all runs made the same products."""
     clean = not (result["failed_requirements"] or result["lost"] or result["corrupt"] or result["duplicates"])
     return clean and result["products_identical"] is not False
-

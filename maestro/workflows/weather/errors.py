@@ -22,11 +22,11 @@ class RefusedError(WeatherError, ValueError):
     """MIR refuses a field or a grid."""
 
 
-class MissingPackage(WeatherError, ImportError):
+class MissingPackageError(WeatherError, ImportError):
     """An optional package is not installed."""
 
 
-class StageTimeout(WeatherError, TimeoutError):
+class StageTimeoutError(WeatherError, TimeoutError):
     """A component did not come, did not end, or sent nothing within its bound."""
 
 
@@ -37,6 +37,4 @@ def need(module: str, package: str):
     try:
         return importlib.import_module(module)
     except (ImportError, OSError, RuntimeError) as error:
-        raise MissingPackage(
-            f"load {module}: {error}; install it with: pip install 'maestro[weather]' (package {package})"
-        ) from error
+        raise MissingPackageError(f"load {module}: {error}; install it with: pip install 'maestro[weather]' (package {package})") from error

@@ -8,7 +8,6 @@ the memory where it lies. MIR may abort the process: whoever calls this does so 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from . import grib, samples
 from .errors import RefusedError, need
@@ -36,7 +35,7 @@ class Interpolator:
         self.templates: dict[tuple, int] = {}
         self.output = None
 
-    def open(self, data) -> "Opened":
+    def open(self, data) -> Opened:
         """A field in memory; `data` must stay until it is closed."""
         return Opened(self, data)
 

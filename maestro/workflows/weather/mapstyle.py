@@ -16,8 +16,10 @@ class Style(NamedTuple):
     extend: str = "both"
 
 
-TEMPERATURE = ("#5b1a7a", "#8e44ad", "#3b4cc0", "#2f7fd6", "#5ec4ee", "#a8e6dd", "#58b65b", "#b7d968", "#fff27a", "#fdbb4a", "#f4743b", "#d7302a", "#8c0d25")  # fmt: skip
-RAIN = ("#d6ecfa", "#a6d4f2", "#6cb2e3", "#3a86cf", "#1f5fb0", "#2b9a4a", "#7fc241", "#f3e03b", "#f7a427", "#e8502a", "#b5172f", "#7c1fa0")  # fmt: skip
+TEMPERATURE = ("#5b1a7a", "#8e44ad", "#3b4cc0", "#2f7fd6", "#5ec4ee", "#a8e6dd", "#58b65b")
+TEMPERATURE += ("#b7d968", "#fff27a", "#fdbb4a", "#f4743b", "#d7302a", "#8c0d25")
+RAIN = ("#d6ecfa", "#a6d4f2", "#6cb2e3", "#3a86cf", "#1f5fb0", "#2b9a4a")
+RAIN += ("#7fc241", "#f3e03b", "#f7a427", "#e8502a", "#b5172f", "#7c1fa0")
 WIND = ("#f4f9fc", "#c9e4f0", "#92cbe0", "#63b28f", "#9fcb52", "#f4e14b", "#f5a830", "#e45b2b", "#b31f38", "#7a1a6b")
 CLOUD = ("#2f6fb3", "#6f9fce", "#a7c3de", "#cfdce8", "#eef2f5", "#ffffff")
 MOIST = ("#7a4a1c", "#b07a3c", "#d9b77d", "#f3e9cf", "#d5ebcf", "#8fcf8f", "#3f9f5f", "#146b3a")
@@ -29,7 +31,7 @@ HEAT = ("#fff7dc", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c02", "#8c2d
 
 
 def steps(low: float, high: float, by: float) -> tuple:
-    count = int(round((high - low) / by))
+    count = round((high - low) / by)
     return tuple(low + by * i for i in range(count + 1))
 
 

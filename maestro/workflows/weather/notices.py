@@ -13,7 +13,7 @@ import select
 import time
 from pathlib import Path
 
-from .errors import StageTimeout
+from .errors import StageTimeoutError
 from .trace import RECORD, Kind, Record
 
 PIPE_BYTES = 1 << 20
@@ -80,7 +80,7 @@ class Writer:
                 if error.errno not in (errno.ENXIO, errno.ENOENT):
                     raise
             if time.monotonic() > limit:
-                raise StageTimeout(f"wait for a reader of {where}: none came within {timeout:g} s; start the products first")
+                raise StageTimeoutError(f"wait for a reader of {where}: none came within {timeout:g} s; start the products first")
             time.sleep(0.01)
 
     def send(self, reader: int, record: Record) -> None:

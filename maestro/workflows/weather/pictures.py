@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from . import coast, mapstyle
-from .errors import RefusedError, StageTimeout, WeatherError, need
+from .errors import RefusedError, StageTimeoutError, WeatherError, need
 from .grib import eccodes, open_message, text
 from .notices import Reader
 from .outlet import read_part
@@ -52,7 +52,7 @@ class Chart:
         return self.longitudes[0], self.longitudes[-1], self.latitudes[-1], self.latitudes[0]
 
 
-TITLE_KEYS = ("shortName", "name", "units", "levtype", "typeOfLevel", "level", "dataDate", "dataTime", "endStep", "number", "marsType", "parameterName")  # fmt: skip
+TITLE_KEYS = ("shortName", "name", "parameterName", "units", "typeOfLevel", "level", "dataDate", "dataTime", "endStep", "number")
 
 
 def _wrap(longitudes, values):
@@ -148,6 +148,7 @@ def _extremes(axes, values, x, y) -> None:
     import numpy as np
 
     half = max(4, min(values.shape) // 8)
+    small = {"fontsize": 7.5, "ha": "center", "va": "center"}
     windows = np.lib.stride_tricks.sliding_window_view(values, (2 * half + 1, 2 * half + 1))
     middle = values[half:-half, half:-half]
     for sign, letter, colour in ((1, "H", "#1f3fa8"), (-1, "L", "#b3151f")):
@@ -155,7 +156,7 @@ def _extremes(axes, values, x, y) -> None:
         for row, column in np.argwhere(middle == edge)[:12]:
             at = row + half, column + half
             axes.text(x[at], y[at], letter, color=colour, fontsize=14, fontweight="bold", ha="center", va="center", clip_on=True)
-            axes.annotate(f"{values[at]:.0f}", (x[at], y[at]), (0, -11), textcoords="offset points", color=colour, fontsize=7.5, ha="center", va="center")
+            axes.annotate(f"{values[at]:.0f}", (x[at], y[at]), (0, -11), textcoords="offset points", **small, color=colour)
 
 
 def _coast(axes, chart: Chart, projection) -> None:
@@ -184,7 +185,6 @@ def _coast(axes, chart: Chart, projection) -> None:
 
 def _backend() -> None:
     need("matplotlib", "matplotlib").use("Agg")
-    import matplotlib.figure  # takes a second
 
 
 def run_pictures(plan: Plan, products: list[Product], run, timeout: float = 120) -> dict:
@@ -230,7 +230,7 @@ def _noticed(plan: Plan, products: list[Product], run, timeout: float):
                 else:
                     yield products[record.product], read_part(run, products[record.product], record)
             if time.monotonic() > limit:
-                raise StageTimeout(f"wait for products to draw in {run}: none came for {timeout:g} s; are the workers alive?")
+                raise StageTimeoutError(f"wait for products to draw in {run}: none came for {timeout:g} s; are the workers alive?")
     finally:
         reader.close()
 

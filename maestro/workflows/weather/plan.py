@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field as Key, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
+from pydantic import Field as Key
 
 from ...yamlfile import read, validate
 from . import mars, params
@@ -89,14 +90,14 @@ class Plan(Part):
         return value
 
     @model_validator(mode="after")
-    def _something(self) -> "Plan":
+    def _something(self) -> Plan:
         if not (self.input or self.ml or self.pl or self.sfc):
             raise ValueError("the plan makes no field: give one of ml, pl, sfc or input")
         if self.mode == "replay" and not self.forecast:
             raise ValueError("mode replay needs 'forecast', the directory that a run with sink file has written")
         return self
 
-    def fields(self) -> list["Field"]:
+    def fields(self) -> list[Field]:
         """All fields of the plan in order of making."""
         if self.input:
             from .grib import file_fields

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import requirements as wishes
 from . import trace
-from .errors import StageTimeout
+from .errors import StageTimeoutError
 from .notices import Reader
 from .outlet import assemble
 from .plan import Plan
@@ -66,7 +66,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         if time.monotonic() > self.limit:
-            raise StageTimeout(f"run products of {self.files[0]}: not finished within the limit; see {self.run}/products.*.log")
+            raise StageTimeoutError(f"run products of {self.files[0]}: not finished within the limit; see {self.run}/products.*.log")
         for worker, child in list(self.children.items()):
             if child.poll() is None:
                 continue

@@ -10,7 +10,8 @@ import re
 from itertools import product as combinations
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field as Key, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import Field as Key
 
 from ...yamlfile import read, validate
 from . import mars
@@ -32,7 +33,7 @@ class Post(Part):
     @field_validator("grid")
     @classmethod
     def _grid(cls, value: str) -> str:
-        if not re.fullmatch(r"[\d.]+/[\d.]+|[ONF]\d+", value) or "/" in value and min(map(float, value.split("/"))) <= 0:
+        if not re.fullmatch(r"[\d.]+/[\d.]+|[ONF]\d+", value) or ("/" in value and min(map(float, value.split("/"))) <= 0):
             raise ValueError(f"grid '{value}' is no grid: expected dx/dy in degrees (0.25/0.25) or a Gaussian grid (O320, N200)")
         return value
 
@@ -75,7 +76,7 @@ class Requirement(Part):
 class Product:
     """One expected output field: requirement, the field that it needs (None: the plan makes no such field), what to make of it."""
 
-    __slots__ = ("index", "name", "field", "post", "to", "picture")
+    __slots__ = ("field", "index", "name", "picture", "post", "to")
 
     def __init__(self, index: int, name: str, field: Field | None, source: Requirement):
         self.index, self.name, self.field = index, name, field

@@ -82,7 +82,7 @@ def _private(work: Path) -> list[str]:
 
 def _run(command: list[str], work) -> None:
     try:
-        done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=TIMEOUT_S)
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SampleError(f"get {PACKAGE}: {' '.join(command[:1])}: {error}; {_remedy()}") from error
     if done.returncode:

@@ -68,9 +68,7 @@ class NoticedSink(Sink):
         self.writer = Writer(self.run, range(self.plan.workers))
 
     def notice(self, field: Field, data, check: int, offset: int = 0, where: int = 0) -> Record:
-        record = Record(
-            Kind.NOTICE, field.index, rank=self.rank, where=where, check=check, offset=offset, nbytes=len(data)
-        )
+        record = Record(Kind.NOTICE, field.index, rank=self.rank, where=where, check=check, offset=offset, nbytes=len(data))
         if self.plan.workers:
             self.waiting.append((field.worker(self.plan.workers), record))
         return record

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from . import fdbstore, trace
-from .errors import StageTimeout
+from .errors import StageTimeoutError
 from .notices import Reader
 from .plan import Field, Plan
 from .sinks import step_file
@@ -21,7 +21,7 @@ from .trace import Kind, Record, Trace, now
 class Arrival:
     """A field in the reader's hands."""
 
-    __slots__ = ("field", "data", "check", "lease")
+    __slots__ = ("check", "data", "field", "lease")
 
     def __init__(self, field: Field, data, check: int, lease=None):
         self.field, self.data, self.check, self.lease = field, data, check, lease
@@ -81,7 +81,9 @@ class Source:
             if records:
                 limit = time.monotonic() + self.timeout
             elif time.monotonic() > limit:
-                raise StageTimeout(f"wait for fields: no notice came to worker {self.worker} for {self.timeout:g} s; is the producer alive?")
+                raise StageTimeoutError(
+                    f"wait for fields: no notice came to worker {self.worker} for {self.timeout:g} s; does the hammer run?"
+                )
             batch = [record for record in records if record.kind == Kind.NOTICE]
             for record in records:
                 record.t = now()

@@ -6,6 +6,7 @@ workers end with it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 
 from ...launch.lines import LaunchError, launcher_words
-from .errors import StageTimeout, WeatherError
+from .errors import StageTimeoutError, WeatherError
 
 GRACE_S = 3.0
 
@@ -53,7 +54,7 @@ class Stage:
             )
 
     def wait(self, limit: float, allowed: dict[str, tuple] | None = None, progress=lambda: None) -> None:
-        """Wait for all; ComponentError when one ends with a status that is not allowed, StageTimeout after `limit` seconds."""
+        """Wait for all; ComponentError when one ends with a status that is not allowed, StageTimeoutError after `limit` seconds."""
         end = time.monotonic() + limit
         while self.processes:
             for name, process in list(self.processes.items()):
@@ -63,7 +64,8 @@ class Stage:
                     self.status[name] = status
                     self._judge(name, status, (allowed or {}).get(name, (0,)))
             if time.monotonic() > end:
-                raise StageTimeout(f"run {', '.join(self.processes)} in {self.run}: not finished after {limit:g} s; {self._last(next(iter(self.processes)))}")
+                names, last = ", ".join(self.processes), self._last(next(iter(self.processes)))
+                raise StageTimeoutError(f"run {names} in {self.run}: not finished after {limit:g} s; {last}")
             progress()
             time.sleep(0.05)
 
@@ -77,7 +79,7 @@ class Stage:
         lines = path.read_text(errors="replace").strip().splitlines()[-3:] if path.exists() else []
         return f"{path}: {' | '.join(lines) or 'empty'}"
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> Stage:
         return self
 
     def __exit__(self, *_) -> None:
@@ -94,7 +96,5 @@ class Stage:
 
 
 def _signal_group(process: subprocess.Popen, sign: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, sign)
-    except ProcessLookupError:
-        pass

@@ -39,7 +39,7 @@ class Kind(IntEnum):
 class Record:
     """One record; `product` is -1 where none is meant."""
 
-    __slots__ = ("kind", "rank", "flag", "field", "product", "where", "t", "ns", "check", "offset", "nbytes")
+    __slots__ = ("check", "field", "flag", "kind", "nbytes", "ns", "offset", "product", "rank", "t", "where")
 
     def __init__(self, kind, field=-1, t=0, ns=0, *, rank=0, flag=0, product=-1, where=0, check=0, offset=0, nbytes=0):
         self.kind, self.field, self.t, self.ns, self.rank, self.flag = kind, field, t, ns, rank, flag
@@ -52,11 +52,9 @@ class Record:
         )  # fmt: skip
 
     @classmethod
-    def unpack(cls, data, at: int = 0) -> "Record":
+    def unpack(cls, data, at: int = 0) -> Record:
         kind, rank, flag, field, product, where, t, ns, check, offset, nbytes = RECORD.unpack_from(data, at)
-        return cls(
-            kind, field, t, ns, rank=rank, flag=flag, product=product, where=where, check=check, offset=offset, nbytes=nbytes
-        )
+        return cls(kind, field, t, ns, rank=rank, flag=flag, product=product, where=where, check=check, offset=offset, nbytes=nbytes)
 
 
 class Trace:
