@@ -156,7 +156,6 @@ static void merge(mst_meta_column_t *column, uint32_t first, uint32_t count, con
 }
 
 bool mst_meta_column_sort(mst_meta_column_t *column, maestro_type_t type) {
-    if (column->order_type != type) column->nordered = 0;
     column->order_type = type;
     uint32_t first = column->nordered, count = column->nentries;
     if (first == count) return true;

@@ -20,9 +20,9 @@ typedef struct mst_meta_column {
     uint32_t nentries, entry_capacity, nempty; /* empty entries (without an object) go when they are half of all */
     uint32_t *slot;                            /* hash of words: 1 + place of the entry, 0 is free */
     uint32_t nslots;                           /* a power of two */
-    uint32_t *order;                           /* entries by value; valid for the first nordered entries and order_type */
+    uint32_t *order;                           /* entries by value; valid for the first nordered entries */
     uint32_t nordered, order_capacity;
-    maestro_type_t order_type;
+    maestro_type_t order_type;                 /* of the values; known once a range is asked for */
     mst_meta_postings_t *many;
     uint32_t nmany, many_capacity, many_free;  /* free ones are chained by `capacity`, 1 + place */
     mst_meta_postings_t tails;

@@ -7,10 +7,10 @@ enum { CHUNK_FIRST = 4 };
 /* The chunk a handle is in or belongs into; there is at least one. */
 static uint32_t find_chunk(const mst_meta_postings_t *set, uint32_t handle) {
     uint32_t low = 0, high = set->nchunks - 1;
-    if (set->chunk[high].handle[0] <= handle) return high; /* the common case: new handles are the largest */
+    if (set->chunk[high].first <= handle) return high; /* the common case: new handles are the largest */
     while (low < high) {
         uint32_t middle = low + (high - low + 1) / 2;
-        if (set->chunk[middle].handle[0] <= handle) low = middle;
+        if (set->chunk[middle].first <= handle) low = middle;
         else high = middle - 1;
     }
     return low;
@@ -28,7 +28,7 @@ static uint32_t find_place(const mst_meta_chunk_t *chunk, uint32_t handle) {
 }
 
 /* Opens an empty chunk before directory place `at`. */
-static bool open_chunk(mst_meta_postings_t *set, uint32_t at, uint32_t capacity) {
+static bool open_chunk(mst_meta_postings_t *set, uint32_t at, uint16_t capacity) {
     if (set->nchunks == set->capacity) {
         uint32_t larger = set->capacity ? set->capacity * 2 : 1;
         void *chunk = realloc(set->chunk, larger * sizeof *set->chunk);
@@ -39,7 +39,7 @@ static bool open_chunk(mst_meta_postings_t *set, uint32_t at, uint32_t capacity)
     uint32_t *handle = malloc(capacity * sizeof *handle);
     if (!handle) return false;
     memmove(&set->chunk[at + 1], &set->chunk[at], (set->nchunks - at) * sizeof *set->chunk);
-    set->chunk[at] = (mst_meta_chunk_t){handle, 0, capacity};
+    set->chunk[at] = (mst_meta_chunk_t){.handle = handle, .capacity = capacity};
     set->nchunks++;
     return true;
 }
@@ -50,17 +50,17 @@ static bool split(mst_meta_postings_t *set, uint32_t at, uint32_t place) {
     if (!open_chunk(set, at + 1, append ? CHUNK_FIRST * 16 : MST_META_CHUNK_MAX)) return false;
     if (append) return true;
     mst_meta_chunk_t *low = &set->chunk[at], *high = low + 1;
-    high->count = low->count / 2;
-    low->count -= high->count;
+    low->count = high->count = MST_META_CHUNK_MAX / 2;
     memcpy(high->handle, low->handle + low->count, high->count * sizeof *high->handle);
+    high->first = high->handle[0];
     return true;
 }
 
 static bool grow(mst_meta_chunk_t *chunk) {
-    uint32_t *handle = realloc(chunk->handle, chunk->capacity * 2 * sizeof *handle);
+    uint32_t *handle = realloc(chunk->handle, chunk->capacity * 2u * sizeof *handle);
     if (!handle) return false;
     chunk->handle = handle;
-    chunk->capacity *= 2;
+    chunk->capacity = (uint16_t)(chunk->capacity * 2);
     return true;
 }
 
@@ -77,6 +77,7 @@ bool mst_meta_postings_add(mst_meta_postings_t *set, uint32_t handle) {
     if (chunk->count == chunk->capacity && !grow(chunk)) return false;
     memmove(&chunk->handle[place + 1], &chunk->handle[place], (chunk->count - place) * sizeof *chunk->handle);
     chunk->handle[place] = handle;
+    if (place == 0) chunk->first = handle;
     chunk->count++;
     set->count++;
     return true;

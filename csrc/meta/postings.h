@@ -10,7 +10,8 @@ enum { MST_META_CHUNK_MAX = 512 };
 
 typedef struct mst_meta_chunk {
     uint32_t *handle;
-    uint32_t count, capacity;
+    uint32_t first; /* not above handle[0], above all of the chunk before: the search of the directory touches no chunk */
+    uint16_t count, capacity;
 } mst_meta_chunk_t;
 
 typedef struct mst_meta_postings {

@@ -1,7 +1,7 @@
 /* Selectors: expressions over attributes.
  *
  *     expression := term { or term } ;  term := factor { and factor } ;  factor := not factor | ( expression ) | has ( key ) | key comparison
- *     comparison := = v | != v | < v | <= v | > v | >= v | in ( v, ... ) | in list | like "glob"       (== is taken for =)
+ *     comparison := = v | != v | < v | <= v | > v | >= v | [not] in ( v, ... ) | [not] in list | like "glob"       (== is taken for =)
  *     list       := v / v / ... | from /to/ to [ /by/ step ]            ranges ascend or descend; by defaults to 1 (to the schema's unit)
  *     v          := word | number | 'text' | "text" | true | false ; globs have * ? [abc]
  *
@@ -32,9 +32,10 @@ typedef struct mst_meta_node mst_meta_node_t;
 struct mst_meta_node {
     mst_meta_op_t op;
     unsigned key;                         /* comparisons */
+    maestro_type_t type;                  /* of the key */
     mst_meta_node_t *child[2];            /* AND, OR: both; NOT: first */
-    uint64_t *words;                      /* IN, NE: words, sorted by the attribute's order; strings hold indices into `texts` until bound; */
-    char **texts;                         /* canonical texts of string values (NULL otherwise); LIKE: texts[0] is the glob */
+    uint64_t *words;                      /* IN, NE: values, sorted; of strings the codes of `texts` once bound, sorted, 0 for those without */
+    char **texts;                         /* strings: canonical texts, sorted (NULL for other types); LIKE: texts[0] is the glob */
     size_t nwords;
     uint64_t low, high;                   /* RANGE, as words */
     bool has_low, has_high, open_low, open_high;
