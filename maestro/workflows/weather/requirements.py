@@ -122,7 +122,7 @@ def selector(products: list[Product]) -> str:
     """The subscription that brings every needed field: per level type the union of the keys of its requirements."""
     parts = []
     for levtype, box in _boxes(products).items():
-        parts.append(" and ".join([f"levtype = {levtype}", *(_clause(key, values) for key, values in box.items())]))
+        parts.append(" and ".join([f"levtype = {levtype}", *(_clause(key, values) for key, values in box.items() if values != {None})]))
     return " or ".join(f"({part})" for part in parts)
 
 
@@ -137,19 +137,21 @@ def covers(products: list[Product], fields: list[Field]) -> set[int]:
 
 
 def _boxes(products: list[Product]) -> dict[str, dict[str, set]]:
+    """Per level type the values of each key; None is among them where a field has no such key."""
     boxes: dict[str, dict[str, set]] = {}
     for item in products:
         if item.field is not None:
             box = boxes.setdefault(item.field.keys["levtype"], {})
             for key in ("param", "levelist", "step", "number"):
-                if key in item.field.keys:
-                    box.setdefault(key, set()).add(item.field.keys[key])
+                box.setdefault(key, set()).add(item.field.keys.get(key))
     return boxes
 
 
 def _clause(key: str, values: set) -> str:
-    ordered = sorted(values)
-    return f"{key} = {ordered[0]}" if len(ordered) == 1 else f"{key} in ({', '.join(str(v) for v in ordered)})"
+    ordered = sorted(value for value in values if value is not None)
+    words = [str(value) if re.fullmatch(r"[a-z]\w*|[\d.]+", str(value)) else f"'{value}'" for value in ordered]
+    text = f"{key} = {words[0]}" if len(words) == 1 else f"{key} in ({', '.join(words)})"
+    return f"({text} or not has({key}))" if None in values else text
 
 
 EUROPE, ATLANTIC, WORLD = (
