@@ -46,7 +46,7 @@ def products(
     from .products import Supervisor
 
     outcome = Supervisor(plan, requirements, run, load(plan), dry=dry_run, pictures=pictures, limit=limit).execute()
-    bad = outcome["lost"] or outcome["corrupt"] or (outcome["failed"] and not dry_run)
+    bad = outcome["lost"] or outcome["corrupt"] or outcome["failed"]
     raise typer.Exit(1 if bad else 0)
 
 

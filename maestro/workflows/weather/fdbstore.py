@@ -6,14 +6,18 @@ Knows pyfdb and nothing of plans or sinks. A handle that has retrieved once does
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 from .errors import WeatherError, need
 
-SCHEMA = """[ class, stream, expver, date, time
-  [ type, levtype
-    [ step, levelist?, number?, iteration?, param ]]]
+# One database per step, member and level type. A reader opens a database anew for each query, and its table of contents grows with
+# every flush: with one database for the whole forecast a retrieve costs 6 ms after 200 flushes and 30 ms after 1,600, with this one
+# 2 ms always.
+SCHEMA = """[ class, stream, expver, date, time, step, number?, levtype
+  [ type
+    [ levelist?, iteration?, param ]]]
 """
 
 
@@ -38,6 +42,12 @@ def open_fdb(root):
 def identifier(field) -> dict[str, str]:
     """The explicit key of a field, all text; params by number, for names are translated in requests but not in archiving."""
     return {key: str(value) for key, value in field.keys.items()} | {"param": str(field.param_id)}
+
+
+def load(root, field) -> None:
+    """Ask once for a field that is not there yet: a process's first query loads libraries and takes 60 ms."""
+    with contextlib.suppress(FdbError):
+        Reader(root).retrieve(field, 1)
 
 
 class Reader:

@@ -54,7 +54,7 @@ class Supervisor:
                 reader.close()
         if not self.dry:
             assemble(self.run, self.products)
-        return write_outcome(self.run, self.plan, self.products)
+        return write_outcome(self.run, self.plan, self.products, self.dry)
 
     def _start(self, worker: int) -> None:
         descriptor = self.readers[worker].descriptor
@@ -102,7 +102,7 @@ def _manner(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
-def write_outcome(run, plan: Plan, products) -> dict:
+def write_outcome(run, plan: Plan, products, dry: bool = False) -> dict:
     """Count from the traces what was met, failed, lost, damaged, doubled; every failure by name."""
     run, fields = Path(run), plan.fields()
     met, received, corrupt, again, failures = set(), set(), [], [], {}
@@ -121,12 +121,12 @@ def write_outcome(run, plan: Plan, products) -> dict:
             failure = json.loads(line)
             failures[failure["product"]] = failure
     lost = sorted(wishes.covers(products, fields) - received)
-    for product in products:
+    for product in [] if dry else products:
         if product.index not in met and product.index not in failures:
             reason = "no field of the plan fits" if product.field is None else "its field did not arrive"
             failures[product.index] = {"product": product.index, "name": product.name, "reason": reason}
     outcome = {
-        "requirements": len(products),
+        "requirements": 0 if dry else len(products),
         "met": len(met),
         "failed": [failures[index] for index in sorted(failures)],
         "received": len(received),

@@ -116,6 +116,9 @@ class Source:
 class FdbSource(Source):
     """Reads from FDB with a fresh handle per batch of notices. Copies: one, by read() out of the page cache."""
 
+    def open(self) -> None:
+        fdbstore.load(self.run / self.plan.fdb.root, self.fields[0])
+
     def begin(self, batch) -> None:
         self.store = fdbstore.Reader(self.run / self.plan.fdb.root)
 
