@@ -48,8 +48,9 @@ class Column:
                 self._start(stage, plan, wishes, draw)
                 stage.wait(LIMIT_S, {"products": (0, 1)}, lambda: progress(self))
         finally:
-            if self.store:
-                shutil.rmtree(self.store, ignore_errors=True)
+            for store in (self.store, self.run / "archive"):
+                if store:
+                    shutil.rmtree(store, ignore_errors=True)
         return report.figures(self.run)
 
     def _start(self, stage: Stage, plan: Path, wishes: Path, draw: bool) -> None:

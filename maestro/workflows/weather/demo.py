@@ -172,10 +172,9 @@ def _run_columns(output: Path, sinks, draft: dict, wishes, faults, screen: Scree
         except columns.NoRoomError as error:
             skipped[name] = str(error)
             continue
-        first = not figures and not dry
         with screen.bar(f"run {name}", total) as show:
-            figures[name] = column.execute(draw=first, environment=environment(), progress=lambda c, show=show: show(c.seen()))
-        if first:
+            figures[name] = column.execute(draw=not dry, environment=environment(), progress=lambda c, show=show: show(c.seen()))
+        if not dry and len(figures) == 1:
             _collect_maps(column.run, output)
     return figures, skipped
 

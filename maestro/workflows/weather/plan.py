@@ -43,6 +43,7 @@ class Upper(Part):
 class MaestroSink(Part):
     pool: str | None = None
     schema_name: str = Key("mars", alias="schema")
+    keep: int = Key(4 << 30, ge=0, description="bytes that may be in the pool before the oldest step must have been consumed")
 
 
 class FdbSink(Part):

@@ -38,6 +38,7 @@ class Source:
     """Base: the notices of one worker, in batches, until every rank has said that it has ended."""
 
     copies = 1
+    pool = None  # where finished products are offered
 
     def __init__(self, plan: Plan, run, worker: int, expected: set[int], log: Trace, descriptor: int, timeout: float = 60):
         self.plan, self.run, self.worker, self.expected = plan, Path(run), worker, expected
@@ -53,6 +54,9 @@ class Source:
     def ready(self) -> None:
         """Let the producers begin."""
         self.reader.ready()
+
+    def close(self) -> None:
+        pass
 
     def __iter__(self):
         for batch in self._batches():
@@ -141,12 +145,12 @@ class FileSource(Source):
         return buffer
 
 
-def open_source(plan: Plan, *arguments) -> Source:
-    """The source that belongs to the plan's sink; arguments as for `Source`."""
+def open_source(plan: Plan, products: list, *arguments):
+    """The source that belongs to the plan's sink; further arguments as for `Source`."""
     if plan.sink == "maestro":
         from .poolsource import PoolSource
 
-        return PoolSource(plan, *arguments)
+        return PoolSource(plan, products, *arguments)
     if plan.sink == "null":
         raise ValueError("read the fields of a plan whose sink is 'null': there is nothing to read; choose maestro, fdb or file")
     return {"fdb": FdbSource, "file": FileSource}[plan.sink](plan, *arguments)

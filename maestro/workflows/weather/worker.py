@@ -27,8 +27,8 @@ def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor
     with Trace(Path(run) / "trace" / f"products.{worker}", worker) as log:
         state = State(log)
         tool = None if dry else _interpolator(plan)
-        source = open_source(plan, run, worker, mine, log, descriptor)
-        outlet = Outlet(run, worker, log, getattr(source, "pool", None), pictures)
+        source = open_source(plan, products, run, worker, mine, log, descriptor)
+        outlet = Outlet(run, worker, log, source.pool, pictures)
         needed = {} if dry else wishes.needed(products)
         log.add(Kind.BEGIN)
         source.ready()
@@ -36,6 +36,7 @@ def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor
             _serve(arrival, needed, tool, outlet, state, log, run)
         log.add(Kind.END)
         outlet.close()
+        source.close()
 
 
 class State:
