@@ -1,0 +1,84 @@
+"""The sink `maestro`: fields become objects of the pool, with their MARS keys as attributes.
+
+The message is written straight into pool memory: that one write is all the copying there is, readers map the same pages. What has been
+offered is withdrawn when every subscription that matches has released it; a forecast that outgrows `keep` waits for that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from .errors import StageTimeoutError
+from .sinks import Sink
+
+READERS_S = 60  # the longest wait for the product workers to come
+CONSUMED_S = 180  # the longest wait for readers to release everything
+
+
+class PoolSink(Sink):
+    """Offers fields to the pool. Copies: one, the write of the message into pool memory."""
+
+    copies = 1
+
+    def open(self) -> None:
+        import maestro
+
+        options = self.plan.maestro
+        self.session = maestro.Session(pool=options.pool, component="hammer", rank=self.rank, schema=options.schema_name)
+        self.steps: deque[tuple[dict, int]] = deque()
+        self.here, self.nbytes = {}, 0
+        if self.plan.workers:
+            wait_for_readers(self.session, "products", self.plan.workers)
+
+    def place(self, field, message: memoryview):
+        import numpy as np
+
+        self.cdo = self.session.cdo(**field.keys)
+        room = self.cdo.empty(len(message), "u1")
+        room[:] = np.frombuffer(message, "u1")
+        self.here = {key: field.keys[key] for key in ("step", "number") if key in field.keys}
+        self.nbytes += len(message)
+        return room
+
+    def damage(self, data):
+        data[len(data) // 2] ^= 0xFF
+        return data
+
+    def publish(self, field, data, check: int) -> None:
+        with self.cdo:
+            if check:
+                self.cdo["maestro.checksum"] = check
+            self.cdo.offer()
+
+    def end_of_step(self) -> None:
+        """Raise what the manager has refused; let go of the oldest steps when more than `keep` bytes are out."""
+        self.session.flush(timeout=READERS_S)
+        self.steps.append((self.here, self.nbytes))
+        self.nbytes = 0
+        while sum(nbytes for _, nbytes in self.steps) > self.plan.maestro.keep:
+            self.session.withdraw(self.steps.popleft()[0], when="consumed", timeout=CONSUMED_S)
+
+    def close(self) -> None:
+        self.session.withdraw("has(param)", when="consumed", timeout=CONSUMED_S)
+        self.session.close()
+
+
+def wait_for_readers(session, component: str, count: int) -> None:
+    """Wait until so many processes of a component have subscribed; StageTimeoutError names who is missing."""
+    limit = time.monotonic() + READERS_S
+    while (here := len(subscribers(session, component))) < count:
+        if time.monotonic() > limit:
+            raise StageTimeoutError(f"wait for {count} of {component}: {here} have subscribed within {READERS_S} s; start the {component}")
+        time.sleep(0.02)
+
+
+def subscribers(session, component: str) -> list[dict]:
+    """The sessions of a component that have a subscription to offered objects."""
+    mine = sessions(session, component)
+    return [one for one in mine if any("offered" in subscription["kinds"] for subscription in one["subscriptions"])]
+
+
+def sessions(session, component: str) -> list[dict]:
+    """The live sessions of a component, as the pool manager counts them."""
+    return [one for one in session.stats(timeout=10)["sessions"] if one["component"] == component]

@@ -1,0 +1,144 @@
+"""The source `maestro`, for product workers, pictures and the archive: subscriptions to objects of the pool.
+
+An event brings the object with its lease: the bytes are a view of pool memory, nothing is copied, and they stay until the lease is given
+back. A stream ends when everything that was expected has come, or when nobody is left who could send more.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from .errors import StageTimeoutError
+from .poolsink import sessions
+from .requirements import selector
+from .sources import Arrival
+from .trace import Kind, Trace, now, records
+
+PRODUCTS_SCHEMA = str(Path(__file__).with_name("products.yaml"))
+IDLE_S = 0.5  # how long a silence lasts before one looks who is still there
+GAP_S = 3.0  # how long nobody must be there: a worker that died is started again within
+
+
+class Stream:
+    """The events of one subscription until its producers have left."""
+
+    def __init__(self, session, wanted: str | None, producer: str, timeout: float):
+        self.session, self.producer, self.timeout = session, producer, timeout
+        self.subscription = session.subscribe(wanted, kinds="offered")
+        self.seen = False  # a producer, or anything from one
+
+    def __iter__(self):
+        silent_since, alone_since = time.monotonic(), None
+        while True:
+            event = self.subscription.next(timeout=IDLE_S)
+            if event is not None:
+                silent_since, alone_since, self.seen = time.monotonic(), None, True
+                yield event.cdo
+                continue
+            there = bool(sessions(self.session, self.producer))
+            self.seen |= there
+            alone_since = None if there or not self.seen else alone_since or time.monotonic()
+            if alone_since and time.monotonic() - alone_since > GAP_S:
+                return
+            if time.monotonic() - silent_since > self.timeout:
+                raise StageTimeoutError(f"wait for objects of {self.producer}: none came for {self.timeout:g} s; does it run?")
+
+
+class PoolSource:
+    """A product worker's fields. Copies: none."""
+
+    copies = 0
+
+    def __init__(self, plan, products, run, worker: int, expected: set[int], log: Trace, descriptor: int, timeout: float = 60):
+        import maestro
+
+        self.worker, self.expected, self.trace = worker, expected, log
+        self.workers, self.fields = plan.workers, plan.fields()
+        self.by_keys = {identity(item.keys): item for item in self.fields}
+        options = plan.maestro
+        self.session = maestro.Session(pool=options.pool, component="products", rank=worker, schema=options.schema_name)
+        self.pool = ProductOutlet(options.pool, worker)
+        self.stream = Stream(self.session, selector(products), "hammer", timeout)
+
+    def ready(self) -> None:
+        """The hammer sees the subscription; nothing else is to be said."""
+
+    def __iter__(self):
+        done = {record.field for record in records(self.trace.path.read_bytes()) if record.kind == Kind.FINISHED}
+        open_fields = self.expected - done
+        if not open_fields:
+            return
+        for cdo in self.stream:
+            start = now()
+            item = self.by_keys.get(identity(cdo.attributes))
+            if item is None or item.worker(self.workers) != self.worker:
+                cdo.dispose()
+                continue
+            data = cdo.array()
+            end = now()
+            self.trace.add(Kind.RECEIVED, item.index, end, end - start, flag=self.copies, nbytes=data.nbytes)
+            yield Arrival(item, data, cdo.get("maestro.checksum", 0), cdo)
+            open_fields.discard(item.index)
+            if not open_fields:
+                return
+
+    def close(self) -> None:
+        self.session.close()
+        self.pool.close()
+
+
+def identity(keys) -> tuple:
+    """What tells the fields of one plan apart."""
+    return tuple(keys.get(key) for key in ("param", "levtype", "levelist", "step", "number", "iteration"))
+
+
+class ProductOutlet:
+    """Offers finished products as objects under a schema of their own."""
+
+    def __init__(self, pool: str | None, worker: int):
+        import maestro
+
+        self.session = maestro.Session(pool=pool, component="products", rank=worker, schema=PRODUCTS_SCHEMA)
+
+    def offer_product(self, product, message: bytes) -> None:
+        """One copy, of a message of some kilobytes, into the pool."""
+        import numpy as np
+
+        keys = {key: product.field.keys[key] for key in ("param", "levtype", "levelist", "step", "number") if key in product.field.keys}
+        self.session.offer(
+            np.frombuffer(message, "u1"), product=product.index, title=product.name, to=product.to, picture=product.picture, **keys
+        )
+
+    def close(self) -> None:
+        self.session.withdraw("has(product)", when="consumed", timeout=60)
+        self.session.close()
+
+
+def finished_products(plan, products, timeout: float):
+    """Yield each finished product that asks for a picture, with its message; the component `pictures` draws them."""
+    import maestro
+
+    waiting = {product.index for product in products if product.picture and product.field}
+    with maestro.Session(pool=plan.maestro.pool, component="pictures", schema=PRODUCTS_SCHEMA) as session:
+        for cdo in Stream(session, "picture = true", "products", timeout):
+            with cdo:
+                index, message = cdo["product"], bytes(cdo.array())
+            yield products[index], message
+            waiting.discard(index)
+            if not waiting:
+                return
+
+
+def every_field(plan, timeout: float, component: str):
+    """Yield every field of the pool with its lease; the caller disposes it."""
+    import maestro
+
+    by_keys = {identity(item.keys): item for item in plan.fields()}
+    with maestro.Session(pool=plan.maestro.pool, component=component, schema=plan.maestro.schema_name) as session:
+        for cdo in Stream(session, "has(param)", "hammer", timeout):
+            item = by_keys.get(identity(cdo.attributes))
+            if item is None:
+                cdo.dispose()
+            else:
+                yield item, cdo
