@@ -20,7 +20,7 @@
 #define MST_TRY(call)                                        \
     do {                                                     \
         maestro_status_t try_status_ = (call);               \
-        if (MST_UNLIKELY(try_status_ < 0)) return try_status_; \
+        if (MST_UNLIKELY(try_status_ != MAESTRO_OK)) return try_status_; \
     } while (0)
 
 /* ---- status.c: records "operation object: cause; remedy" for this thread and returns the status. */

@@ -129,7 +129,7 @@ maestro_status_t mst_client_alloc(maestro_session_t *session, uint64_t nbytes, i
         maestro_status_t status = mst_mem_allocator_alloc(session->allocator, nbytes, block_out);
         if (MST_LIKELY(status == MAESTRO_OK)) return MAESTRO_OK;
         if (!session->wanted_nbytes) return mst_base_fail_context(status, "%s", operation);
-        MST_TRY(ask_for_segment(session, deadline_ns, operation));
+        MST_TRY(ask_for_segment(session, deadline_ns, operation)); /* also when a signal came */
     }
 }
 

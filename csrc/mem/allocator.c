@@ -450,7 +450,11 @@ void mst_mem_allocator_trim(mst_mem_allocator_t *allocator) { give_back(allocato
 
 void mst_mem_allocator_stats(const mst_mem_allocator_t *allocator, mst_mem_allocator_stats_t *stats_out) {
     *stats_out = allocator->stats;
-    for (uint32_t i = 0; i < allocator->nareas; i++) stats_out->used_blocks += allocator->area[i].live;
+    stats_out->used_nbytes = 0;
+    for (uint32_t i = 0; i < allocator->nareas; i++) {
+        stats_out->used_blocks += allocator->area[i].live;
+        stats_out->used_nbytes += (uint64_t)(allocator->area[i].fresh - allocator->area[i].free) << GRANULE_SHIFT;
+    }
     stats_out->bookkeeping_nbytes = sizeof *allocator + allocator->areas_capacity * sizeof(area_t) + (allocator->index_mask + 1) * sizeof(uint32_t);
     for (uint32_t i = 0; i < NCLASSES; i++) stats_out->bookkeeping_nbytes += allocator->stack[i].capacity * sizeof(uint64_t);
 }

@@ -230,11 +230,34 @@ static void test_refusal_to_grow_is_passed_on_and_changes_nothing(void) {
         lender->refusal = refusals[i];
         CHECK_STATUS(mst_mem_allocator_alloc(lender->allocator, 1, &untouched), refusals[i]);
     }
+    CHECK_STATUS(mst_mem_allocator_alloc(lender->allocator, SEGMENT_NBYTES, &untouched), MAESTRO_POOL_LOST);
     CHECK(untouched.segment == 77 && untouched.address == NULL);
     mst_mem_allocator_stats_t after = stats_of(lender);
     CHECK(memcmp(&before, &after, sizeof before) == 0);
     CHECK_STATUS(mst_mem_allocator_alloc(lender->allocator, 1ull << 40, &untouched), MAESTRO_TOO_LARGE);
     CHECK_STATUS(mst_mem_allocator_alloc(lender->allocator, UINT64_MAX, &untouched), MAESTRO_TOO_LARGE);
+    lender_destroy(lender);
+}
+
+static void test_small_block_finds_room_after_a_large_one_was_refused(void) {
+    lender_t *lender = lender_create(1, UINT64_MAX);
+    mst_mem_block_t block;
+    CHECK(take(lender, SEGMENT_NBYTES / 2, 0, &block));
+    CHECK(!take(lender, SEGMENT_NBYTES, 1, &block));
+    CHECK(take(lender, SEGMENT_NBYTES / 2, 1, &block));
+    lender_destroy(lender);
+}
+
+/* Places of segments are used again, their numbers are not. */
+static void test_numbers_of_segments_are_no_positions(void) {
+    lender_t *lender = lender_create(SEGMENTS, 0);
+    mst_mem_block_t block[3];
+    lender->next = 1;
+    for (uint32_t i = 0; i < 3; i++) CHECK(take(lender, SEGMENT_NBYTES, i, &block[i]));
+    for (uint32_t i = 0; i < 3; i++) give(lender, &block[(i + 1) % 3], (i + 1) % 3);
+    for (uint32_t i = 0; i < 3; i++) CHECK(take(lender, SEGMENT_NBYTES, i, &block[i]));
+    for (uint32_t i = 0; i < 3; i++) give(lender, &block[i], i);
+    CHECK(lender->lent == 0);
     lender_destroy(lender);
 }
 
@@ -278,6 +301,23 @@ static void test_smallest_and_large_sizes(void) {
         if (nbytes > 1 << 30) nbytes *= 7; /* the model's own table is not small */
         if (nbytes > 1ull << 33) break;
     }
+    lender_destroy(lender);
+}
+
+/* Divides and joins the same block again and again; the crumbs that are left over are never asked for. */
+static void test_crumbs_that_nobody_asks_for_leave_no_trace(void) {
+    lender_t *lender = lender_create(1, UINT64_MAX);
+    mst_mem_block_t wall, first, block;
+    CHECK(take(lender, 512 << 10, 0, &first) && take(lender, 512 << 10, 1, &wall));
+    give(lender, &first, 0);
+    uint64_t bookkeeping = stats_of(lender).bookkeeping_nbytes;
+    for (unsigned i = 0; i < 5000 && test_failures == 0; i++) {
+        CHECK(take(lender, 160 << 10, 0, &block));
+        give(lender, &block, 0);
+        CHECK(take(lender, 512 << 10, 0, &block));
+        give(lender, &block, 0);
+    }
+    CHECK(stats_of(lender).bookkeeping_nbytes <= bookkeeping + 4096);
     lender_destroy(lender);
 }
 
@@ -328,9 +368,12 @@ int main(void) {
     test_change_of_sizes_strands_no_memory();
     test_room_between_survivors_is_found_again();
     test_refusal_to_grow_is_passed_on_and_changes_nothing();
+    test_small_block_finds_room_after_a_large_one_was_refused();
+    test_numbers_of_segments_are_no_positions();
     test_blocks_that_come_back_while_grow_waits_are_used();
     test_empty_segments_beyond_keep_go_back();
     test_smallest_and_large_sizes();
+    test_crumbs_that_nobody_asks_for_leave_no_trace();
     test_bookkeeping_stays_flat_over_a_million_operations();
     return TEST_END;
 }

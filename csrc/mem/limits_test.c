@@ -122,7 +122,7 @@ static void version1_mounts(const char *mount_root) {
 static void test_version_1_beside_an_empty_version_2(void) {
     machine_begin(64 * GIB);
     version1_mounts("/");
-    put("/proc/self/cgroup", "9:name=systemd:/s\n4:cpu,cpuacct:/c\n3:memory:/slurm/job_7\n1:memory_of_another:/x\n0::/init\n");
+    put("/proc/self/cgroup", "9:name=memory_watch:/s\n4:cpu,cpuacct:/c\n3:memory:/slurm/job_7\n0::/init\n");
     put("/sys/fs/cgroup/unified/init/cgroup.procs", "1\n");
     put("/sys/fs/cgroup/mem ory/memory.limit_in_bytes", "9223372036854771712\n");
     put("/sys/fs/cgroup/mem ory/slurm/memory.limit_in_bytes", "%lld\n", 6 * GIB);
@@ -149,10 +149,14 @@ static void test_unlimited_version_1_is_no_limit(void) {
 }
 
 static void test_container_whose_mount_is_its_own_group(void) {
-    static const char *const groups[] = {"/docker/abc", "/docker/abc/inner", "/", "/../other", "/docker/abcdef"};
-    for (size_t i = 0; i < MST_COUNT(groups); i++) {
+    static const struct { const char *group, *mount_root; } cases[] = {
+        {"/docker/abc", "/docker/abc"}, {"/docker/abc/inner", "/docker/abc"}, {"/", "/docker/abc"}, {"/../other", "/"}, {"/docker/abcdef", "/docker/abc"},
+    };
+    for (size_t i = 0; i < MST_COUNT(cases); i++) {
         machine_begin(64 * GIB);
-        version2(groups[i], "/docker/abc");
+        version2(cases[i].group, cases[i].mount_root);
+        put("/sys/fs/other/memory.max", "1\n");
+        put("/sys/fs/cgroup/def/memory.max", "1\n");
         put("/sys/fs/cgroup/memory.max", "%lld\n", 2 * GIB);
         put("/sys/fs/cgroup/memory.current", "%lld\n", 1 * GIB);
         put("/sys/fs/cgroup/inner/memory.max", "%lld\n", 1 * GIB);

@@ -129,14 +129,9 @@ def prepare(grid: str, part: Annotated[int, typer.Option()] = 0, parts: Annotate
 def warm(plan: PlanFile, requirements: WishFile) -> None:
     """Compute MIR's weights for the products of a plan, and the coastlines, into the cache."""
     from . import coast
-    from .hammer import MAKERS
-    from .interpolate import Interpolator
+    from .worker import interpolator
 
-    forecast, wanted = _wanted(plan, requirements)
-    first = forecast.fields()[:1]
-    message = bytes(MAKERS[forecast.mode](forecast, first).message(first[0]))
-    posts = {str(item.post.job()): item.post.job() for item in wanted}
-    Interpolator(forecast.grid).warm(message, list(posts.values()))
+    interpolator(*_wanted(plan, requirements))
     coast.outline()
 
 

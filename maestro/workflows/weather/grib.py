@@ -161,6 +161,10 @@ class Encoder:
         self._key(handle, keys)
         return view(handle)
 
+    def blank(self, keys: dict) -> memoryview:
+        """A message of this plan with values that mean nothing."""
+        return view(self._handle(keys))
+
     def _handle(self, keys: dict):
         kind = (keys["levtype"], keys["param"], keys.get("levelist") if self.plan.mode == "rekey" else None)
         if kind not in self.handles:

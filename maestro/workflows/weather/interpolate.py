@@ -40,9 +40,9 @@ class Interpolator:
         return Opened(self, data)
 
     def warm(self, message, posts: list[dict]) -> None:
-        """Compute the weights for these products once, so that they lie in the cache."""
+        """Make each kind of product once: weights are computed if need be, and loaded."""
         field = self.open(message)
-        for post in posts:
+        for post in {str(post): post for post in posts}.values():
             field.product(post)
         field.close()
 

@@ -1,4 +1,7 @@
-"""The timeline picture: when fields were complete, readable and made into products, in the runs that are compared."""
+"""The timeline picture: every field and product of the compared runs, by the time when it could be read and its age then.
+
+Above, one dot per field and product (the lower, the fresher); below, what each producer and consumer did when. Same axes in all runs.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,29 @@ from .report import traces
 from .trace import Kind
 
 LANES = (
-    ("hammer.*", Kind.COMPLETE, "#1f5fb0", "complete in the producer"),
-    ("products.*", Kind.RECEIVED, "#e07b1a", "readable by a product worker"),
+    ("hammer.*", Kind.COMPLETE, "#1f5fb0", "field complete in its producer"),
+    ("products.*", Kind.RECEIVED, "#e07b1a", "field readable by a product worker"),
     ("products.*", Kind.PRODUCT, "#2b9a4a", "product readable"),
-    ("archive", Kind.ARCHIVED, "#7c4fa0", "durable in the archive"),
+    ("archive", Kind.ARCHIVED, "#7c4fa0", "field durable in the archive"),
 )
 
 
 def draw(runs: dict[str, Path], path) -> Path:
-    """One panel per run: fields over time above, every event of every process below."""
+    """Two panels per run, drawn to `path` (PNG)."""
     need("matplotlib", "matplotlib").use("Agg")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.4 * len(runs)), dpi=100)
-    longest = max(_length(run) for run in runs.values())
-    panels = figure.subplots(2 * len(runs), 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.6] * len(runs)})
-    for position, (name, run) in enumerate(runs.items()):
-        _counts(panels[2 * position], name, run)
-        _processes(panels[2 * position + 1], run)
-    panels[-1].set_xlim(0, longest)
-    panels[-1].set_xlabel("seconds since the forecast's first field")
-    panels[0].legend(loc="lower right", fontsize=8, frameon=False)
+    figure = Figure(figsize=(11, 4.2 * len(runs)), dpi=100)
+    panels = figure.subplots(2 * len(runs), 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.5] * len(runs)})
+    upper = panels[::2]
+    for axes, lanes, (name, run) in zip(upper, panels[1::2], runs.items(), strict=True):
+        events = {lane: _events(run, *lane[:2]) for lane in LANES}
+        _ages(axes, name, run, events)
+        _processes(lanes, run)
+    low, high = min(axes.get_ylim()[0] for axes in upper), max(axes.get_ylim()[1] for axes in upper)
+    for axes in upper:
+        axes.set_ylim(max(low, 0.01), high)
+    panels[-1].set_xlabel("seconds since the forecast began")
     figure.tight_layout()
     figure.savefig(path)
     return Path(path)
@@ -40,22 +45,28 @@ def _begin(run) -> int:
     return int(made["t"][made["kind"] == Kind.BEGIN].min())
 
 
-def _length(run) -> float:
-    return max((int(traces(run, lane)["t"].max()) - _begin(run)) / 1e9 for lane in ("hammer.*", "products.*"))
+def _events(run, pattern: str, kind: Kind):
+    records = traces(run, pattern)
+    return records[records["kind"] == kind]
 
 
-def _counts(axes, name: str, run) -> None:
+def _ages(axes, name: str, run, events: dict) -> None:
+    """Age of each field and product when it became readable, in milliseconds on a logarithmic scale."""
     import numpy as np
 
-    begin = _begin(run)
-    for pattern, kind, colour, label in LANES:
-        records = traces(run, pattern)
-        times = np.sort(records["t"][records["kind"] == kind] - begin) / 1e9
-        if len(times):
-            axes.plot(times, np.arange(1, len(times) + 1), color=colour, label=label, linewidth=1.4)
+    begin, complete = _begin(run), events[LANES[0]]
+    ready = np.full(int(complete["field"].max()) + 1, begin)
+    ready[complete["field"]] = complete["t"]
+    for lane in reversed(LANES[1:]):
+        found = events[lane]
+        if len(found):
+            age = np.maximum((found["t"] - ready[found["field"]]) / 1e6, 0.01)
+            axes.plot((found["t"] - begin) / 1e9, age, ".", color=lane[2], markersize=2.5, label=lane[3], alpha=0.7)
+    axes.set_yscale("log")
     axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
-    axes.set_ylabel("fields")
+    axes.set_ylabel("age (ms)")
     axes.grid(alpha=0.25)
+    axes.legend(loc="upper right", fontsize=8, markerscale=4)
 
 
 def _processes(axes, run) -> None:
@@ -65,8 +76,7 @@ def _processes(axes, run) -> None:
         if kind == Kind.PRODUCT:
             continue
         for path in sorted((Path(run) / "trace").glob(pattern)):
-            records = traces(run, path.name)
-            times = (records["t"][records["kind"] == kind] - begin) / 1e9
+            times = (_events(run, path.name, kind)["t"] - begin) / 1e9
             axes.plot(times, [len(names)] * len(times), "|", color=colour, markersize=7, markeredgewidth=0.4)
             names.append(path.name)
     axes.set_yticks(range(len(names)), names, fontsize=7)

@@ -26,7 +26,7 @@ def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor
     mine = {i for i in wishes.covers(products, fields) if fields[i].worker(plan.workers) == worker}
     with Trace(Path(run) / "trace" / f"products.{worker}", worker) as log:
         state = State(log)
-        tool = None if dry else _interpolator(plan)
+        tool = None if dry else interpolator(plan, products)
         source = open_source(plan, products, run, worker, mine, log, descriptor)
         outlet = Outlet(run, worker, log, source.pool, pictures)
         needed = {} if dry else wishes.needed(products)
@@ -92,7 +92,14 @@ def refuse(log: Trace, run, product: Product, reason: str) -> None:
         stream.write(json.dumps({"product": product.index, "name": product.name, "reason": reason}) + "\n")
 
 
-def _interpolator(plan: Plan):
+def interpolator(plan: Plan, products: list[Product]):
+    """MIR, with the weights of all products loaded, so that the first fields do not wait for them."""
+    from .grib import Encoder
     from .interpolate import Interpolator
 
-    return Interpolator(None if plan.input else plan.grid)
+    if plan.input:
+        return Interpolator()
+    tool, encoder = Interpolator(plan.grid), Encoder(plan)
+    tool.warm(bytes(encoder.blank(plan.fields()[0].keys)), [item.post.job() for item in products])
+    encoder.close()
+    return tool
