@@ -29,17 +29,26 @@ static unsigned distance(const char *a, size_t na, const char *b, size_t nb) {
     return last[nb];
 }
 
+/* How many leading characters two words share. */
+static size_t common_start(const char *a, size_t na, const char *b) {
+    size_t n = 0;
+    while (n < na && b[n] && tolower((unsigned char)a[n]) == tolower((unsigned char)b[n])) n++;
+    return n;
+}
+
 const char *mst_base_nearest(const char *word, size_t word_nbytes, const char *const *candidates, size_t ncandidates) {
-    const char *nearest = NULL;
-    unsigned best = word_nbytes <= 3 ? 2 : (unsigned)(word_nbytes / 3 + 2);
+    const char *nearest = NULL, *begins_alike = NULL;
+    size_t longest_start = 2;
+    unsigned best = 2 * (word_nbytes <= 3 ? 2 : (unsigned)(word_nbytes / 3 + 2)) - 1; /* in half edits: a different first letter costs one */
     if (word_nbytes > LONGEST_WORD) return NULL;
     for (size_t i = 0; i < ncandidates; i++) {
-        size_t nbytes = strlen(candidates[i]);
+        size_t nbytes = strlen(candidates[i]), start = common_start(word, word_nbytes, candidates[i]);
         if (nbytes > LONGEST_WORD) continue;
-        unsigned edits = distance(word, word_nbytes, candidates[i], nbytes);
+        unsigned edits = 2 * distance(word, word_nbytes, candidates[i], nbytes) + (start == 0);
         if (edits < best) { best = edits; nearest = candidates[i]; }
+        if (start > longest_start) { longest_start = start; begins_alike = candidates[i]; }
     }
-    return nearest;
+    return nearest ? nearest : begins_alike;
 }
 
 static bool reserve(mst_base_buffer_t *buffer, size_t extra) {

@@ -146,7 +146,7 @@ static void test_hash_follows_meaning_and_difference_names_it(void) {
         {"schema: x\nattributes:\n  a: {type: string, values: [u, v], common: true, default: u}\n  b: {type: i64}\n", "attribute b: unit is h here, not given there"},
         {"schema: x\nattributes:\n  a: {type: string, values: [u, v], common: true, default: u}\n", "attribute b is missing there"},
         {"schema: x\nattributes:\n  a: {type: string, values: [u, v], common: true, default: u}\n  b: {type: i64, unit: h}\n  c: {type: i64}\n", "attribute c is missing here"},
-        {"schema: x\nattributes:\n  b: {type: i64, unit: h}\n  a: {type: string, values: [u, v], common: true, default: u}\n", "number 11 is a here, b there"},
+        {"schema: x\nattributes:\n  b: {type: i64, unit: h}\n  a: {type: string, values: [u, v], common: true, default: u}\n", "the order of attributes differs: number 11 is a here, b there"},
         {"schema: x\nattributes:\n  a: {type: string, values: [u, v], common: true, default: u, identity: true}\n  b: {type: i64, unit: h}\n", "attribute a: identity is false here, true there"},
         {"schema: x\nversion: 2\nattributes:\n  a: {type: string, values: [u, v], common: true, default: u}\n  b: {type: i64, unit: h}\n", "the version is 1 here, 2 there"}};
     mst_meta_schema_t *here = parse(same), *there = parse(also);
