@@ -2,7 +2,7 @@
 #include "mem/cgroup.h"
 
 #include <fcntl.h>
-#include <limits.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
