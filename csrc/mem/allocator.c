@@ -309,8 +309,6 @@ static maestro_status_t add_area(mst_mem_allocator_t *allocator, uint32_t number
     allocator->area[at] = (area_t){.base = base, .state = state, .nbytes = nbytes, .number = number, .size = (uint32_t)size};
     index_insert(allocator, at);
     has_room(allocator, &allocator->area[at]);
-    const area_t *current = &allocator->area[allocator->current];
-    if (size > current->size - current->fresh) allocator->current = at;
     allocator->empty_nbytes += nbytes;
     allocator->stats.segments++;
     allocator->stats.segment_nbytes += nbytes;
