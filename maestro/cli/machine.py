@@ -25,8 +25,6 @@ def gather() -> dict:
     library = mpi.library()
     return {
         **maestro.info(),
-        "rendezvous": str(rendezvous.directory()),
-        "node": rendezvous.node(),
         "running": [{"pool": pool.name, "node": pool.node, "pid": pool.pid} for pool in rendezvous.pools() if pool.pid],
         "versions": {"python": platform.python_version(), **versions()},
         "mpi": {"launcher": mpi.find_launcher(), "library": library.text or library.error, "path": library.path},

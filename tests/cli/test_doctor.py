@@ -145,16 +145,24 @@ def test_a_directory_too_long_for_a_socket_is_named(tmp_path, monkeypatch):
     assert "too long" in find(list(pool.directory()), "rendezvous").text
 
 
+def machine(cgroup, memory):
+    return {"memory": {"cgroup_limit": cgroup}, "machine": {"numa": [{"bytes": memory // 2}, {"bytes": memory // 2}]}}
+
+
+@pytest.mark.parametrize(("text", "nbytes"), [("4GiB", 4 << 30), ("512M", 512 << 20), ("100000", 100000), ("1.5k", 1536), ("2TB", 2 << 40)])
+def test_sizes_are_read_as_the_library_reads_them(text, nbytes):
+    assert pool.parse_bytes(text) == nbytes
+
+
 def test_a_pool_limit_above_the_cgroup_limit_is_named():
-    info = {"cgroup": {"limit": 2 << 30}, "memory": {"total": 64 << 30}}
-    found = list(pool.compare(info, [("a new pool", 4 << 30), ("pool 'small'", 1 << 30)]))
+    found = list(pool.compare(machine(2 << 30, 64 << 30), [("a new pool", 4 << 30), ("pool 'small'", 1 << 30)]))
     assert [finding.level for finding in found] == ["error", "ok"]
     assert "a new pool may take 4.0 GiB, but this cgroup is limited to 2.0 GiB" in found[0].text
     assert found[0].command == f"export MAESTRO_POOL_MEMORY={1 << 30}"
 
 
 def test_a_pool_limit_above_the_machine_is_named():
-    found = list(pool.compare({"cgroup": {"limit": None}, "memory": {"total": 8 << 30}}, [("a new pool", 9 << 30)]))
+    found = list(pool.compare(machine(None, 8 << 30), [("a new pool", 9 << 30)]))
     assert [finding.level for finding in found] == ["error"]
     assert "this machine has 8.0 GiB" in found[0].text
 

@@ -285,7 +285,7 @@ def test_info_has_memory_versions_and_pools(cli, living):
     found = cli.json("info")
     assert found["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert [one["pool"] for one in found["running"]] == ["default"]
-    assert "rendezvous" in cli("info").stdout
+    assert "machine numa[0] bytes" in cli("info").stdout
 
 
 # ---- mpirun and the manager

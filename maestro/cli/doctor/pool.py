@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator
@@ -75,7 +76,8 @@ def _limits(info: dict) -> list[tuple[str, int]]:
     """(what, bytes) of the limit that a new pool would get, and of those that run."""
     import maestro
 
-    found = [("a new pool", int(info["pool"]["limit"]))]
+    setting = os.environ.get("MAESTRO_POOL_MEMORY")
+    found = [("a new pool", parse_bytes(setting) if setting else info["memory"]["pool_default"])]
     for name in rendezvous.running():
         try:
             with maestro.Session(pool=name, component="maestro-doctor", start_pool=False, timeout=ANSWER_S) as session:
@@ -85,9 +87,17 @@ def _limits(info: dict) -> list[tuple[str, int]]:
     return found
 
 
+def parse_bytes(text: str) -> int:
+    """4GiB, 512M, 100000: as csrc/base/settings.c reads sizes."""
+    match = re.fullmatch(r"([0-9.]+)([kmgt]?)i?b?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"MAESTRO_POOL_MEMORY={text} is no size; write 4GiB, 512M or 100000")
+    return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+
+
 def compare(info: dict, limits: list[tuple[str, int]]) -> Iterator[Finding]:
     """Each limit against the cgroup's and the machine's."""
-    cgroup, machine = info["cgroup"].get("limit"), info["memory"]["total"]
+    cgroup, machine = info["memory"]["cgroup_limit"], sum(node["bytes"] for node in info["machine"]["numa"])
     for what, limit in limits:
         if cgroup is not None and limit > cgroup:
             text = (
