@@ -3,7 +3,7 @@
 - every constant of maestro.h (enumerators, status table, version) stands in maestro._core with the same value, under its C name
   with or without MAESTRO_;
 - every status of the table has its exception in the package, a MaestroError;
-- every public function is used in maestro/*.pyx or stands in scripts/unwrapped.txt with a reason;
+- every public function is used in maestro/*.pyx, *.pxi or stands in scripts/unwrapped.txt with a reason;
 - libmaestro.so exports what the header declares, no more and no less.
 
 While there is no maestro/_core.pyx, only what the library exports too much is found.
@@ -87,14 +87,15 @@ def constant_differences(values, module):
 
 
 def exception_differences(table, package):
+    base = getattr(package, "MaestroError", ())
     for status, name in table.items():
-        exception = getattr(package, name, None) if name != "None" else package.MaestroError
-        if not (isinstance(exception, type) and issubclass(exception, package.MaestroError)):
+        exception = getattr(package, name, None) if name != "None" else base
+        if not (isinstance(exception, type) and issubclass(exception, base)):
             yield f"MAESTRO_{status}: {package.__name__}.{name} is no MaestroError"
 
 
 def wrapping_differences(declared, used, unwrapped):
-    yield from (f"{name}: neither used in maestro/*.pyx nor listed in {UNWRAPPED}" for name in sorted(declared - used - unwrapped))
+    yield from (f"{name}: neither used in maestro/*.pyx, *.pxi nor listed in {UNWRAPPED}" for name in sorted(declared - used - unwrapped))
     yield from (f"{name}: listed in {UNWRAPPED}, yet used" for name in sorted(unwrapped & used))
     yield from (f"{name}: listed in {UNWRAPPED}, but not in the header" for name in sorted(unwrapped - declared))
 
@@ -109,7 +110,7 @@ def differences(has_binding):
     import maestro
     from maestro import _core
 
-    used = set().union(*(used_names(path.read_text()) for path in Path("maestro").glob("*.pyx")))
+    used = set().union(*(used_names(path.read_text()) for path in Path("maestro").glob("*.p[yx][xi]")))
     yield from wrapping_differences(declared, used, unwrapped_functions(UNWRAPPED.read_text()))
     yield from constant_differences(constant_values(HEADER, constant_names(header)), _core)
     yield from exception_differences(status_table(header), maestro)
