@@ -76,8 +76,11 @@ static maestro_status_t offer_row(maestro_session_t *session, const batch_t *bat
     return status;
 }
 
-maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, const maestro_column_t *columns, size_t ncolumns, const void *const *payloads, const size_t *nbytes) {
+maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, const maestro_column_t *columns, size_t ncolumns, const void *const *payloads, const size_t *nbytes,
+                                    size_t *offered_out) {
     unsigned keys[MST_META_KEYS_MAX];
+    size_t offered = 0;
+    if (offered_out) *offered_out = 0;
     if (ncolumns > MST_COUNT(keys) || (ncolumns && !columns) || (payloads && !nbytes))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "offer many: columns are missing or more than %zu, or payloads come without sizes", MST_COUNT(keys));
     MST_TRY(mst_client_enter(session, "offer many"));
@@ -90,10 +93,11 @@ maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, co
     for (size_t row = 0; row < count && status == MAESTRO_OK; row++) {
         status = offer_row(session, &batch, &builder, row, deadline);
         if (status != MAESTRO_OK) mst_base_fail_context(status, "offer many: object %zu of %zu", row, count);
-        else if (row % RING_EVERY == RING_EVERY - 1) mst_client_ring(session, MST_WIRE_ASLEEP);
+        else if (++offered % RING_EVERY == 0) mst_client_ring(session, MST_WIRE_ASLEEP);
     }
     mst_client_ring(session, MST_WIRE_ASLEEP);
     mst_meta_builder_fini(&builder);
     mst_client_leave(session);
+    if (offered_out) *offered_out = offered;
     return status;
 }

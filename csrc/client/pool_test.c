@@ -237,7 +237,7 @@ static void test_columns(maestro_session_t *producer, maestro_session_t *consume
     uint64_t count = 0;
     for (int i = 0; i < N; i++) steps[i] = i;
     maestro_column_t columns[] = {{"param", MAESTRO_TYPE_STRING, true, &param}, {"step", MAESTRO_TYPE_I64, false, steps}};
-    CHECK_OK(maestro_offer_many(producer, N, columns, 2, NULL, NULL));
+    CHECK_OK(maestro_offer_many(producer, N, columns, 2, NULL, NULL, NULL));
     CHECK_OK(maestro_session_flush(producer, 5));
     CHECK_OK(maestro_count(consumer, "param = col", 5, &count));
     CHECK(count == N);

@@ -289,9 +289,10 @@ typedef struct maestro_column {
 } maestro_column_t;
 
 /* Offers `count` objects in one call: attributes by columns, payloads by pointers (copied, counted) or none (NULL).
- * Errors as maestro_cdo_offer; the object's number is in the message; objects before it were offered. */
+ * Errors as maestro_cdo_offer; the object's number is in the message; objects before it were offered: `offered_out` (may be NULL) says
+ * how many, and is written in any case, so that the rest can be offered after a signal or when there is room again. */
 MAESTRO_API maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, const maestro_column_t *columns, size_t ncolumns,
-                                                const void *const *payloads, const size_t *nbytes);
+                                                const void *const *payloads, const size_t *nbytes, size_t *offered_out);
 
 /* ---- Machine ------------------------------------------------------------------------------------------------------------ */
 /* JSON text about this machine as Maestro sees it: memory spaces with sizes, cgroup limits, NUMA nodes, cores, pools; the caller frees it. */
