@@ -1,4 +1,5 @@
-/* One attribute of the index: its distinct words, each with the objects that carry it, and the objects whose value is text in their tail.
+/* One attribute of the index: its distinct words, each with the objects that carry it, and the objects of which only
+ * that they have a value is known (`tails`: it is somewhere in their tail).
  * Nothing here knows selectors.  Invariant: `count` objects are in the column, each exactly once. */
 #ifndef MST_META_COLUMN_H
 #define MST_META_COLUMN_H

@@ -7,8 +7,13 @@
 #include "meta/column.h"
 
 typedef struct index_row {
+    uint64_t strings[2], blobs[2];                /* keys of these types, as far as known */
     mst_meta_column_t *column[MST_META_KEYS_MAX]; /* NULL: no object had this attribute */
 } index_row_t;
+
+/* Strings of the core schema. */
+static const uint64_t core_strings = 1ull << MST_META_KEY_NAME | 1ull << MST_META_KEY_DTYPE | 1ull << MST_META_KEY_SHAPE | 1ull << MST_META_KEY_ORDER |
+                                     1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_REASON;
 
 struct mst_meta_index {
     mst_meta_lookup_fn lookup;
@@ -57,8 +62,20 @@ static bool make_row(mst_meta_index_t *index, size_t schema) {
         index->row = row;
         index->nrows = schema + 1;
     }
-    if (!index->row[schema]) index->row[schema] = calloc(1, sizeof **index->row);
+    if (!index->row[schema] && (index->row[schema] = calloc(1, sizeof **index->row)) && schema == 0) index->row[0]->strings[0] = core_strings;
     return index->row[schema];
+}
+
+maestro_status_t mst_meta_index_know(mst_meta_index_t *index, const mst_meta_schema_t *schema) {
+    if (!make_row(index, schema->number)) return mst_base_fail(MAESTRO_NO_MEMORY, "index schema %s: no memory", schema->name);
+    index_row_t *row = index->row[schema->number];
+    for (unsigned key = MST_META_CORE_KEYS; key < schema->nattributes; key++) {
+        uint64_t bit = 1ull << (key & 63);
+        if (row->column[key]) continue; /* too late: its objects are kept by what was known */
+        if (schema->attribute[key].type == MAESTRO_TYPE_STRING) row->strings[key >> 6] |= bit;
+        if (schema->attribute[key].type == MAESTRO_TYPE_BLOB) row->blobs[key >> 6] |= bit;
+    }
+    return MAESTRO_OK;
 }
 
 static mst_meta_column_t *make_column(mst_meta_index_t *index, size_t schema, unsigned key) {
@@ -68,13 +85,26 @@ static mst_meta_column_t *make_column(mst_meta_index_t *index, size_t schema, un
     return *column;
 }
 
+/* Under which word a column keeps a value; false: with its tails, because nothing better is known of it. */
+static bool column_word(const mst_meta_index_t *index, const mst_meta_attributes_t *set, unsigned key, uint64_t word, uint64_t *word_out) {
+    const index_row_t *row = index->row[column_schema(set->schema, key)];
+    uint64_t bit = 1ull << (key & 63);
+    *word_out = word;
+    if (MST_LIKELY(!mst_meta_word_is_tail(word))) return true;
+    if (row->strings[key >> 6] & bit) return *word_out = mst_meta_string_word(set, word), true;
+    if (row->blobs[key >> 6] & bit) return *word_out = 0, true; /* one word for all of them: only their presence can be asked */
+    bool inside = mst_meta_word_offset(word) <= set->tail_nbytes && mst_meta_word_nbytes(word) <= set->tail_nbytes - mst_meta_word_offset(word);
+    return !inside; /* a number that looks so by chance costs time and never a result */
+}
+
 maestro_status_t mst_meta_index_insert(mst_meta_index_t *index, uint32_t handle, const mst_meta_attributes_t *set) {
     const uint64_t *word = set->value;
     for (unsigned half = 0; half < 2; half++) {
-        for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
+        for (uint64_t bits = set->mask[half], kept; bits; bits &= bits - 1, word++) {
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
             mst_meta_column_t *column = make_column(index, column_schema(set->schema, key), key);
-            if (column && mst_meta_column_add(column, *word, mst_meta_word_may_be_tail(set, *word), handle)) continue;
+            bool tail = column && !column_word(index, set, key, *word, &kept);
+            if (column && mst_meta_column_add(column, kept, tail, handle)) continue;
             mst_meta_index_remove(index, handle, set);
             return mst_base_fail(MAESTRO_NO_MEMORY, "index object: no memory");
         }
@@ -85,10 +115,12 @@ maestro_status_t mst_meta_index_insert(mst_meta_index_t *index, uint32_t handle,
 void mst_meta_index_remove(mst_meta_index_t *index, uint32_t handle, const mst_meta_attributes_t *set) {
     const uint64_t *word = set->value;
     for (unsigned half = 0; half < 2; half++) {
-        for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
+        for (uint64_t bits = set->mask[half], kept; bits; bits &= bits - 1, word++) {
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
             mst_meta_column_t *column = find_column(index, column_schema(set->schema, key), key);
-            if (column) mst_meta_column_remove(column, *word, mst_meta_word_may_be_tail(set, *word), handle);
+            if (!column) continue;
+            bool tail = !column_word(index, set, key, *word, &kept);
+            mst_meta_column_remove(column, kept, tail, handle);
         }
     }
 }
@@ -155,12 +187,10 @@ static void visit_all(walk_t *walk, const mst_meta_column_t *column) {
     for (uint32_t i = 0; i < column->nentries && !enough(walk); i++) visit_entry(walk, column, &column->entry[i]);
 }
 
-static void visit_in(walk_t *walk, const mst_meta_column_t *column, const mst_meta_node_t *node, const mst_meta_attribute_t *attribute) {
+static void visit_in(walk_t *walk, const mst_meta_column_t *column, const mst_meta_node_t *node) {
     visit_tails(walk, column);
     for (size_t i = 0; i < node->nwords && !enough(walk); i++) {
-        uint64_t word;
-        if (!mst_meta_node_word(node, i, attribute, walk->index->dictionary, &word)) continue; /* no object has it but by its tail */
-        const mst_meta_entry_t *entry = mst_meta_column_find(column, word);
+        const mst_meta_entry_t *entry = mst_meta_column_find(column, node->words[i]);
         if (entry) visit_entry(walk, column, entry);
     }
 }
@@ -175,9 +205,10 @@ static uint32_t lower_bound(const mst_meta_column_t *column, maestro_type_t type
     return low;
 }
 
-static void visit_range(walk_t *walk, mst_meta_column_t *column, const mst_meta_node_t *node, maestro_type_t type) {
+static void visit_range(walk_t *walk, mst_meta_column_t *column, const mst_meta_node_t *node) {
+    maestro_type_t type = node->type;
     uint64_t first, last;
-    if (!mst_meta_node_bounds(node, type, &first, &last)) return;
+    if (!mst_meta_node_bounds(node, &first, &last)) return;
     if (!mst_meta_column_sort(column, type)) {
         visit_all(walk, column);
         return;
@@ -194,19 +225,20 @@ static void visit_range(walk_t *walk, mst_meta_column_t *column, const mst_meta_
 static void visit_like(walk_t *walk, const mst_meta_column_t *column, const mst_meta_node_t *node) {
     visit_tails(walk, column);
     for (uint32_t i = 0; i < column->nentries && !enough(walk); i++) {
+        uint64_t word = column->entry[i].word;
         uint32_t nbytes;
-        const char *text = column->entry[i].word <= UINT32_MAX ? mst_meta_dictionary_text(walk->index->dictionary, (uint32_t)column->entry[i].word, &nbytes) : NULL;
-        if (text && mst_meta_glob(node->texts[0], text, nbytes)) visit_entry(walk, column, &column->entry[i]);
+        const char *text = mst_meta_word_is_tail(word) ? NULL : mst_meta_dictionary_text(walk->index->dictionary, (uint32_t)word, &nbytes);
+        if (!text || mst_meta_glob(node->texts[0], text, nbytes)) visit_entry(walk, column, &column->entry[i]); /* a hash tells nothing */
     }
 }
 
 static void visit_column(walk_t *walk, mst_meta_column_t *column, const mst_meta_node_t *node) {
-    const mst_meta_attribute_t *attribute = &walk->selector->schema->attribute[node->key];
-    bool by_word = attribute->type != MAESTRO_TYPE_BLOB && (attribute->type != MAESTRO_TYPE_STRING || attribute->common);
-    if (by_word && node->op == MST_META_OP_IN) visit_in(walk, column, node, attribute);
-    else if (by_word && node->op == MST_META_OP_RANGE) visit_range(walk, column, node, attribute->type);
-    else if (by_word && node->op == MST_META_OP_LIKE) visit_like(walk, column, node);
-    else visit_all(walk, column); /* HAS and NE; comparisons of text that is not in the dictionary */
+    switch (node->op) {
+    case MST_META_OP_IN: visit_in(walk, column, node); return;
+    case MST_META_OP_RANGE: visit_range(walk, column, node); return;
+    case MST_META_OP_LIKE: visit_like(walk, column, node); return;
+    default: visit_all(walk, column); /* HAS and NE */
+    }
 }
 
 static void visit_leaf(walk_t *walk, const mst_meta_node_t *node) {
@@ -216,36 +248,49 @@ static void visit_leaf(walk_t *walk, const mst_meta_node_t *node) {
 
 /* The node to walk in place of `node`: of a conjunction its cheapest part.  UINT64_MAX: only looking at all objects will do.  Costs of `limit` and
  * more are not told apart. */
+static const mst_meta_node_t *choose(mst_meta_index_t *index, const mst_meta_selector_t *selector, const mst_meta_node_t *node, uint64_t limit, uint64_t *cost_out);
+
+static const mst_meta_node_t *choose_part(mst_meta_index_t *index, const mst_meta_selector_t *selector, const mst_meta_node_t *node, uint64_t limit, uint64_t *cost_out) {
+    const mst_meta_node_t *best = node;
+    uint64_t cost;
+    *cost_out = UINT64_MAX;
+    for (bool more = true; more; node = node->child[1]) {
+        more = node->op == MST_META_OP_AND;
+        const mst_meta_node_t *part = choose(index, selector, more ? node->child[0] : node, *cost_out < limit ? *cost_out : limit, &cost);
+        if (cost < *cost_out) *cost_out = cost, best = part;
+    }
+    return best;
+}
+
 static const mst_meta_node_t *choose(mst_meta_index_t *index, const mst_meta_selector_t *selector, const mst_meta_node_t *node, uint64_t limit, uint64_t *cost_out) {
     if (node->op == MST_META_OP_TRUE || node->op == MST_META_OP_NOT) return *cost_out = UINT64_MAX, node;
-    uint64_t cost[2];
-    if (node->op == MST_META_OP_AND) {
-        const mst_meta_node_t *first = choose(index, selector, node->child[0], limit, &cost[0]);
-        const mst_meta_node_t *second = choose(index, selector, node->child[1], cost[0] < limit ? cost[0] : limit, &cost[1]);
-        *cost_out = cost[1] < cost[0] ? cost[1] : cost[0];
-        return cost[1] < cost[0] ? second : first;
-    }
-    if (node->op == MST_META_OP_OR) {
-        choose(index, selector, node->child[0], limit, &cost[0]);
-        choose(index, selector, node->child[1], limit, &cost[1]);
-        *cost_out = cost[0] > UINT64_MAX - cost[1] ? UINT64_MAX : cost[0] + cost[1];
+    if (node->op == MST_META_OP_AND) return choose_part(index, selector, node, limit, cost_out);
+    if (node->op != MST_META_OP_OR) {
+        walk_t walk = {.index = index, .selector = selector, .limit = limit};
+        visit_leaf(&walk, node);
+        *cost_out = walk.count;
         return node;
     }
-    walk_t walk = {.index = index, .selector = selector, .limit = limit};
-    visit_leaf(&walk, node);
-    *cost_out = walk.count;
+    *cost_out = 0;
+    const mst_meta_node_t *at = node;
+    for (bool more = true; more; at = at->child[1]) {
+        uint64_t cost;
+        more = at->op == MST_META_OP_OR;
+        choose(index, selector, more ? at->child[0] : at, limit, &cost);
+        *cost_out = cost > UINT64_MAX - *cost_out ? UINT64_MAX : *cost_out + cost;
+    }
     return node;
 }
 
 /* Collects along a node that was chosen. */
 static void collect(walk_t *walk, const mst_meta_node_t *node) {
-    if (node->op != MST_META_OP_OR) {
-        visit_leaf(walk, node);
-        return;
-    }
-    walk->united = true;
     uint64_t cost;
-    for (int i = 0; i < 2; i++) collect(walk, choose(walk->index, walk->selector, node->child[i], UINT64_MAX, &cost));
+    for (; node->op == MST_META_OP_OR; node = node->child[1]) {
+        walk->united = true;
+        collect(walk, choose(walk->index, walk->selector, node->child[0], UINT64_MAX, &cost));
+    }
+    if (node->op == MST_META_OP_AND) collect(walk, choose(walk->index, walk->selector, node, UINT64_MAX, &cost));
+    else visit_leaf(walk, node);
 }
 
 uint64_t mst_meta_index_estimate(mst_meta_index_t *index, const mst_meta_selector_t *selector) {

@@ -17,6 +17,10 @@ typedef const mst_meta_attributes_t *(*mst_meta_lookup_fn)(void *context, uint32
 maestro_status_t mst_meta_index_create(mst_meta_lookup_fn lookup, void *context, const mst_meta_dictionary_t *dictionary, mst_meta_index_t **index_out);
 void mst_meta_index_destroy(mst_meta_index_t *index);
 
+/* Tells the types of a schema's attributes, before the first object of its number: only then the index finds text that has no code by its content.
+ * Core attributes it knows. */
+maestro_status_t mst_meta_index_know(mst_meta_index_t *index, const mst_meta_schema_t *schema);
+
 maestro_status_t mst_meta_index_insert(mst_meta_index_t *index, uint32_t handle, const mst_meta_attributes_t *set);
 /* The object will die: counts for compaction.  Its handle may be used again afterwards for another object. */
 void mst_meta_index_remove(mst_meta_index_t *index, uint32_t handle, const mst_meta_attributes_t *set);

@@ -1,14 +1,23 @@
-/* Who waits for what; see matcher.h.  Equalities and lists hang in one hash of (place, word), ranges in a list per place, where a place is an
- * attribute of one schema (core attributes: of schema 0, for all).  Only places that carry anchors are looked up, so subscribers to other values
- * cost an object nothing.  Invariant: an object that matches a selector meets at least one of its anchors, or the selector is `always` asked. */
+/* Who waits for what; see matcher.h.  Each subscription hangs at anchors: equalities and lists in one hash of (place, word), ranges in intervals
+ * of their place, mere presence in a list of the place, where a place is an attribute of one schema (core attributes: of schema 0, for all).
+ * Only places that carry anchors are looked up, so subscribers to other values cost an object nothing.
+ * Invariant: an object that matches a selector meets at least one of its anchors, or the selector is `always` asked. */
 #include "meta/matcher.h"
 
+#include "meta/intervals.h"
 #include "meta/words.h"
+
+enum {
+    VALUES_MAX = 1024,    /* a longer list hangs where the attribute is present */
+    STEPS_MAX = 64,       /* a range of so few whole numbers hangs at each of them */
+    RANGE_PRICE = 8,      /* in candidates: a range lets more through than an equality, */
+    PRESENCE_PRICE = 64   /* presence more than a range */
+};
 
 typedef struct anchor {
     uint32_t place;
-    bool range;
-    uint64_t first, last; /* first: the word of an equality; else a range in the order of mst_meta_word_order */
+    mst_meta_op_t op;     /* IN: equality with `first`; RANGE: [first, last] in the order of mst_meta_word_order; HAS: presence */
+    uint64_t first, last;
 } anchor_t;
 
 typedef struct subscription {
@@ -31,16 +40,11 @@ typedef struct slot {
     list_t list;
 } slot_t;
 
-typedef struct range {
-    uint64_t first, last;
-    subscription_t *subscription;
-} range_t;
-
 typedef struct place {
+    maestro_type_t type;
     uint32_t nequal; /* equalities and list values here */
-    range_t *range;
-    uint32_t nranges, capacity;
-    maestro_type_t type; /* of the ranges */
+    mst_meta_intervals_t ranges;
+    list_t present;
 } place_t;
 
 typedef struct row {
@@ -58,6 +62,7 @@ struct mst_meta_matcher {
     void **result;
     size_t nresults, result_capacity; /* room for all */
     uint64_t round;
+    const mst_meta_attributes_t *set; /* being matched */
 };
 
 maestro_status_t mst_meta_matcher_create(const mst_meta_dictionary_t *dictionary, mst_meta_matcher_t **matcher_out) {
@@ -73,14 +78,19 @@ static void free_subscription(subscription_t *subscription) {
     free(subscription);
 }
 
+static void free_row(row_t *row) {
+    for (unsigned key = 0; row && key < MST_META_KEYS_MAX; key++) {
+        mst_meta_intervals_fini(&row->place[key].ranges);
+        free(row->place[key].present.item);
+    }
+    free(row);
+}
+
 void mst_meta_matcher_destroy(mst_meta_matcher_t *matcher) {
     if (!matcher) return;
     for (uint32_t i = 0; i < matcher->all.count; i++) free_subscription(matcher->all.item[i]);
     for (size_t i = 0; i < matcher->nslots; i++) free(matcher->slot[i].list.item);
-    for (size_t i = 0; i < matcher->nrows; i++) {
-        for (unsigned key = 0; matcher->row[i] && key < MST_META_KEYS_MAX; key++) free(matcher->row[i]->place[key].range);
-        free(matcher->row[i]);
-    }
+    for (size_t i = 0; i < matcher->nrows; i++) free_row(matcher->row[i]);
     free(matcher->row);
     free(matcher->slot);
     free(matcher->all.item);
@@ -173,34 +183,21 @@ static place_t *make_place(mst_meta_matcher_t *matcher, uint32_t place) {
     return find_place(matcher, place);
 }
 
-static void mark_place(mst_meta_matcher_t *matcher, uint32_t place) {
-    row_t *row = matcher->row[place / MST_META_KEYS_MAX];
-    unsigned key = place % MST_META_KEYS_MAX;
+static void mark_place(mst_meta_matcher_t *matcher, uint32_t number) {
+    row_t *row = matcher->row[number / MST_META_KEYS_MAX];
+    unsigned key = number % MST_META_KEYS_MAX;
+    const place_t *place = &row->place[key];
     uint64_t bit = 1ull << (key & 63);
-    if (row->place[key].nequal || row->place[key].nranges) row->anchored[key >> 6] |= bit;
+    if (place->nequal || place->present.count || mst_meta_intervals_count(&place->ranges)) row->anchored[key >> 6] |= bit;
     else row->anchored[key >> 6] &= ~bit;
 }
 
-static bool range_add(place_t *place, const anchor_t *anchor, subscription_t *subscription) {
-    if (place->nranges == place->capacity) {
-        uint32_t larger = place->capacity ? place->capacity * 2 : 4;
-        void *range = realloc(place->range, larger * sizeof *place->range);
-        if (!range) return false;
-        place->range = range;
-        place->capacity = larger;
-    }
-    place->type = subscription->selector->schema->attribute[anchor->place % MST_META_KEYS_MAX].type;
-    place->range[place->nranges++] = (range_t){anchor->first, anchor->last, subscription};
+static bool place_add(mst_meta_matcher_t *matcher, place_t *place, const anchor_t *anchor, subscription_t *subscription) {
+    if (anchor->op == MST_META_OP_RANGE) return mst_meta_intervals_add(&place->ranges, anchor->first, anchor->last, subscription);
+    if (anchor->op == MST_META_OP_HAS) return list_add(&place->present, subscription);
+    if (!equality_add(matcher, anchor, subscription)) return false;
+    place->nequal++;
     return true;
-}
-
-static void range_remove(place_t *place, const anchor_t *anchor, const subscription_t *subscription) {
-    for (uint32_t i = 0; i < place->nranges; i++) {
-        const range_t *range = &place->range[i];
-        if (range->subscription != subscription || range->first != anchor->first || range->last != anchor->last) continue;
-        place->range[i] = place->range[--place->nranges];
-        return;
-    }
 }
 
 static bool hang(mst_meta_matcher_t *matcher, subscription_t *subscription, anchor_t anchor) {
@@ -212,8 +209,8 @@ static bool hang(mst_meta_matcher_t *matcher, subscription_t *subscription, anch
         subscription->capacity = larger;
     }
     place_t *place = make_place(matcher, anchor.place);
-    if (!place || !(anchor.range ? range_add(place, &anchor, subscription) : equality_add(matcher, &anchor, subscription))) return false;
-    place->nequal += !anchor.range;
+    if (!place || !place_add(matcher, place, &anchor, subscription)) return false;
+    place->type = subscription->selector->schema->attribute[anchor.place % MST_META_KEYS_MAX].type;
     mark_place(matcher, anchor.place);
     subscription->anchor[subscription->nanchors++] = anchor;
     return true;
@@ -223,9 +220,10 @@ static void unhang(mst_meta_matcher_t *matcher, subscription_t *subscription) {
     for (size_t i = 0; i < subscription->nanchors; i++) {
         const anchor_t *anchor = &subscription->anchor[i];
         place_t *place = find_place(matcher, anchor->place);
-        if (anchor->range) range_remove(place, anchor, subscription);
+        if (anchor->op == MST_META_OP_RANGE) mst_meta_intervals_remove(&place->ranges, anchor->first, anchor->last, subscription);
+        else if (anchor->op == MST_META_OP_HAS) list_remove(&place->present, subscription);
         else list_remove(find_list(matcher, anchor->place, anchor->first), subscription);
-        place->nequal -= !anchor->range;
+        place->nequal -= anchor->op == MST_META_OP_IN;
         mark_place(matcher, anchor->place);
     }
     subscription->nanchors = 0;
@@ -233,53 +231,105 @@ static void unhang(mst_meta_matcher_t *matcher, subscription_t *subscription) {
 
 /* ---- The choice of anchors. */
 
-/* What an anchor costs: how long its list would be, then how many values it has.  Every object with the attribute pays for a range, so an equality
- * whose list is short goes before the first range. */
+/* What an anchor costs: how many subscriptions share its longest list, then how many values it has. */
 typedef struct price {
     size_t length, nvalues;
 } price_t;
 
-enum { RANGE_SURCHARGE = 8 };
 static const price_t impossible = {SIZE_MAX, SIZE_MAX};
 
 static bool is_cheaper(price_t a, price_t b) { return a.length != b.length ? a.length < b.length : a.nvalues < b.nvalues; }
 
-static price_t price_of_list(const mst_meta_matcher_t *matcher, const subscription_t *subscription, const mst_meta_node_t *node) {
-    price_t price = {0, node->nwords};
-    for (size_t i = 0; i < node->nwords; i++) {
-        uint64_t word;
-        if (!mst_meta_node_word(node, i, &subscription->selector->schema->attribute[node->key], matcher->dictionary, &word)) return impossible;
+/* How a leaf is hung: IN at each of its values, RANGE at its interval, HAS where the attribute is present; TRUE: not at all. */
+static mst_meta_op_t way_of(const mst_meta_node_t *node) {
+    if (node->op == MST_META_OP_IN) return node->nwords <= VALUES_MAX ? MST_META_OP_IN : MST_META_OP_HAS;
+    if (node->op == MST_META_OP_NE || node->op == MST_META_OP_LIKE || node->op == MST_META_OP_HAS) return MST_META_OP_HAS;
+    if (node->op != MST_META_OP_RANGE) return MST_META_OP_TRUE;
+    bool whole = node->type == MAESTRO_TYPE_I64 || (node->type == MAESTRO_TYPE_TIMESTAMP && node->step > 0);
+    uint64_t first, last, step = node->step > 0 ? (uint64_t)node->step : 1;
+    if (!whole || !node->has_low || !node->has_high || !mst_meta_node_bounds(node, &first, &last)) return MST_META_OP_RANGE;
+    return (last - first) / step < STEPS_MAX ? MST_META_OP_IN : MST_META_OP_RANGE;
+}
+
+/* The equalities of a leaf hung by IN, one after another: false after the last. */
+static bool next_word(const mst_meta_node_t *node, size_t i, uint64_t *word_out) {
+    if (node->op == MST_META_OP_IN) {
+        if (i < node->nwords) *word_out = node->words[i];
+        return i < node->nwords;
+    }
+    uint64_t first, last, step = node->step > 0 ? (uint64_t)node->step : 1;
+    if (!mst_meta_node_bounds(node, &first, &last) || i > (last - first) / step) return false;
+    *word_out = mst_meta_word_order(first + i * step, node->type); /* of whole numbers it is its own inverse */
+    return true;
+}
+
+static price_t price_of_values(const mst_meta_matcher_t *matcher, const subscription_t *subscription, const mst_meta_node_t *node) {
+    price_t price = {0, 0};
+    for (uint64_t word; next_word(node, price.nvalues, &word); price.nvalues++) {
         const list_t *list = find_list(matcher, place_number(subscription->schema, node->key), word);
         if (list && list->count > price.length) price.length = list->count;
     }
     return price;
 }
 
-static price_t price_of(const mst_meta_matcher_t *matcher, const subscription_t *subscription, const mst_meta_node_t *node) {
-    if (node->op == MST_META_OP_IN) return price_of_list(matcher, subscription, node);
-    if (node->op == MST_META_OP_RANGE) {
-        const place_t *place = find_place(matcher, place_number(subscription->schema, node->key));
-        return (price_t){RANGE_SURCHARGE + (place ? place->nranges : 0), 1};
+static price_t price_of_leaf(const mst_meta_matcher_t *matcher, const subscription_t *subscription, const mst_meta_node_t *node) {
+    const place_t *place = find_place(matcher, place_number(subscription->schema, node->key));
+    switch (way_of(node)) {
+    case MST_META_OP_IN: return price_of_values(matcher, subscription, node);
+    case MST_META_OP_RANGE: return (price_t){RANGE_PRICE + (place ? mst_meta_intervals_count(&place->ranges) : 0), 1};
+    case MST_META_OP_HAS: return (price_t){PRESENCE_PRICE + (place ? place->present.count : 0), 1};
+    default: return impossible;
     }
-    if (node->op != MST_META_OP_AND && node->op != MST_META_OP_OR) return impossible;
-    price_t first = price_of(matcher, subscription, node->child[0]), second = price_of(matcher, subscription, node->child[1]);
-    if (node->op == MST_META_OP_AND) return is_cheaper(second, first) ? second : first;
-    if (first.length == SIZE_MAX || second.length == SIZE_MAX) return impossible;
-    return (price_t){first.length > second.length ? first.length : second.length, first.nvalues + second.nvalues};
 }
 
-/* Hangs the subscription at the anchors of a node that has a possible price. */
-static bool hang_node(mst_meta_matcher_t *matcher, subscription_t *subscription, const mst_meta_node_t *node) {
-    while (node->op == MST_META_OP_AND)
-        node = node->child[is_cheaper(price_of(matcher, subscription, node->child[1]), price_of(matcher, subscription, node->child[0]))];
-    if (node->op == MST_META_OP_OR) return hang_node(matcher, subscription, node->child[0]) && hang_node(matcher, subscription, node->child[1]);
-    const mst_meta_attribute_t *attribute = &subscription->selector->schema->attribute[node->key];
-    anchor_t anchor = {.place = place_number(subscription->schema, node->key), .range = node->op == MST_META_OP_RANGE};
-    if (anchor.range) return !mst_meta_node_bounds(node, attribute->type, &anchor.first, &anchor.last) || hang(matcher, subscription, anchor);
-    for (size_t i = 0; i < node->nwords; i++)
-        if (!mst_meta_node_word(node, i, attribute, matcher->dictionary, &anchor.first) || !hang(matcher, subscription, anchor)) return false;
+/* The cheapest part of a conjunction, with its price; each leaf is looked at once. */
+static const mst_meta_node_t *choose(const mst_meta_matcher_t *matcher, const subscription_t *subscription, const mst_meta_node_t *node, price_t *price_out) {
+    price_t price;
+    *price_out = impossible;
+    if (node->op == MST_META_OP_AND) {
+        const mst_meta_node_t *best = node, *part;
+        for (bool more = true; more; node = node->child[1]) {
+            more = node->op == MST_META_OP_AND;
+            part = choose(matcher, subscription, more ? node->child[0] : node, &price);
+            if (is_cheaper(price, *price_out)) *price_out = price, best = part;
+        }
+        return best;
+    }
+    if (node->op != MST_META_OP_OR) {
+        *price_out = price_of_leaf(matcher, subscription, node);
+        return node;
+    }
+    price_t sum = {0, 0};
+    for (const mst_meta_node_t *at = node;; at = at->child[1]) {
+        choose(matcher, subscription, at->op == MST_META_OP_OR ? at->child[0] : at, &price);
+        if (price.length == SIZE_MAX) return node;
+        if (price.length > sum.length) sum.length = price.length;
+        sum.nvalues += price.nvalues;
+        if (at->op != MST_META_OP_OR) break;
+    }
+    *price_out = sum;
+    return node;
+}
+
+static bool hang_leaf(mst_meta_matcher_t *matcher, subscription_t *subscription, const mst_meta_node_t *node) {
+    anchor_t anchor = {.place = place_number(subscription->schema, node->key), .op = way_of(node)};
+    if (anchor.op == MST_META_OP_RANGE) return !mst_meta_node_bounds(node, &anchor.first, &anchor.last) || hang(matcher, subscription, anchor);
+    if (anchor.op == MST_META_OP_HAS) return hang(matcher, subscription, anchor);
+    for (size_t i = 0; next_word(node, i, &anchor.first); i++)
+        if (!hang(matcher, subscription, anchor)) return false;
     return true;
 }
+
+/* Hangs the subscription at the anchors of a node that was chosen. */
+static bool hang_node(mst_meta_matcher_t *matcher, subscription_t *subscription, const mst_meta_node_t *node) {
+    price_t price;
+    for (; node->op == MST_META_OP_OR; node = node->child[1])
+        if (!hang_node(matcher, subscription, choose(matcher, subscription, node->child[0], &price))) return false;
+    if (node->op == MST_META_OP_AND) return hang_node(matcher, subscription, choose(matcher, subscription, node, &price));
+    return hang_leaf(matcher, subscription, node);
+}
+
+/* ---- Coming and going. */
 
 static bool reserve_result(mst_meta_matcher_t *matcher) {
     if (matcher->all.count < matcher->result_capacity) return true;
@@ -302,9 +352,10 @@ maestro_status_t mst_meta_matcher_add(mst_meta_matcher_t *matcher, void *subscri
     subscription_t *subscription = calloc(1, sizeof *subscription);
     if (!subscription) return mst_base_fail(MAESTRO_NO_MEMORY, "subscribe to \"%.80s\": no memory", selector->source);
     *subscription = (subscription_t){.subscriber = subscriber, .selector = selector, .schema = schema};
-    bool anchored = price_of(matcher, subscription, selector->root).length != SIZE_MAX;
+    price_t price;
+    const mst_meta_node_t *node = choose(matcher, subscription, selector->root, &price);
     if (reserve_result(matcher) && list_add(&matcher->all, subscription) &&
-        (anchored ? hang_node(matcher, subscription, selector->root) : list_add(&matcher->always, subscription)))
+        (price.length != SIZE_MAX ? hang_node(matcher, subscription, node) : list_add(&matcher->always, subscription)))
         return MAESTRO_OK;
     detach(matcher, subscription);
     return mst_base_fail(MAESTRO_NO_MEMORY, "subscribe to \"%.80s\": no memory", selector->source);
@@ -320,25 +371,26 @@ void mst_meta_matcher_remove(mst_meta_matcher_t *matcher, void *subscriber) {
 
 /* ---- Matching. */
 
-static void ask(mst_meta_matcher_t *matcher, subscription_t *subscription, const mst_meta_attributes_t *set) {
+static void ask(void *context, void *thing) {
+    mst_meta_matcher_t *matcher = context;
+    subscription_t *subscription = thing;
     if (subscription->asked == matcher->round) return;
     subscription->asked = matcher->round;
-    if (!subscription->selector->core_only && subscription->schema != set->schema) return;
-    if (mst_meta_selector_match(subscription->selector, set, matcher->dictionary)) matcher->result[matcher->nresults++] = subscription->subscriber;
+    if (!subscription->selector->core_only && subscription->schema != matcher->set->schema) return;
+    if (mst_meta_selector_match(subscription->selector, matcher->set, matcher->dictionary)) matcher->result[matcher->nresults++] = subscription->subscriber;
 }
 
-static void ask_list(mst_meta_matcher_t *matcher, const list_t *list, const mst_meta_attributes_t *set) {
-    for (uint32_t i = 0; i < list->count; i++) ask(matcher, list->item[i], set);
+static void ask_list(mst_meta_matcher_t *matcher, const list_t *list) {
+    for (uint32_t i = 0; i < list->count; i++) ask(matcher, list->item[i]);
 }
 
 static void ask_at(mst_meta_matcher_t *matcher, const mst_meta_attributes_t *set, unsigned key) {
     uint32_t number = place_number(set->schema, key);
-    const place_t *place = find_place(matcher, number);
+    place_t *place = find_place(matcher, number);
     uint64_t word = set->value[mst_meta_attributes_rank(set, key)];
-    if (place->nequal) ask_list(matcher, find_list(matcher, number, word), set);
-    uint64_t order = mst_meta_word_order(word, place->type);
-    for (uint32_t i = 0; i < place->nranges; i++)
-        if (place->range[i].first <= order && order <= place->range[i].last) ask(matcher, place->range[i].subscription, set);
+    if (place->nequal) ask_list(matcher, find_list(matcher, number, place->type == MAESTRO_TYPE_STRING ? mst_meta_string_word(set, word) : word));
+    if (place->ranges.count) mst_meta_intervals_stab(&place->ranges, mst_meta_word_order(word, place->type), ask, matcher);
+    ask_list(matcher, &place->present);
 }
 
 size_t mst_meta_matcher_match(mst_meta_matcher_t *matcher, const mst_meta_attributes_t *set, void *const **subscribers_out) {
@@ -349,9 +401,10 @@ size_t mst_meta_matcher_match(mst_meta_matcher_t *matcher, const mst_meta_attrib
     const uint64_t mask[2] = {((common[0] & core) | (own[0] & ~core)) & set->mask[0], own[1] & set->mask[1]};
     matcher->round++;
     matcher->nresults = 0;
+    matcher->set = set;
     for (unsigned half = 0; half < 2; half++)
         for (uint64_t bits = mask[half]; bits; bits &= bits - 1) ask_at(matcher, set, half * 64 + (unsigned)__builtin_ctzll(bits));
-    ask_list(matcher, &matcher->always, set);
+    ask_list(matcher, &matcher->always);
     *subscribers_out = matcher->result;
     return matcher->nresults;
 }

@@ -18,7 +18,11 @@ static void bind(mst_meta_node_t *node, const mst_meta_selector_t *selector, mst
     if (node->op == MST_META_OP_NOT) bind(node->child[0], selector, dictionary);
     bool values = (node->op == MST_META_OP_IN || node->op == MST_META_OP_NE) && node->type == MAESTRO_TYPE_STRING;
     if (!values || !selector->schema->attribute[node->key].common) return;
-    for (size_t i = 0; i < node->nwords; i++) node->words[i] = mst_meta_dictionary_intern(dictionary, node->texts[i], strlen(node->texts[i]));
+    for (size_t i = 0; i < node->nwords; i++) {
+        size_t nbytes = strlen(node->texts[i]);
+        uint32_t code = mst_meta_dictionary_intern(dictionary, node->texts[i], nbytes);
+        node->words[i] = code ? code : mst_meta_text_word(node->texts[i], nbytes);
+    }
     qsort(node->words, node->nwords, sizeof *node->words, by_value);
 }
 
@@ -26,9 +30,17 @@ void mst_meta_selector_bind(mst_meta_selector_t *selector, mst_meta_dictionary_t
 
 /* ---- Matching. */
 
+/* Texts are sorted and zero-terminated; `text` is neither terminated nor has it a zero inside. */
 static bool text_among(const mst_meta_node_t *node, const char *text, size_t nbytes) {
-    for (size_t i = 0; i < node->nwords; i++)
-        if (strlen(node->texts[i]) == nbytes && memcmp(node->texts[i], text, nbytes) == 0) return true;
+    size_t low = 0, high = node->nwords;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strncmp(node->texts[middle], text, nbytes);
+        if (order == 0) order = node->texts[middle][nbytes] != '\0';
+        if (order == 0) return true;
+        if (order < 0) low = middle + 1;
+        else high = middle;
+    }
     return false;
 }
 

@@ -34,7 +34,7 @@ struct mst_meta_node {
     unsigned key;                         /* comparisons */
     maestro_type_t type;                  /* of the key */
     mst_meta_node_t *child[2];            /* AND, OR: both; NOT: first */
-    uint64_t *words;                      /* IN, NE: values, sorted; of strings the codes of `texts` once bound, sorted, 0 for those without */
+    uint64_t *words;                      /* IN, NE: values, sorted; of strings the codes of `texts` once bound, mst_meta_text_word of those without */
     char **texts;                         /* strings: canonical texts, sorted (NULL for other types); LIKE: texts[0] is the glob */
     size_t nwords;
     uint64_t low, high;                   /* RANGE, as words */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-enum { LIST_MAX = 65536 };
+enum { LIST_MAX = 65536, CALENDAR_BY_MAX = 100000 };
 
 /* ---- One value. */
 
@@ -103,13 +103,20 @@ static maestro_status_t integer_range(mst_meta_parser_t *parser, const mst_meta_
     return MAESTRO_OK;
 }
 
+/* The sum of tenths as one would write it: 0.3, not 0.30000000000000004. */
+static double as_written(double value) {
+    char text[32];
+    snprintf(text, sizeof text, "%.12g", value);
+    return strtod(text, NULL);
+}
+
 static maestro_status_t real_range(mst_meta_parser_t *parser, const mst_meta_attribute_t *attribute, const range_t *range, bool request, mst_meta_list_t *list) {
     double from = mst_meta_word_f64(range->from), to = mst_meta_word_f64(range->to), by = request && attribute->by > 0 ? attribute->by : 1;
     if (range->by && (!mst_meta_text_parse_f64(range->by, range->by_nbytes, &by) || by == 0)) return bad_by(parser, range, "a number, not 0");
     by = from <= to ? fabs(by) : -fabs(by);
     double steps = floor((to - from) / by + 1e-9);
     if (!(steps < LIST_MAX)) return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, range->where, "a range of more than %d values; use >= and <= instead", LIST_MAX);
-    for (double i = 0; i <= steps; i++) MST_TRY(append(parser, list, mst_meta_f64_word(from + i * by), NULL));
+    for (double i = 0; i <= steps; i++) MST_TRY(append(parser, list, mst_meta_f64_word(as_written(from + i * by)), NULL));
     return MAESTRO_OK;
 }
 
@@ -119,7 +126,8 @@ static int64_t minutes_of(const char *hhmm) { return (hhmm[0] - '0') * 600 + (hh
 static maestro_status_t calendar_range(mst_meta_parser_t *parser, const mst_meta_attribute_t *attribute, const range_t *range, bool request, mst_meta_list_t *list) {
     bool date = mst_meta_is_date(attribute);
     int64_t from = 0, to = 0, by = request && attribute->by >= 1 ? (int64_t)attribute->by : 1;
-    if (range->by && (!mst_meta_text_parse_i64(range->by, range->by_nbytes, &by) || by == 0)) return bad_by(parser, range, date ? "a number of days, not 0" : "a number of hours, not 0");
+    if (range->by && (!mst_meta_text_parse_i64(range->by, range->by_nbytes, &by) || by == 0 || by < -CALENDAR_BY_MAX || by > CALENDAR_BY_MAX))
+        return bad_by(parser, range, date ? "a number of days, not 0" : "a number of hours, not 0");
     if (date) {
         mst_meta_text_parse_date(range->from_text, 8, &from);
         mst_meta_text_parse_date(range->to_text, 8, &to);
@@ -212,7 +220,7 @@ static maestro_status_t finish(mst_meta_parser_t *parser, mst_meta_list_t *list,
         bool same = i && (texts ? strcmp(list->texts[i], list->texts[count - 1]) == 0 : list->words[i] == list->words[count - 1]);
         if (same) continue;
         list->texts[count] = list->texts[i];
-        list->words[count++] = texts ? 0 : list->words[i];
+        list->words[count++] = texts ? mst_meta_text_word(list->texts[i], strlen(list->texts[i])) : list->words[i];
     }
     node->nwords = count;
     node->words = mst_meta_arena_alloc(parser->arena, count * sizeof *node->words + 8);

@@ -1,9 +1,10 @@
 /* The grammar of selectors; see selector.h.  Chains of `and` and `or` lean to the right, so that matching walks them in a loop. */
 #include "meta/selector_parse.h"
+#include "meta/words.h"
 
 #include <stdio.h>
 
-enum { TEXT_MAX = 65536, DEPTH_MAX = 64, NODES_MAX = 4096, CHAIN_MAX = 1024 };
+enum { TEXT_MAX = 65536, DEPTH_MAX = 64, NODES_MAX = 4096 };
 
 mst_meta_node_t *mst_meta_parser_node(mst_meta_parser_t *parser, mst_meta_op_t op) {
     if (++parser->nodes > NODES_MAX) return NULL;
@@ -94,6 +95,8 @@ static maestro_status_t like(mst_meta_parser_t *parser, unsigned key, mst_meta_n
     (*node_out)->texts[0] = mst_meta_arena_text(parser->arena, parser->value, parser->nbytes);
     (*node_out)->nwords = 1;
     if (!(*node_out)->texts[0]) return mst_base_fail(MAESTRO_SYSTEM, "selector: no memory");
+    for (char *c = (*node_out)->texts[0]; attribute->fold && *c; c++)
+        if (*c >= 'A' && *c <= 'Z') *c = (char)(*c + 32);
     return mst_meta_parser_next(parser);
 }
 
@@ -125,7 +128,7 @@ static maestro_status_t differs(mst_meta_parser_t *parser, unsigned key, mst_met
     node->words = mst_meta_arena_alloc(parser->arena, sizeof *node->words);
     node->texts = text ? mst_meta_arena_alloc(parser->arena, sizeof *node->texts) : NULL;
     if (!node->words || (text && !node->texts)) return mst_base_fail(MAESTRO_SYSTEM, "selector: no memory");
-    node->words[0] = word;
+    node->words[0] = text ? mst_meta_text_word(text, strlen(text)) : word;
     if (text) node->texts[0] = text;
     node->nwords = 1;
     *node_out = node;
@@ -162,6 +165,7 @@ static maestro_status_t comparison(mst_meta_parser_t *parser, mst_meta_node_t **
 static maestro_status_t factor_inside(mst_meta_parser_t *parser, mst_meta_node_t **node_out) {
     mst_meta_node_t *child = NULL;
     if (mst_meta_parser_is(parser, "not")) {
+        parser->logical = true;
         MST_TRY(mst_meta_parser_next(parser));
         if (parser->depth >= DEPTH_MAX) return too_long(parser);
         parser->depth++;
@@ -170,6 +174,7 @@ static maestro_status_t factor_inside(mst_meta_parser_t *parser, mst_meta_node_t
         return unary(parser, MST_META_OP_NOT, child, node_out);
     }
     if (parser->token == MST_META_TOKEN_OPEN) {
+        parser->logical = true;
         MST_TRY(mst_meta_parser_next(parser));
         MST_TRY(expression(parser, node_out));
         return expect(parser, MST_META_TOKEN_CLOSE, "'and', 'or' or ')'");
@@ -178,29 +183,26 @@ static maestro_status_t factor_inside(mst_meta_parser_t *parser, mst_meta_node_t
     return comparison(parser, node_out);
 }
 
-static bool joins(const mst_meta_parser_t *parser, mst_meta_op_t op) {
-    if (op == MST_META_OP_OR) return mst_meta_parser_is(parser, "or");
-    return mst_meta_parser_is(parser, "and") || (parser->token == MST_META_TOKEN_COMMA && parser->depth == 1);
+/* Whether the token joins another part by `op`; commas do so in requests. */
+static bool joins(mst_meta_parser_t *parser, mst_meta_op_t op) {
+    bool word = mst_meta_parser_is(parser, op == MST_META_OP_OR ? "or" : "and");
+    bool comma = op == MST_META_OP_AND && parser->token == MST_META_TOKEN_COMMA && parser->depth == 1;
+    if (comma && !parser->comma) parser->comma = parser->start + 1;
+    parser->logical |= word;
+    return word || comma;
 }
 
 static maestro_status_t chain(mst_meta_parser_t *parser, mst_meta_op_t op, mst_meta_node_t **node_out) {
-    mst_meta_node_t *items[CHAIN_MAX];
-    size_t count = 0;
-    for (;;) {
-        if (count == CHAIN_MAX) return too_long(parser);
-        MST_TRY(op == MST_META_OP_OR ? chain(parser, MST_META_OP_AND, &items[count]) : factor_inside(parser, &items[count]));
-        count++;
-        if (!joins(parser, op)) break;
-        MST_TRY(mst_meta_parser_next(parser));
-    }
-    mst_meta_node_t *right = items[--count];
-    while (count) {
+    mst_meta_node_t **end = node_out; /* where the last part hangs */
+    MST_TRY(op == MST_META_OP_OR ? chain(parser, MST_META_OP_AND, end) : factor_inside(parser, end));
+    while (joins(parser, op)) {
         mst_meta_node_t *node = NULL;
-        MST_TRY(unary(parser, op, items[--count], &node));
-        node->child[1] = right;
-        right = node;
+        MST_TRY(mst_meta_parser_next(parser));
+        MST_TRY(unary(parser, op, *end, &node));
+        MST_TRY(op == MST_META_OP_OR ? chain(parser, MST_META_OP_AND, &node->child[1]) : factor_inside(parser, &node->child[1]));
+        *end = node;
+        end = &node->child[1];
     }
-    *node_out = right;
     return MAESTRO_OK;
 }
 
@@ -216,6 +218,8 @@ static maestro_status_t parse(mst_meta_parser_t *parser, mst_meta_node_t **root_
     MST_TRY(mst_meta_parser_next(parser));
     if (parser->token == MST_META_TOKEN_END) return unary(parser, MST_META_OP_TRUE, NULL, root_out);
     MST_TRY(expression(parser, root_out));
+    if (parser->comma && parser->logical)
+        return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, parser->comma - 1, "a comma joins the pairs of a request (key=value,key=value); write 'and' here");
     if (parser->token == MST_META_TOKEN_END) return MAESTRO_OK;
     return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, parser->start, "expected 'and', 'or' or the end");
 }

@@ -19,6 +19,8 @@ typedef struct mst_meta_parser {
     size_t start, nbytes;      /* its place, */
     const char *value;         /* and its text (unquoted, zero-terminated, in the arena) */
     unsigned depth, nodes;
+    size_t comma;              /* 1 + place of the first comma that joined pairs */
+    bool logical;              /* and, or, not or parentheses were met */
 } mst_meta_parser_t;
 
 maestro_status_t mst_meta_parser_next(mst_meta_parser_t *parser);

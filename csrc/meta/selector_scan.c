@@ -7,17 +7,26 @@
 
 enum { SHOWN = 60 };
 
+/* Errors show part of the text and never cut a character of several bytes. */
+static bool begins_character(char c) { return ((unsigned char)c & 0xc0) != 0x80; }
+
 maestro_status_t mst_meta_parser_fail(const mst_meta_parser_t *parser, maestro_status_t status, size_t where, const char *format, ...) {
     char what[768], shown[SHOWN + 1];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    size_t length = strlen(parser->text), from = where > SHOWN / 2 && length > SHOWN ? where - SHOWN / 2 : 0;
-    snprintf(shown, sizeof shown, "%.*s", SHOWN, parser->text + from);
-    for (char *c = shown; *c; c++)
-        if ((unsigned char)*c < ' ') *c = ' ';
-    return mst_base_fail(status, "selector, character %zu: %s\n    %s\n    %*s", where + 1, what, shown, (int)(where - from) + 1, "^");
+    const char *text = parser->text;
+    size_t length = strlen(text), from = where > SHOWN / 2 && length > SHOWN ? where - SHOWN / 2 : 0;
+    while (from < where && !begins_character(text[from])) from++;
+    size_t n = length - from < SHOWN ? length - from : SHOWN;
+    while (n && !begins_character(text[from + n])) n--;
+    for (size_t i = 0; i < n; i++) shown[i] = (unsigned char)text[from + i] < ' ' || text[from + i] == 0x7f ? ' ' : text[from + i];
+    shown[n] = '\0';
+    size_t number = 1, column = 1; /* characters before `where`: in all, and shown */
+    for (size_t i = 0; i < where; i++) number += begins_character(text[i]);
+    for (size_t i = from; i < where; i++) column += begins_character(text[i]);
+    return mst_base_fail(status, "selector, character %zu: %s\n    %s\n    %*s", number, what, shown, (int)column, "^");
 }
 
 static bool is_word(unsigned char c) { return isalnum(c) || c >= 0x80 || (c && strchr("_.-+:*?[]!%@#~$", c)); }

@@ -59,7 +59,7 @@ static maestro_status_t add_schema(mst_pool_t *pool, int fd, uint32_t nbytes, ui
     *number_out = (uint16_t)pool->nschemas;
     schema->number = *number_out;
     pool->schema[pool->nschemas++] = schema;
-    return MAESTRO_OK;
+    return mst_meta_index_know(pool->catalogue.index, schema);
 }
 
 static maestro_status_t choose_schema(mst_pool_t *pool, const mst_wire_hello_t *hello, const int *fds, size_t nfds, uint16_t *number_out) {
