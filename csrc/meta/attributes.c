@@ -37,13 +37,16 @@ static maestro_status_t malformed(const char *what) { return mst_base_fail(MAEST
 maestro_status_t mst_meta_attributes_check(const mst_meta_attributes_t *set, size_t nbytes, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary, bool complete) {
     if (nbytes < sizeof *set) return malformed("shorter than its header");
     unsigned count = (unsigned)(__builtin_popcountll(set->mask[0]) + __builtin_popcountll(set->mask[1]));
-    if (set->nvalues != count || set->tail_nbytes > MST_META_TAIL_MAX || mst_meta_attributes_nbytes(set) != nbytes) return malformed("lengths do not add up");
+    if (set->nvalues != count || set->tail_nbytes > MST_META_TAIL_MAX || set->tail_nbytes % 8 || mst_meta_attributes_nbytes(set) != nbytes) return malformed("lengths do not add up");
     if (set->mask[0] & ~schema->all[0] || set->mask[1] & ~schema->all[1]) return malformed("keys that the schema does not have");
     uint32_t codes = dictionary ? mst_meta_dictionary_count(dictionary) : 0;
-    uint64_t checked[2] = {set->mask[0] & schema->checked[0], set->mask[1] & schema->checked[1]};
-    unsigned key;
-    EACH_KEY(checked, key)
-        if (!word_is_valid(set, set->value[mst_meta_attributes_rank(set, key)], &schema->attribute[key], codes)) return malformed("a value does not fit its type");
+    const uint64_t *word = set->value;
+    for (unsigned half = 0; half < 2; half++)
+        for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
+            uint64_t bit = bits & -bits;
+            if (!(schema->checked[half] & bit) || (schema->common[half] & bit && *word - 1 < codes)) continue; /* numbers and codes: nearly all */
+            if (!word_is_valid(set, *word, &schema->attribute[half * 64 + (unsigned)__builtin_ctzll(bit)], codes)) return malformed("a value does not fit its type");
+        }
     uint64_t missing = (schema->required[0] & ~set->mask[0]) | (schema->required[1] & ~set->mask[1]);
     if (complete && missing) return mst_base_fail(MAESTRO_MISSING_ATTRIBUTE, "attribute set: a required attribute is missing");
     return MAESTRO_OK;

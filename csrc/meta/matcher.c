@@ -10,8 +10,9 @@
 enum {
     VALUES_MAX = 1024,    /* a longer list hangs where the attribute is present */
     STEPS_MAX = 64,       /* a range of so few whole numbers hangs at each of them */
-    RANGE_PRICE = 8,      /* in candidates: a range lets more through than an equality, */
-    PRESENCE_PRICE = 64   /* presence more than a range */
+    RANGE_PRICE = 8,      /* in candidates: a range lets more through than an equality */
+    HAS_PRICE = 1 << 20,  /* a range goes before presence, presence that was asked for before one that a comparison implies */
+    PRESENCE_PRICE = 1 << 21
 };
 
 typedef struct anchor {
@@ -277,7 +278,7 @@ static price_t price_of_leaf(const mst_meta_matcher_t *matcher, const subscripti
     switch (way_of(node)) {
     case MST_META_OP_IN: return price_of_values(matcher, subscription, node);
     case MST_META_OP_RANGE: return (price_t){RANGE_PRICE + (place ? mst_meta_intervals_count(&place->ranges) : 0), 1};
-    case MST_META_OP_HAS: return (price_t){PRESENCE_PRICE + (place ? place->present.count : 0), 1};
+    case MST_META_OP_HAS: return (price_t){(node->op == MST_META_OP_HAS ? HAS_PRICE : PRESENCE_PRICE) + (place ? place->present.count : 0), 1};
     default: return impossible;
     }
 }
