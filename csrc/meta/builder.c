@@ -48,11 +48,23 @@ static inline void put(mst_meta_builder_t *builder, unsigned key, uint64_t word)
 
 static bool is_text_type(maestro_type_t type) { return type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB; }
 
+/* Bytes of a tail without garbage. */
+static size_t tail_needed(const mst_meta_builder_t *builder) {
+    size_t nbytes = 0;
+    if (!builder->tail_nbytes) return 0;
+    for (unsigned half = 0; half < 2; half++)
+        for (uint64_t bits = builder->mask[half]; bits; bits &= bits - 1) {
+            unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
+            if (is_text_type(builder->schema->attribute[key].type) && mst_meta_word_is_tail(builder->value[key])) nbytes += mst_meta_word_nbytes(builder->value[key]);
+        }
+    return MST_ALIGN(nbytes, 8);
+}
+
 /* Moves what is in use to the front when overwritten values have left garbage. */
-static void compact(mst_meta_builder_t *builder) {
+static bool compact(mst_meta_builder_t *builder) {
     char *fresh = malloc(builder->tail_capacity);
     uint32_t used = 0;
-    if (!fresh) return;
+    if (!fresh) return false;
     for (unsigned key = 0; key < builder->schema->nattributes; key++) {
         uint64_t word = builder->value[key];
         if (!has(builder, key) || !is_text_type(builder->schema->attribute[key].type) || !mst_meta_word_is_tail(word)) continue;
@@ -63,15 +75,21 @@ static void compact(mst_meta_builder_t *builder) {
     free(builder->tail);
     builder->tail = fresh;
     builder->tail_nbytes = used;
+    return true;
 }
 
 static maestro_status_t put_tail(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes) {
     const char *name = builder->schema->attribute[key].name;
     if (nbytes > MST_META_TEXT_MAX) return mst_base_fail(MAESTRO_TOO_LARGE, "set %s: %zu bytes; a value has at most %d; put large things into the object's data", name, nbytes, MST_META_TEXT_MAX);
-    builder->mask[key >> 6] &= ~(1ull << (key & 63));
-    if (builder->tail_nbytes + nbytes > MST_META_TAIL_MAX && builder->tail) compact(builder);
-    if (builder->tail_nbytes + nbytes > MST_META_TAIL_MAX)
-        return mst_base_fail(MAESTRO_TOO_LARGE, "set %s: the object's texts would exceed %d bytes in sum; put large things into the object's data", name, MST_META_TAIL_MAX);
+    if (builder->tail_nbytes + nbytes > MST_META_TAIL_MAX) {
+        uint64_t mask[2] = {builder->mask[0], builder->mask[1]};
+        builder->mask[key >> 6] &= ~(1ull << (key & 63)); /* its old value goes */
+        if (tail_needed(builder) + nbytes > MST_META_TAIL_MAX) {
+            memcpy(builder->mask, mask, sizeof mask);
+            return mst_base_fail(MAESTRO_TOO_LARGE, "set %s: the object's texts would exceed %d bytes in sum; put large things into the object's data", name, MST_META_TAIL_MAX);
+        }
+        if (!compact(builder)) return memcpy(builder->mask, mask, sizeof mask), mst_base_fail(MAESTRO_SYSTEM, "set %s: no memory", name);
+    }
     if (builder->tail_nbytes + nbytes > builder->tail_capacity) {
         uint32_t capacity = builder->tail_capacity ? builder->tail_capacity : 256;
         while (capacity < builder->tail_nbytes + nbytes) capacity *= 2;
@@ -262,17 +280,6 @@ maestro_status_t mst_meta_builder_complete(mst_meta_builder_t *builder) {
 
 /* ---- Packing. */
 
-static size_t tail_needed(const mst_meta_builder_t *builder) {
-    size_t nbytes = 0;
-    if (!builder->tail_nbytes) return 0;
-    for (unsigned half = 0; half < 2; half++)
-        for (uint64_t bits = builder->mask[half]; bits; bits &= bits - 1) {
-            unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
-            if (is_text_type(builder->schema->attribute[key].type) && mst_meta_word_is_tail(builder->value[key])) nbytes += mst_meta_word_nbytes(builder->value[key]);
-        }
-    return MST_ALIGN(nbytes, 8);
-}
-
 maestro_status_t mst_meta_builder_pack(const mst_meta_builder_t *builder, uint16_t schema_number, void *out, size_t capacity, size_t *nbytes_out) {
     unsigned count = (unsigned)(__builtin_popcountll(builder->mask[0]) + __builtin_popcountll(builder->mask[1]));
     size_t tail_nbytes = tail_needed(builder), needed = sizeof(mst_meta_attributes_t) + 8u * count + tail_nbytes;
@@ -288,9 +295,9 @@ maestro_status_t mst_meta_builder_pack(const mst_meta_builder_t *builder, uint16
         for (uint64_t bits = builder->mask[half]; bits; bits &= bits - 1) {
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
             uint64_t value = builder->value[key];
-            if (tail_nbytes && mst_meta_word_is_tail(value) && is_text_type(builder->schema->attribute[key].type)) {
+            if (mst_meta_word_is_tail(value) && is_text_type(builder->schema->attribute[key].type)) {
                 uint32_t nbytes = mst_meta_word_nbytes(value);
-                memcpy(tail + used, builder->tail + mst_meta_word_offset(value), nbytes);
+                if (nbytes) memcpy(tail + used, builder->tail + mst_meta_word_offset(value), nbytes);
                 value = mst_meta_tail_word(used, nbytes);
                 used += nbytes;
             }
