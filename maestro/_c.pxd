@@ -1,0 +1,121 @@
+# What maestro.h declares, as Cython sees it.  No code and no Python objects here; the header is the manual.
+# Invariant: names and types are those of the header (the C compiler checks them when _core is built).
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef extern from "<stdbool.h>":
+    ctypedef unsigned char stdbool "bool"
+
+cdef extern from "maestro.h" nogil:
+    ctypedef int maestro_status_t
+
+    const char *maestro_last_error()
+    const char *maestro_version()
+    void maestro_free(void *memory)
+
+    # ---- Session
+    ctypedef struct maestro_session_t:
+        pass
+    ctypedef struct maestro_cdo_t:
+        pass
+    ctypedef struct maestro_subscription_t:
+        pass
+    ctypedef struct maestro_request_t:
+        pass
+    ctypedef struct maestro_session_options_t:
+        const char *pool
+        const char *component
+        int64_t rank
+        const char *schema
+        double timeout_s
+        bint start_pool
+        bint interruptible
+
+    void maestro_session_options_init(maestro_session_options_t *options)
+    maestro_status_t maestro_session_open(const maestro_session_options_t *options, maestro_session_t **session_out)
+    maestro_status_t maestro_session_flush(maestro_session_t *session, double timeout_s)
+    maestro_status_t maestro_session_close(maestro_session_t *session)
+    maestro_status_t maestro_session_stats(maestro_session_t *session, double timeout_s, char **json_out)
+    maestro_status_t maestro_session_schema(maestro_session_t *session, char **json_out)
+
+    # ---- Object: producer's side
+    ctypedef int maestro_type_t
+    ctypedef int maestro_tier_t
+    ctypedef int maestro_when_t
+
+    maestro_status_t maestro_cdo_declare(maestro_session_t *session, const char *name, maestro_cdo_t **cdo_out)
+    maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo_t **cdo_out)
+    maestro_status_t maestro_cdo_set_bool(maestro_cdo_t *cdo, const char *key, bint value)
+    maestro_status_t maestro_cdo_set_i64(maestro_cdo_t *cdo, const char *key, int64_t value)
+    maestro_status_t maestro_cdo_set_f64(maestro_cdo_t *cdo, const char *key, double value)
+    maestro_status_t maestro_cdo_set_str(maestro_cdo_t *cdo, const char *key, const char *value)
+    maestro_status_t maestro_cdo_set_timestamp(maestro_cdo_t *cdo, const char *key, int64_t nanoseconds)
+    maestro_status_t maestro_cdo_set_blob(maestro_cdo_t *cdo, const char *key, const void *bytes, size_t nbytes)
+    maestro_status_t maestro_cdo_unset(maestro_cdo_t *cdo, const char *key)
+    maestro_status_t maestro_cdo_alloc(maestro_cdo_t *cdo, size_t nbytes, maestro_tier_t tier, void **bytes_out)
+    maestro_status_t maestro_cdo_wrap(maestro_cdo_t *cdo, const void *bytes, size_t nbytes)
+    maestro_status_t maestro_cdo_seal(maestro_cdo_t *cdo)
+    maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo)
+    maestro_status_t maestro_cdo_wait(maestro_cdo_t *cdo, double timeout_s)
+    maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo)
+
+    # ---- Object: reading
+    uint64_t maestro_cdo_id(const maestro_cdo_t *cdo)
+    maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out)
+    bint maestro_cdo_has(const maestro_cdo_t *cdo, const char *key)
+    maestro_status_t maestro_cdo_get_bool(const maestro_cdo_t *cdo, const char *key, stdbool *value_out)
+    maestro_status_t maestro_cdo_get_i64(const maestro_cdo_t *cdo, const char *key, int64_t *value_out)
+    maestro_status_t maestro_cdo_get_f64(const maestro_cdo_t *cdo, const char *key, double *value_out)
+    maestro_status_t maestro_cdo_get_str(const maestro_cdo_t *cdo, const char *key, const char **value_out)
+    maestro_status_t maestro_cdo_get_timestamp(const maestro_cdo_t *cdo, const char *key, int64_t *nanoseconds_out)
+    maestro_status_t maestro_cdo_get_blob(const maestro_cdo_t *cdo, const char *key, const void **bytes_out, size_t *nbytes_out)
+    maestro_status_t maestro_cdo_next_attribute(const maestro_cdo_t *cdo, uint32_t *cursor, const char **key_out, maestro_type_t *type_out)
+    size_t maestro_cdo_describe(const maestro_cdo_t *cdo, char *text, size_t nbytes)
+
+    # ---- Asking
+    maestro_status_t maestro_selector_check(const char *schema, const char *selector)
+    maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s,
+                                          maestro_request_t **request_out)
+    maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s,
+                                                maestro_request_t **request_out)
+    maestro_status_t maestro_request_wait(maestro_request_t *request, double timeout_s)
+    maestro_status_t maestro_request_test(maestro_request_t *request)
+    maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t **cdo_out)
+    maestro_status_t maestro_request_dispose(maestro_request_t *request)
+    maestro_status_t maestro_count(maestro_session_t *session, const char *selector, double timeout_s, uint64_t *count_out)
+    maestro_status_t maestro_withdraw(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s,
+                                      uint64_t *count_out)
+
+    # ---- Subscriptions
+    ctypedef int maestro_event_kind_t
+    ctypedef int maestro_start_t
+    ctypedef struct maestro_subscription_options_t:
+        uint32_t kinds
+        maestro_start_t start
+        bint hold
+        size_t window_bytes
+    ctypedef struct maestro_event_t:
+        maestro_event_kind_t kind
+        bint gone
+        uint64_t sequence
+        uint64_t gap_from
+        uint64_t gap_to
+        maestro_cdo_t *cdo
+
+    void maestro_subscription_options_init(maestro_subscription_options_t *options)
+    maestro_status_t maestro_subscribe(maestro_session_t *session, const char *selector,
+                                       const maestro_subscription_options_t *options,
+                                       maestro_subscription_t **subscription_out)
+    maestro_status_t maestro_subscription_next_many(maestro_subscription_t *subscription, double timeout_s,
+                                                    maestro_event_t *events, size_t capacity, size_t *count_out)
+    int maestro_subscription_fd(const maestro_subscription_t *subscription)
+    maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscription)
+
+    # ---- Many objects at once, machine
+    ctypedef struct maestro_column_t:
+        const char *key
+        maestro_type_t type
+        bint constant
+        const void *values
+    maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, const maestro_column_t *columns, size_t ncolumns,
+                                        const void *const *payloads, const size_t *nbytes, size_t *offered_out)
+    maestro_status_t maestro_info(char **json_out)

@@ -1,0 +1,148 @@
+# Many objects in one call: columns of values to the pool, columns of values from it.
+# maestro/columns.py has brought what goes there into simple forms: contiguous int64, float64 and bool arrays, lists of str, buffers.
+
+cdef struct batch_t:
+    size_t count
+    maestro_column_t *columns
+    size_t ncolumns
+    const void **payloads
+    size_t *nbytes
+    Py_buffer *views
+    size_t nviews
+
+cdef maestro_status_t call_offer_many(call_t *call, double timeout_s) noexcept nogil:
+    """Goes on after those that were offered before a signal came."""
+    cdef batch_t *batch = <batch_t *>call.bytes
+    cdef size_t i, offered = 0
+    cdef maestro_status_t status = maestro_offer_many(
+        <maestro_session_t *>call.handle, batch.count, batch.columns, batch.ncolumns, batch.payloads, batch.nbytes, &offered)
+    call.number += offered
+    batch.count -= offered
+    if batch.payloads != NULL:
+        batch.payloads += offered
+        batch.nbytes += offered
+    for i in range(batch.ncolumns):
+        if not batch.columns[i].constant:
+            batch.columns[i].values = <const char *>batch.columns[i].values + offered * width(batch.columns[i].type)
+    return status
+
+cdef size_t width(maestro_type_t kind) noexcept nogil:
+    return sizeof(stdbool) if kind == MAESTRO_TYPE_BOOL else 8
+
+
+cdef class Batch:
+    """The C arrays of one call of maestro_offer_many; owns them and what they point to."""
+    cdef batch_t c
+    cdef list memory  # bytearrays and values that the pointers lead to
+
+    def __cinit__(self):
+        self.memory = []
+
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(self.c.nviews):
+            PyBuffer_Release(&self.c.views[i])
+        free(self.c.views)
+
+    cdef void *room(self, size_t nbytes):
+        memory = bytearray(nbytes + 1)
+        self.memory.append(memory)
+        return <char *>memory
+
+    cdef const void *view(self, object buffer) except NULL:
+        """A buffer's bytes, kept until the end."""
+        PyObject_GetBuffer(buffer, &self.c.views[self.c.nviews], PyBUF_ANY_CONTIGUOUS)
+        self.c.nviews += 1
+        return self.c.views[self.c.nviews - 1].buf
+
+    cdef const void *texts(self, list values, str key) except NULL:
+        cdef const char **pointers = <const char **>self.room(len(values) * sizeof(char *))
+        cdef Py_ssize_t i
+        self.memory.append(values)
+        for i in range(len(values)):
+            pointers[i] = utf8(values[i], key)
+        return pointers
+
+    cdef int fill(self, list columns, object payloads) except -1:
+        cdef size_t room = len(columns) + (len(payloads) if type(payloads) is list else 1)
+        self.c.views = <Py_buffer *>malloc(room * sizeof(Py_buffer))
+        if self.c.views == NULL:
+            raise MemoryError
+        self.c.columns = <maestro_column_t *>self.room(len(columns) * sizeof(maestro_column_t))
+        for key, kind, constant, values in columns:
+            column = &self.c.columns[self.c.ncolumns]
+            self.c.ncolumns += 1
+            self.memory.append(key)
+            column.key = utf8(key, "column")
+            column.type = kind
+            column.constant = constant
+            column.values = self.texts(values, key) if kind == MAESTRO_TYPE_STRING else self.view(values)
+        if payloads is not None:
+            self.c.payloads = <const void **>self.room(self.c.count * sizeof(void *))
+            self.c.nbytes = <size_t *>self.room(self.c.count * sizeof(size_t))
+            self.fill_payloads(payloads)
+        return 0
+
+    cdef int fill_payloads(self, object payloads) except -1:
+        cdef size_t i, stride
+        cdef const char *first
+        if type(payloads) is list:
+            for i in range(self.c.count):
+                self.c.payloads[i] = self.view(payloads[i])
+                self.c.nbytes[i] = self.c.views[self.c.nviews - 1].len
+        else:
+            first = <const char *>self.view(payloads)
+            stride = payloads.nbytes // max(len(payloads), 1)
+            for i in range(self.c.count):
+                self.c.payloads[i] = first + i * stride
+                self.c.nbytes[i] = stride
+        return 0
+
+
+def offer_batch(SessionHandle session, size_t count, list columns, payloads):
+    """Offers `count` objects; returns how many were offered, and the error that ended it early or None."""
+    cdef Batch batch = Batch.__new__(Batch)
+    cdef call_t call
+    cdef int status
+    batch.c.count = count
+    batch.fill(columns, payloads)
+    call.handle = session.use("offer many")
+    call.bytes = &batch.c
+    call.number = 0
+    status = session.wait(call_offer_many, &call, session.timeout, False)
+    return call.number, failure(status) if status < 0 else None
+
+
+# ---- From the pool
+def take_columns(SubscriptionHandle subscription, Py_ssize_t n, tuple keys, dict types, timeout):
+    """Up to n events' attributes as one list per key (None where absent); leases are given back at once."""
+    cdef maestro_event_t events[BATCH]
+    cdef list out = [[] for _ in keys]
+    cdef Py_ssize_t count, i, done = 0
+    cdef double seconds = subscription.session.seconds(timeout)
+    while done < n:
+        count = subscription.take(events, min(n - done, BATCH), 0 if done else seconds)
+        if count == 0:
+            break
+        try:
+            for i in range(count):
+                append_row(&events[i], keys, types, out)
+        finally:
+            for i in range(count):
+                maestro_cdo_dispose(events[i].cdo)
+        done += count
+    return out
+
+
+cdef int append_row(maestro_event_t *event, tuple keys, dict types, list out) except -1:
+    cdef Py_ssize_t k
+    cdef list column
+    cdef int status
+    for k in range(len(keys)):
+        column = <list>out[k]
+        status = MAESTRO_NOT_FOUND if event.cdo == NULL else get_value(event.cdo, utf8(keys[k], "key"), types[keys[k]], column)
+        if status == MAESTRO_NOT_FOUND:
+            column.append(None)
+        else:
+            check(status)
+    return 0

@@ -1,0 +1,90 @@
+# The handles of _core: what each holds.  Their methods stand in the _*.pxi files, their use in maestro/*.py.
+#
+# Invariants: bytes stay mapped and leased while any view of them lives (Memory counts itself in its object and its session); a session
+# that was closed ends in C when its last view or running call has gone; no C handle is used by two threads at once; the GIL is let go
+# of in every call that may wait or copy, and waits are cut into slices so that signals are served.
+from cpython.buffer cimport Py_buffer
+from libc.stdint cimport uint64_t
+
+from maestro._c cimport (
+    maestro_cdo_t, maestro_event_t, maestro_request_t, maestro_session_t, maestro_status_t, maestro_subscription_t,
+)
+
+# What a waiting call needs, and the call itself: it runs without the GIL for at most timeout_s.
+cdef struct call_t:
+    void *handle
+    const char *selector
+    int when
+    void *bytes
+    uint64_t number
+    maestro_event_t *events
+    size_t capacity
+    size_t count
+ctypedef maestro_status_t (*call_fn)(call_t *call, double timeout_s) noexcept nogil
+
+
+cdef class SessionHandle:
+    cdef maestro_session_t *c
+    cdef Py_ssize_t uses            # calls that run and views that live: the C session outlasts them
+    cdef readonly bint closed       # for new calls; `c` is NULL when it has ended in C too
+    cdef readonly double timeout
+    cdef dict types                 # attribute name -> maestro_type_t, as far as known
+    cdef object __weakref__
+
+    cdef maestro_session_t *use(self, str operation) except NULL
+    cdef int wait(self, call_fn call, call_t *arguments, double timeout_s, bint sliced) except -1000
+    cdef void let_go(self) noexcept
+    cdef int end(self) except -1
+    cdef double seconds(self, object timeout) except -1
+    cdef CdoHandle declare(self, object name)
+
+
+cdef class CdoHandle:
+    cdef maestro_cdo_t *c
+    cdef readonly SessionHandle session
+    cdef Py_ssize_t views           # Memory objects that live
+    cdef bint busy                  # a thread waits in a call on this object
+    cdef bint ended                 # dispose() was called; the last view ends the lease
+    cdef bint writable              # pool memory that is not offered yet
+    cdef readonly bint gone         # withdrawn before its event arrived
+    cdef list arrays                # weak references to the arrays that turn read-only at the offer
+
+    cdef maestro_cdo_t *use(self, str operation) except NULL
+    cdef int set_all(self, dict attributes) except -1
+    cdef int give(self) except -1
+    cdef int wrap_and_give(self, object data) except -1
+    cdef Memory memory(self)
+    cdef void drop(self) noexcept
+
+
+cdef class Memory:
+    cdef CdoHandle owner
+    cdef void *bytes
+    cdef Py_ssize_t nbytes
+
+
+cdef class RequestHandle:
+    cdef maestro_request_t *c
+    cdef readonly SessionHandle session
+    cdef CdoHandle subject          # of a withdrawal: kept alive until it is settled
+    cdef object result
+    cdef double end
+    cdef bint busy
+    cdef readonly bint done
+
+    cdef int finish(self) except -1
+
+
+cdef class SubscriptionHandle:
+    cdef maestro_subscription_t *c
+    cdef readonly SessionHandle session
+    cdef readonly bint plain        # to offered objects alone: items are objects, not events
+    cdef double patience            # iteration ends after so many seconds without event; < 0: it raises after the session's timeout
+    cdef list pending               # items that came in one batch with those returned; an exception among them is raised
+    cdef bint busy
+    cdef readonly bint ended        # no more will come
+    cdef readonly Py_ssize_t passed_over
+
+    cdef Py_ssize_t take(self, maestro_event_t *events, Py_ssize_t capacity, double timeout_s) except -1
+    cdef object item(self, maestro_event_t *event, bint as_event)
+    cdef object next_item(self, double timeout_s, bint as_event)

@@ -1,0 +1,275 @@
+# The session's handle: opening, waiting, offering, asking, closing.
+
+# ---- Calls that wait, in the form in which SessionHandle.wait runs them
+cdef maestro_status_t call_flush(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_session_flush(<maestro_session_t *>call.handle, timeout_s)
+
+cdef maestro_status_t call_count(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_count(<maestro_session_t *>call.handle, call.selector, timeout_s, &call.number)
+
+cdef maestro_status_t call_withdraw(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_withdraw(<maestro_session_t *>call.handle, call.selector, call.when, timeout_s, &call.number)
+
+
+cdef class SessionHandle:
+    def _open(self, str pool, str component, int64_t rank, str schema, timeout, bint start_pool):
+        cdef maestro_session_options_t options
+        cdef int status = MAESTRO_INTERRUPTED
+        maestro_session_options_init(&options)
+        options.pool = NULL if pool is None else utf8(pool, "pool")
+        options.component = NULL if component is None else utf8(component, "component")
+        options.rank = rank
+        options.schema = NULL if schema is None else utf8(schema, "schema")
+        options.timeout_s = self.timeout = timeout
+        options.start_pool = start_pool
+        options.interruptible = True
+        while status == MAESTRO_INTERRUPTED:
+            PyErr_CheckSignals()
+            with nogil:
+                status = maestro_session_open(&options, &self.c)
+        check(status)
+        self.types = {}
+
+    def __dealloc__(self):
+        if self.c != NULL:  # nothing else refers to it: no view, no object
+            maestro_session_close(self.c)
+
+    cdef maestro_session_t *use(self, str operation) except NULL:
+        if self.closed or self.c == NULL:
+            raise own_failure(MAESTRO_CLOSED, f"{operation}: the session is closed; open a new one")
+        return self.c
+
+    cdef double seconds(self, object timeout) except -1:
+        """A timeout as number: None and what is negative mean the session's."""
+        cdef double seconds
+        if timeout is None:
+            return self.timeout
+        seconds = timeout
+        if seconds != seconds or seconds < 0:
+            return self.timeout
+        return min(seconds, FOREVER_S)
+
+    cdef int wait(self, call_fn call, call_t *arguments, double timeout_s, bint sliced) except -1000:
+        """Runs a call without the GIL until it has ended or the time is over; signals are served in between.
+
+        A sliced call may be made again after it has timed out; another one is only made again when a signal ended it.
+        """
+        cdef double end = monotonic() + timeout_s
+        cdef double left = timeout_s
+        cdef int status
+        self.uses += 1
+        try:
+            while True:
+                with nogil:
+                    status = call(arguments, SLICE_S if sliced and left > SLICE_S else left)
+                if status != MAESTRO_INTERRUPTED and (not sliced or (status != MAESTRO_TIMEOUT and status != MAESTRO_IN_PROGRESS)):
+                    return status
+                left = end - monotonic()
+                if left <= 0 and status != MAESTRO_INTERRUPTED:
+                    return status
+                left = max(left, 0.0)
+                PyErr_CheckSignals()
+                if self.closed:
+                    raise own_failure(MAESTRO_CLOSED, "wait: the session was closed meanwhile; open a new one")
+        finally:
+            self.let_go()
+
+    cdef void let_go(self) noexcept:
+        self.uses -= 1
+        if self.closed and self.uses == 0:
+            self.end()
+
+    cdef int end(self) except -1:
+        """Ends the session in C: nothing uses it any more."""
+        cdef maestro_session_t *c = self.c
+        cdef int status
+        self.c = NULL
+        with nogil:
+            status = maestro_session_close(c)
+        check(status)
+        return 0
+
+    def flush(self, timeout=None):
+        """
+        Wait until the pool manager has taken or refused every offer so far.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; default is the session's timeout.
+
+        Raises
+        ------
+        MaestroError
+            The first refusal that nobody has read yet (DuplicateError, MemoryError, ...), with the number of further ones.
+        PoolLostError
+            The manager is gone; the message names the offers that it had not confirmed.
+
+        Examples
+        --------
+        >>> with maestro.Session() as s:
+        ...     cdo = s.offer(b"bytes")
+        ...     s.flush()
+        """
+        cdef call_t call
+        call.handle = self.use("flush")
+        check(self.wait(call_flush, &call, self.seconds(timeout), True))
+
+    def close(self):
+        """
+        Flush, then end the session.  Closing again does nothing.
+
+        Offered objects stay in the pool.  While views of objects live (numpy arrays, memoryviews) the connection stays open
+        behind the scenes, so that they never lose their bytes; it ends with the last of them.
+
+        Raises
+        ------
+        MaestroError
+            As `flush`; the session is closed all the same.
+        """
+        if self.closed or self.c == NULL:
+            return
+        try:
+            self.flush()
+        finally:
+            self.closed = True
+            if self.uses == 0:
+                self.end()
+
+    # ---- Offering
+    cdef CdoHandle declare(self, object name):
+        cdef CdoHandle cdo = new_cdo(self, NULL)
+        check(maestro_cdo_declare(self.use("declare"), NULL if name is None else utf8(name, "name"), &cdo.c))
+        return cdo
+
+    def _declare(self, name, CdoHandle like, attributes, dict more):
+        cdef CdoHandle cdo
+        if like is None:
+            cdo = self.declare(name)
+        else:
+            self.use("declare")
+            cdo = new_cdo(self, NULL)
+            check(maestro_cdo_declare_like(like.use("declare like"), &cdo.c))
+            if name is not None:
+                set_value(cdo.c, "maestro.name", name)
+        if attributes is not None:
+            cdo.set_all(dict(attributes))
+        cdo.set_all(more)
+        return cdo
+
+    def offer(self, data=None, attributes=None, /, *, name=None, **more):
+        """
+        Offer application memory, or attributes alone, in one call.
+
+        The bytes are copied once, into the pool, before the call returns; use `cdo` and `Cdo.empty` to write them there
+        straight away.  The offer itself is asynchronous: what only the manager can refuse is raised by `Cdo.wait`, by the next
+        `flush`, or by `close`.
+
+        Parameters
+        ----------
+        data : numpy.ndarray, bytes-like or None
+            An array of any shape and order; its dtype, shape and order travel along (attributes maestro.dtype, maestro.shape,
+            maestro.order).  Other bytes-like objects go as they are.  None: an object without data.
+        attributes : mapping, optional
+            Attributes whose names are no Python names, such as {"maestro.checksum": 7}.
+        name : str, optional
+            The object's name.
+        **more
+            Attributes; None means absent.
+
+        Returns
+        -------
+        Cdo
+            The offered object.
+
+        Raises
+        ------
+        AttributeKeyError, AttributeTypeError, AttributeValueError, MissingAttributeError
+            An attribute does not agree with the schema.
+        MemoryError, TooLargeError, TimeoutError
+            There is no room for the bytes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> with maestro.Session(schema="mars") as s:
+        ...     cdo = s.offer(np.arange(6.0).reshape(2, 3), param="t", step=6, levelist=500)
+        ...     cdo["maestro.shape"]
+        '2,3'
+        """
+        cdef CdoHandle cdo = self.declare(name)
+        if attributes is not None:
+            cdo.set_all(dict(attributes))
+        if more:
+            cdo.set_all(more)
+        if data is None:
+            cdo.give()
+        else:
+            cdo.wrap_and_give(data)
+        return cdo
+
+    # ---- Asking
+    def _demand_start(self, str selector, timeout):
+        cdef RequestHandle request = new_request(self, None, self.seconds(timeout))
+        check(maestro_demand_start(self.use("demand"), utf8(selector, "selector"), self.seconds(timeout), &request.c))
+        return request
+
+    def _count(self, str selector, timeout):
+        cdef call_t call
+        call.handle = self.use("count")
+        call.selector = utf8(selector, "selector")
+        check(self.wait(call_count, &call, self.seconds(timeout), True))
+        return call.number
+
+    def _withdraw(self, str selector, int when, timeout):
+        cdef call_t call
+        call.handle = self.use("withdraw")
+        call.selector = utf8(selector, "selector")
+        call.when = when
+        check(self.wait(call_withdraw, &call, self.seconds(timeout), False))
+        return call.number
+
+    def _subscribe(self, type subscription_class, str selector, uint32_t kinds, int start, bint hold, size_t window_bytes, patience):
+        cdef maestro_subscription_options_t options
+        cdef SubscriptionHandle subscription = subscription_class.__new__(subscription_class)
+        cdef const char *text = utf8(selector, "selector")
+        cdef maestro_session_t *c = self.use("subscribe")
+        cdef int status = MAESTRO_INTERRUPTED
+        maestro_subscription_options_init(&options)
+        options.kinds = kinds
+        options.start = start
+        options.hold = hold
+        options.window_bytes = window_bytes
+        subscription.session = self
+        subscription.plain = kinds == MAESTRO_EVENT_OFFERED
+        subscription.patience = -1 if patience is None else self.seconds(patience)
+        self.uses += 1
+        try:
+            while status == MAESTRO_INTERRUPTED:
+                with nogil:
+                    status = maestro_subscribe(c, text, &options, &subscription.c)
+                PyErr_CheckSignals()
+        finally:
+            self.let_go()
+        check(status)
+        return subscription
+
+    # ---- Texts
+    def _stats(self, timeout):
+        cdef maestro_session_t *c = self.use("stats")
+        cdef double seconds = self.seconds(timeout)
+        cdef char *text
+        cdef int status
+        self.uses += 1
+        try:
+            with nogil:
+                status = maestro_session_stats(c, seconds, &text)
+            check(status)
+        finally:
+            self.let_go()
+        return take_json(text)
+
+    def _schema(self):
+        cdef char *text
+        check(maestro_session_schema(self.use("schema"), &text))
+        return take_json(text)

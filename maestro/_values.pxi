@@ -1,0 +1,134 @@
+# Attribute values: Python to C by the value's type, C to Python by the schema's.
+# Timestamps are int64 nanoseconds there and aware datetimes (microseconds, UTC) here; a naive datetime is taken as UTC.
+
+cdef object EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+# ---- To C
+cdef int64_t nanoseconds(const char *key, object moment) except? -1:
+    """Nanoseconds since 1970 of a datetime, date or numpy.datetime64."""
+    if isinstance(moment, np.datetime64):
+        if np.isnat(moment):
+            raise own_failure(MAESTRO_BAD_VALUE, f"set {key.decode()}: NaT is no timestamp")
+        moment = moment.astype("M8[ns]").astype("i8").item() if moment.astype("M8[s]").astype("i8").item() in YEARS_S else 2**63
+    else:
+        if not isinstance(moment, datetime):
+            moment = datetime(moment.year, moment.month, moment.day)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        moment = (moment - EPOCH) // timedelta(microseconds=1) * 1000
+    if not -(2**63) < moment < 2**63:
+        raise own_failure(MAESTRO_BAD_VALUE, f"set {key.decode()}: timestamps lie between the years 1678 and 2262")
+    return moment
+
+cdef object YEARS_S = range(-(2**63) // 10**9 + 1, 2**63 // 10**9)
+
+
+cdef int set_int(maestro_cdo_t *c, const char *key, object value) except -1000:
+    cdef int overflow = 0
+    cdef int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow)
+    if overflow:
+        raise own_failure(MAESTRO_BAD_VALUE, f"set {key.decode()}: {value} does not fit into 64 bits")
+    return maestro_cdo_set_i64(c, key, number)
+
+
+cdef int set_blob(maestro_cdo_t *c, const char *key, object value) except -1000:
+    cdef Py_buffer view
+    PyObject_GetBuffer(value, &view, PyBUF_SIMPLE)
+    try:
+        return maestro_cdo_set_blob(c, key, view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef int set_other(maestro_cdo_t *c, const char *key, object value) except -1000:
+    """The types that are not met often: subclasses, dates, numpy's scalars, blobs."""
+    if isinstance(value, str):
+        return maestro_cdo_set_str(c, key, utf8(str(value), key.decode()))
+    if isinstance(value, (date, np.datetime64)):
+        return maestro_cdo_set_timestamp(c, key, nanoseconds(key, value))
+    if isinstance(value, (bool, np.bool_)):
+        return maestro_cdo_set_bool(c, key, bool(value))
+    if isinstance(value, numbers.Integral):
+        return set_int(c, key, int(value))
+    if isinstance(value, numbers.Real):
+        return maestro_cdo_set_f64(c, key, float(value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return set_blob(c, key, value)
+    raise own_failure(MAESTRO_WRONG_TYPE, f"set {key.decode()}: a {type(value).__name__} is no attribute value; "
+                                          "give a bool, int, float, str, datetime or bytes")
+
+
+cdef int set_value(maestro_cdo_t *c, object key, object value) except -1000:
+    """Sets one attribute; None removes it, for absent is a value."""
+    cdef const char *name
+    cdef type kind = type(value)
+    cdef int status
+    if type(key) is not str:
+        raise TypeError(f"attributes have names of type str, not {type(key).__name__}")
+    name = utf8(key, "attribute")
+    if kind is str:
+        status = maestro_cdo_set_str(c, name, utf8(value, key))
+    elif kind is int:
+        status = set_int(c, name, value)
+    elif kind is float:
+        status = maestro_cdo_set_f64(c, name, value)
+    elif value is None:
+        status = maestro_cdo_unset(c, name)
+    else:
+        status = set_other(c, name, value)
+    return check(status)
+
+
+# ---- From C
+cdef int get_value(const maestro_cdo_t *c, const char *key, int kind, list out) except -1000:
+    """Appends an attribute's value of this type to `out`; returns the status."""
+    cdef int64_t number
+    cdef double real
+    cdef stdbool truth
+    cdef const char *text
+    cdef const void *bytes
+    cdef size_t nbytes
+    cdef int status = MAESTRO_OK
+    if kind == MAESTRO_TYPE_STRING:
+        status = maestro_cdo_get_str(c, key, &text)
+        if status == MAESTRO_OK: out.append(text.decode("utf-8", "replace"))
+    elif kind == MAESTRO_TYPE_I64:
+        status = maestro_cdo_get_i64(c, key, &number)
+        if status == MAESTRO_OK: out.append(number)
+    elif kind == MAESTRO_TYPE_F64:
+        status = maestro_cdo_get_f64(c, key, &real)
+        if status == MAESTRO_OK: out.append(real)
+    elif kind == MAESTRO_TYPE_BOOL:
+        status = maestro_cdo_get_bool(c, key, &truth)
+        if status == MAESTRO_OK: out.append(bool(truth))
+    elif kind == MAESTRO_TYPE_TIMESTAMP:
+        status = maestro_cdo_get_timestamp(c, key, &number)
+        if status == MAESTRO_OK: out.append(EPOCH + timedelta(microseconds=number // 1000))
+    else:
+        status = maestro_cdo_get_blob(c, key, &bytes, &nbytes)
+        if status == MAESTRO_OK: out.append(PyBytes_FromStringAndSize(<const char *>bytes, nbytes))
+    return status
+
+
+cdef tuple ALL_TYPES = (MAESTRO_TYPE_STRING, MAESTRO_TYPE_I64, MAESTRO_TYPE_F64, MAESTRO_TYPE_BOOL, MAESTRO_TYPE_TIMESTAMP, MAESTRO_TYPE_BLOB)
+
+
+cdef object get_by_name(const maestro_cdo_t *c, str key, dict types):
+    """The value of an attribute; its type is learnt at the first time."""
+    cdef const char *name = utf8(key, "attribute")
+    cdef list out = []
+    cdef int status = MAESTRO_WRONG_TYPE
+    for kind in (types[key],) if key in types else ALL_TYPES:
+        status = get_value(c, name, kind, out)
+        if status != MAESTRO_WRONG_TYPE:
+            break
+    check(status)
+    types[key] = kind
+    return out[0]
+
+
+cdef str describe(const maestro_cdo_t *c):
+    cdef char text[512]
+    maestro_cdo_describe(c, text, sizeof(text))
+    return text.decode("utf-8", "replace")

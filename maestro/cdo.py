@@ -1,0 +1,276 @@
+"""Core data objects as people use them: attributes like a dictionary, bytes like a numpy array.
+
+Conversion, lifetimes and what must be quick stand in _core; here is what numpy needs.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from . import _core, errors
+
+__all__ = ["Cdo", "Request"]
+
+When = Literal["released", "consumed"]
+WHEN = {"released": _core.MAESTRO_WHEN_RELEASED, "consumed": _core.MAESTRO_WHEN_CONSUMED}
+
+
+class Request(_core.RequestHandle):
+    """
+    A demand or a withdrawal that goes on while the program does something else.
+
+    Made by `Session.demand_start` and `Cdo.withdraw_start`.  Used as a context manager it is cancelled at the end of the block
+    if it has not finished.
+
+    Examples
+    --------
+    >>> with maestro.Session(schema="mars") as s:
+    ...     request = s.demand_start({"param": "z", "step": 0}, timeout=10)
+    ...     cdo = s.offer(b"bytes", param="z", step=0)
+    ...     bytes(request.wait())
+    b'bytes'
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> Request:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if not self.done:
+            self.cancel()
+
+
+class Cdo(_core.CdoHandle):
+    """
+    A core data object: immutable bytes with attributes.
+
+    Producers make one with `Session.cdo`, set attributes (``cdo["step"] = 6``), fill it (`empty`) and `offer` it.  Consumers get
+    them from subscriptions, demands and queries, and read attributes (``cdo["step"]``, `attributes`) and bytes (`array`,
+    ``memoryview(cdo)``, ``bytes(cdo)``).
+
+    The lease on an object's bytes ends when the object and every view of its bytes are gone, or when `dispose` was called and the
+    last view is gone.  As a context manager it disposes itself.  One thread at a time may use an object; another one gets a
+    StateError.
+
+    Examples
+    --------
+    >>> with maestro.Session(schema="mars") as s:
+    ...     with s.cdo(param="t", step=6, levelist=500) as cdo:
+    ...         a = cdo.empty((181, 360), "f8")
+    ...         a[:] = 273.15
+    ...         cdo.offer()
+    ...     field = s.demand({"param": "t", "step": 6}).array()
+    >>> field.shape, field[0, 0]
+    ((181, 360), 273.15)
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> Cdo:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if not self.disposed:
+            self.dispose()
+
+    def __repr__(self) -> str:
+        size = "" if self.disposed or self.gone else f" {self.nbytes:,} bytes"
+        return f"<maestro.Cdo {self._describe()}{size}{' (withdrawn)' if self.gone else ''}>"
+
+    # ---- Attributes: what a mapping has, besides the item access of the handle
+    def keys(self) -> list[str]:
+        """Names of the attributes that are set, in the schema's order."""
+        return list(self.attributes)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.attributes)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An attribute's value, or `default` when the object does not have it; a key that the schema does not know is an error."""
+        try:
+            return self[key]
+        except errors.NotFoundError:
+            return default
+
+    def update(self, attributes: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        """Set several attributes."""
+        for key, value in {**(attributes or {}), **more}.items():
+            self[key] = value
+
+    # ---- Bytes
+    def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike | None = None, order: Literal["C", "F"] = "C") -> np.ndarray:
+        """
+        Pool memory to be filled in place, as an uninitialised numpy array: what is written here is never copied.
+
+        The array is writable until `offer`; then it turns read-only, and so is every view taken from it afterwards.  Views (slices,
+        reshaped arrays, memoryviews) that were taken before the offer and are still kept cannot be found: do not write to them.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+        dtype : dtype, optional
+            Element type; the array's dtype, shape and order become attributes.  Without it the object has plain bytes (uint8 in
+            one dimension), such as a GRIB message.
+        order : {"C", "F"}
+            Row- or column-major.
+
+        Returns
+        -------
+        numpy.ndarray
+            64-byte aligned.
+
+        Raises
+        ------
+        StateError
+            The object has data already or was offered.
+        MemoryError, TooLargeError, TimeoutError
+            The pool has no room; the message names the largest holders.
+
+        Examples
+        --------
+        >>> with maestro.Session() as s, s.cdo(name="ramp") as cdo:
+        ...     cdo.empty(5, "i4")[:] = range(5)
+        ...     cdo.offer()
+        """
+        element = np.dtype("u1" if dtype is None else dtype)
+        if element.hasobject or element.names is not None:
+            raise errors.AttributeTypeError(f"empty: an array of dtype {element} cannot be described to others; use bytes or one array per field")
+        shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+        if any(n < 0 for n in shape):
+            raise errors.ArgumentError(f"empty: shape {shape} has a negative length")
+        nbytes = math.prod(shape) * element.itemsize
+        memory = self._alloc(nbytes) if nbytes else bytearray()
+        array = np.ndarray(shape, element, buffer=memory, order=order)
+        self._remember(array)
+        if dtype is not None:
+            self["maestro.dtype"] = element.str
+            self["maestro.shape"] = ",".join(map(str, shape))
+            if order == "F" and len(shape) > 1:
+                self["maestro.order"] = "F"
+        return array
+
+    def array(self) -> np.ndarray:
+        """
+        The object's data as a read-only numpy array, without a copy.
+
+        Its dtype, shape and order are those that the producer's array had; bytes without such a description come as uint8 in one
+        dimension.  The lease lives as long as the array and its views.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``flags.writeable`` is False (before the offer of one's own object: True).
+
+        Raises
+        ------
+        WithdrawnError
+            The object was withdrawn before its event arrived.
+        AttributeValueError
+            The attributes that describe the array do not agree with the bytes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> with maestro.Session() as s:
+        ...     s.offer(np.eye(2), name="unit").array()
+        array([[1., 0.],
+               [0., 1.]])
+        """
+        memory = self._memory()
+        if (dtype := self.get("maestro.dtype")) is None:
+            return np.frombuffer(memory, "u1") if self.nbytes else np.empty(0, "u1")
+        element, shape = _layout(dtype, self.get("maestro.shape", ""))
+        if math.prod(shape) * element.itemsize != self.nbytes:
+            raise errors.AttributeValueError(f"array: dtype {dtype} and shape {shape} are not {self.nbytes} bytes")
+        return np.ndarray(shape, element, buffer=memory, order=self.get("maestro.order", "C"))
+
+    @property
+    def data(self) -> memoryview:
+        """The object's bytes as a memoryview; keeps the lease like any view."""
+        return memoryview(self)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.array(), dtype=dtype, copy=copy)
+
+    # ---- Offer and withdraw
+    def offer(self, wait: bool = False, timeout: float | None = None) -> None:
+        """
+        Give the object to the pool.  From here on its attributes and bytes do not change.
+
+        Asynchronous: what only the pool manager can refuse (identity taken, no room) is raised by `wait`, or by the session's next
+        `flush` or `close`.
+
+        Parameters
+        ----------
+        wait : bool
+            Wait for the manager's answer, `timeout` seconds at most (default: the session's).
+
+        Raises
+        ------
+        MissingAttributeError
+            A required attribute is missing.
+        StateError
+            The object was offered already, or is another component's.
+        """
+        self._offer(wait, timeout)
+
+    def withdraw(self, when: When = "released", timeout: float | None = None) -> None:
+        """
+        Take an own object back out of the pool and wait until nobody reads it any more.
+
+        Parameters
+        ----------
+        when : {"released", "consumed"}
+            As soon as the leases that exist have ended; or when every subscription that matches has received and released it.
+        timeout : float, optional
+            Seconds; default is the session's timeout.
+
+        Raises
+        ------
+        TimeoutError
+            Names who still holds the object.
+        WithdrawnError, StateError
+            It was withdrawn already, is not offered or is another component's.
+
+        Examples
+        --------
+        >>> with maestro.Session() as s:
+        ...     cdo = s.offer(b"bytes", name="short-lived")
+        ...     cdo.withdraw()
+        ...     s.count("maestro.name = short-lived")
+        0
+        """
+        self.withdraw_start(when, timeout).wait()
+
+    def withdraw_start(self, when: When = "released", timeout: float | None = None) -> Request:
+        """Start to `withdraw`; the request is waited for, tested or cancelled."""
+        return self._withdraw_start(choose("when", when, WHEN), timeout)
+
+
+@functools.lru_cache(maxsize=1024)
+def _layout(dtype: str, shape: str) -> tuple[np.dtype, tuple[int, ...]]:
+    """Element type and shape of an array from its attributes, which any program may have written."""
+    try:
+        element = np.dtype(dtype)
+        lengths = tuple(int(n) for n in shape.split(",")) if shape else ()
+    except (TypeError, ValueError) as error:
+        raise errors.AttributeValueError(f"array: dtype {dtype!r} and shape {shape!r} describe no array") from error
+    if element.hasobject or any(n < 0 for n in lengths):
+        raise errors.AttributeValueError(f"array: dtype {dtype!r} and shape {shape!r} describe no array of plain values")
+    return element, lengths
+
+
+def choose(what: str, word: str, known: Mapping[str, int]) -> int:
+    """The number of a word, or an error that lists the known ones."""
+    if word in known:
+        return known[word]
+    raise errors.ArgumentError(f"{what}={word!r} is unknown; known are: {', '.join(known)}")
+
+

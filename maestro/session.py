@@ -1,0 +1,389 @@
+"""The session: one process's connection to the pool of its node.
+
+What must be quick (offer) and what waits stands in _core; here are names, defaults, selectors and the end of the program.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import warnings
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from . import _core, columns, errors
+from .cdo import WHEN, Cdo, Request, When, choose
+from .selectors import Selector, selector_text
+from .subscription import STARTS, Event, Subscription, kinds_mask
+
+__all__ = ["Session"]
+
+_core.use_classes(Cdo, Request, Event._make)
+TYPES = {
+    "bool": _core.MAESTRO_TYPE_BOOL,
+    "i64": _core.MAESTRO_TYPE_I64,
+    "f64": _core.MAESTRO_TYPE_F64,
+    "string": _core.MAESTRO_TYPE_STRING,
+    "timestamp": _core.MAESTRO_TYPE_TIMESTAMP,
+    "blob": _core.MAESTRO_TYPE_BLOB,
+}
+_open: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+class Session(_core.SessionHandle):
+    """
+    One process's connection to the pool of its node.  The first session starts the pool manager.
+
+    A session may be used by several threads at once; one object, subscription or request by one thread at a time.  In a forked
+    child it is invalid (ForkedError); open another one there.  Ctrl-C ends every wait.
+
+    Parameters
+    ----------
+    component : str, optional
+        The program's name in the workflow; default is ``MAESTRO_COMPONENT``, else the script's name.
+    rank : int
+        This process's rank in its component.
+    schema : str, optional
+        A built-in name ("mars") or a YAML file; default is the pool's schema, else the core one.
+    pool : str, optional
+        The pool's name, or the path of its socket; default is ``MAESTRO_POOL``, else "default".
+    timeout : float, optional
+        Seconds after which waits give up; default is ``MAESTRO_TIMEOUT_S``, else 60.
+    start_pool : bool
+        Start the pool manager when there is none.
+
+    Attributes
+    ----------
+    timeout : float
+        Default bound of every wait, in seconds.
+    closed : bool
+
+    Raises
+    ------
+    PoolStartError
+        The pool manager could not be started, or there is none and `start_pool` is False.
+    RefusedError
+        It belongs to another user, speaks another protocol version, or knows another schema of that name.
+    SchemaError
+        The schema cannot be understood; the message has file, line and column.
+
+    Examples
+    --------
+    >>> with maestro.Session(component="hammer", schema="mars") as s:
+    ...     cdo = s.offer(b"bytes", param="msl", step=12)
+    ...     bytes(s.demand({"param": "msl", "step": 12}))
+    b'bytes'
+    """
+
+    def __init__(
+        self,
+        component: str | None = None,
+        rank: int = 0,
+        schema: str | os.PathLike | None = None,
+        pool: str | os.PathLike | None = None,
+        timeout: float | None = None,
+        start_pool: bool = True,
+    ):
+        component = component or os.environ.get("MAESTRO_COMPONENT") or script_name()
+        schema, pool = (None if given is None else os.fspath(given) for given in (schema, pool))
+        self._open(pool, component, rank, schema, default_timeout() if timeout is None else timeout, start_pool)
+        self.component, self.rank, self.pool = component, rank, pool or os.environ.get("MAESTRO_POOL") or "default"
+        _open.add(self)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if error is None:
+            self.close()
+            return
+        try:
+            self.close()
+        except errors.MaestroError as second:  # must not hide what ended the block
+            error.add_note(f"The session's close failed too: {type(second).__name__}: {second}")
+
+    def __del__(self):
+        if self.closed or self not in _open:
+            return
+        warnings.warn(f"{self!r} was never closed", ResourceWarning, source=self, stacklevel=2)
+        with contextlib.suppress(errors.ForkedError):
+            self.close()
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<maestro.Session {self.component}[{self.rank}] pool {self.pool}{state}>"
+
+    # ---- Offering
+    def cdo(self, like: Cdo | Mapping[str, Any] | None = None, /, *, name: str | None = None, **attributes: Any) -> Cdo:
+        """
+        Declare an object, to be filled and offered.
+
+        Parameters
+        ----------
+        like : Cdo or mapping, optional
+            Attributes to begin with: those of another object (also one from a consumer's side), or a dictionary.
+        name : str, optional
+            The object's name (attribute maestro.name).
+        **attributes
+            Attributes; None means absent.
+
+        Returns
+        -------
+        Cdo
+
+        Raises
+        ------
+        AttributeKeyError
+            The schema has no such attribute; the message names the nearest one.
+        AttributeTypeError, AttributeValueError
+            The value does not agree with the schema.
+
+        Examples
+        --------
+        >>> with maestro.Session(schema="mars") as s:
+        ...     first = s.cdo({"class": "od"}, param="q", step=0)
+        ...     second = s.cdo(first, step=6)
+        ...     second["class"], second["param"], second["step"]
+        ('od', 'q', 6)
+        """
+        if isinstance(like, Cdo):
+            return self._declare(name, like, None, attributes)
+        return self._declare(name, None, like, attributes)
+
+    def offer_many(self, payloads: Any = None, attributes: Mapping[str, Any] | None = None, /, **more: Any) -> int:
+        """
+        Offer many objects in one call.
+
+        Parameters
+        ----------
+        payloads : sequence of arrays or bytes-like, numpy.ndarray or None
+            The data of each object; an array's first axis are the objects.  Copied once, as by `offer`.
+        attributes, **more
+            Columns: for each attribute one value for all objects, or a list or array with one for each.
+
+        Returns
+        -------
+        int
+            How many objects were offered.
+
+        Raises
+        ------
+        ArgumentError
+            Columns differ in length, or none says how many objects there are.
+        MaestroError
+            As `offer`; the message has the object's number, objects before it were offered (the exception's ``offered``).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> with maestro.Session(schema="mars") as s:
+        ...     s.offer_many(np.zeros((3, 181, 360)), param=["t", "u", "v"], step=18, levelist=850)
+        3
+        """
+        count, prepared, payloads = columns.prepare(payloads, {**(attributes or {}), **more})
+        offered, error = _core.offer_batch(self, count, prepared, payloads)
+        if error is not None:
+            error.offered = offered
+            raise error
+        return offered
+
+    def withdraw(self, selector: Selector, when: When = "released", timeout: float | None = None) -> int:
+        """
+        Take back all own objects that match, and wait until nobody reads them any more.
+
+        Parameters
+        ----------
+        selector : str or dict
+        when : {"released", "consumed"}
+            As `Cdo.withdraw`.
+        timeout : float, optional
+            Seconds; default is the session's timeout.
+
+        Returns
+        -------
+        int
+            How many objects were withdrawn.
+
+        Raises
+        ------
+        TimeoutError
+            Names who still holds objects.
+
+        Examples
+        --------
+        >>> with maestro.Session(schema="mars") as s:
+        ...     n = s.offer_many(param="w", step=[0, 6, 12])
+        ...     s.withdraw("param = w")
+        3
+        """
+        return self._withdraw(selector_text(selector), choose("when", when, WHEN), timeout)
+
+    # ---- Asking
+    def demand(self, selector: Selector, timeout: float | None = None) -> Cdo:
+        """
+        Wait for the one object that matches, and lease it.
+
+        Parameters
+        ----------
+        selector : str or dict
+            "param = msl and step = 12", "param=msl,step=12", or {"param": "msl", "step": 12}.
+        timeout : float, optional
+            Seconds; default is the session's timeout.
+
+        Returns
+        -------
+        Cdo
+
+        Raises
+        ------
+        TimeoutError
+            Nothing matched in time; the message names the selector and what came nearest.
+        NotUniqueError
+            Several identities match; the message has their number and the keys that differ.
+        SelectorError
+            The selector cannot be understood.
+
+        Examples
+        --------
+        >>> with maestro.Session(schema="mars") as s:
+        ...     cdo = s.offer(b"bytes", param="sp", step=0)
+        ...     s.demand("param = sp").nbytes
+        5
+        """
+        return self._demand_start(selector_text(selector), timeout).wait()
+
+    def demand_start(self, selector: Selector, timeout: float | None = None) -> Request:
+        """Start a `demand`; the request gives the object when it is waited for."""
+        return self._demand_start(selector_text(selector), timeout)
+
+    def query(self, selector: Selector = None) -> Iterator[Cdo]:
+        """
+        Iterate over the objects that match and live now, with their leases.
+
+        Examples
+        --------
+        >>> with maestro.Session(schema="mars") as s:
+        ...     n = s.offer_many(param="d", step=[0, 6, 12])
+        ...     sorted(cdo["step"] for cdo in s.query("param = d and step > 0"))
+        [6, 12]
+        """
+        with self.subscribe(selector, start="query") as found:
+            while (cdo := found.next()) is not None:
+                yield cdo
+            if not found.ended:
+                raise errors.TimeoutError(f"query: the pool manager did not go on within {self.timeout:g} s; is it stopped? see maestro doctor")
+
+    def demand_all(self, selector: Selector = None) -> list[Cdo]:
+        """The objects of `query` as a list: all of them leased at once."""
+        return list(self.query(selector))
+
+    def count(self, selector: Selector = None, timeout: float | None = None) -> int:
+        """
+        How many live objects match.
+
+        Examples
+        --------
+        >>> with maestro.Session(schema="mars") as s:
+        ...     n = s.offer_many(param="vo", step=[0, 6, 12])
+        ...     s.count("param = vo and step in 0/to/6/by/6")
+        2
+        """
+        return self._count(selector_text(selector), timeout)
+
+    def subscribe(
+        self,
+        selector: Selector = None,
+        kinds: str | Iterable[str] = "offered",
+        start: Literal["snapshot", "now", "query"] = "snapshot",
+        hold: bool = False,
+        window: int = 0,
+        timeout: float | None = None,
+    ) -> Subscription:
+        """
+        Get every object that matches, exactly once, as it comes.
+
+        Parameters
+        ----------
+        selector : str, dict or None
+            None is everything.
+        kinds : str or iterable of str
+            What to hear of: "offered", "withdrawn", "joined", "left"; several as "offered,withdrawn" or as a list.
+        start : {"snapshot", "now", "query"}
+            Begin with the matching objects that live, or with what comes; "query" ends after those that live.
+        hold : bool
+            Offers wait for this subscription instead of leaving it behind with a gap.
+        window : int
+            Bytes of events that may wait in the subscription's ring, with their leases; 0 is 1 MiB.
+        timeout : float, optional
+            Iteration ends quietly after so many seconds without event; without it, it raises TimeoutError after the session's
+            timeout.  ``math.inf`` waits for ever.
+
+        Returns
+        -------
+        Subscription
+            Iterate over it, for `Cdo` objects (kinds "offered" alone) or `Event` objects.
+
+        Raises
+        ------
+        SelectorError, AttributeKeyError
+            The selector cannot be understood.
+
+        Examples
+        --------
+        >>> with maestro.Session(schema="mars") as s:
+        ...     n = s.offer_many(param="cc", step=[0, 6, 12])
+        ...     sum(cdo["step"] for cdo in s.subscribe("param = cc", timeout=0.1))
+        18
+        """
+        return self._subscribe(Subscription, selector_text(selector), kinds_mask(kinds), choose("start", start, STARTS), hold, window, timeout)
+
+    # ---- Telling
+    def stats(self, timeout: float | None = None) -> dict[str, Any]:
+        """The pool's counters and limits: memory, objects, and per session offers, demands, bytes, leases and state."""
+        return self._stats(timeout)
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The session's schema: name, version, and its attributes with type, flags and documentation."""
+        if not hasattr(self, "_schema_read"):
+            self._schema_read = self._schema()
+        return self._schema_read
+
+    def types_of(self, keys: Iterable[str]) -> dict[str, int]:
+        """The C type of each attribute; the library's error for an unknown one."""
+        known = {attribute["name"]: TYPES[attribute["type"]] for attribute in self.schema["attributes"]}
+        for key in keys:
+            if key not in known:
+                with self.cdo() as nothing:
+                    nothing.get(key)
+        return {key: known[key] for key in keys}
+
+
+def default_timeout() -> float:
+    """MAESTRO_TIMEOUT_S, else a minute; what is no number is ignored, as the library does (and says)."""
+    with contextlib.suppress(ValueError):
+        return float(os.environ.get("MAESTRO_TIMEOUT_S", ""))
+    return 60.0
+
+
+def script_name() -> str | None:
+    """The program's name where the executable is Python: "model" of model.py, the package's of ``python -m``."""
+    script = Path(sys.argv[0] if sys.argv else "")
+    name = script.parent.name if script.stem == "__main__" else script.stem
+    return name[:63] if name not in ("", "-c", "-") else None
+
+
+@atexit.register
+def _close_all() -> None:
+    """Sessions that the program left open are flushed and closed; what was refused is told as an unhandled error is."""
+    for session in list(_open):
+        try:
+            session.close()
+        except errors.ForkedError:
+            pass
+        except errors.MaestroError:
+            sys.excepthook(*sys.exc_info())
