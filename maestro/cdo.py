@@ -160,8 +160,8 @@ class Cdo(_core.CdoHandle):
         """
         The object's data as a read-only numpy array, without a copy.
 
-        Its dtype, shape and order are those that the producer's array had; bytes without such a description come as uint8 in one
-        dimension.  The lease lives as long as the array and its views.
+        Its dtype, shape and order are those that the producer's array had; without a shape it has one dimension, and bytes
+        without any description come as uint8.  The lease lives as long as the array and its views.
 
         Returns
         -------
@@ -186,7 +186,9 @@ class Cdo(_core.CdoHandle):
         memory = self._memory()
         if (dtype := self.get("maestro.dtype")) is None:
             return np.frombuffer(memory, "u1") if self.nbytes else np.empty(0, "u1")
-        element, shape = _layout(dtype, self.get("maestro.shape", ""))
+        if "maestro.shape" not in self:  # a producer that says what the elements are, and no more: all of them, in a row
+            return np.frombuffer(memory, dtype)
+        element, shape = _layout(dtype, self["maestro.shape"])
         if math.prod(shape) * element.itemsize != self.nbytes:
             raise errors.AttributeValueError(f"array: dtype {dtype} and shape {shape} are not {self.nbytes} bytes")
         return np.ndarray(shape, element, buffer=memory, order=self.get("maestro.order", "C"))

@@ -20,7 +20,7 @@ enum { RETRY_NS = 2000000 };
 /* ---- Starting the manager. */
 
 static void find_manager(char *path, size_t nbytes) {
-    static const char *const places[] = {"maestro-pool", "../bin/maestro-pool", "../_bin/maestro-pool"};
+    static const char *const places[] = {"maestro-pool", "bin/maestro-pool", "../bin/maestro-pool", "../_bin/maestro-pool"};
     const char *setting = mst_base_setting("MAESTRO_MANAGER");
     Dl_info library;
     snprintf(path, nbytes, "%s", setting ? setting : "maestro-pool");

@@ -96,6 +96,7 @@ def run_dry(output: Path, *, sinks: tuple[str, ...] = columns.ALL, rate: float =
         "mode": "rekey",
         "rate": rate,
         "checksum": False,
+        "maestro": {"keep": 64 << 20},  # consumed fields make room for the next: warm memory, as in a long run
     }
     del draft["ml"], draft["sfc"]
     wishes = [{"name": "all", "retrieve": {"param": draft["pl"]["params"]}, "post": {"grid": "1/1"}, "to": "nobody"}]

@@ -107,7 +107,7 @@ class ProductOutlet:
 
         keys = {key: product.field.keys[key] for key in ("param", "levtype", "levelist", "step", "number") if key in product.field.keys}
         self.session.offer(
-            np.frombuffer(message, "u1"), product=product.index, title=product.name, to=product.to, picture=product.picture, **keys
+            np.frombuffer(message, "u1"), product=product.index, title=product.name, destination=product.to, picture=product.picture, **keys
         )
 
     def close(self) -> None:
