@@ -39,7 +39,7 @@ static size_t common_start(const char *a, size_t na, const char *b) {
 const char *mst_base_nearest(const char *word, size_t word_nbytes, const char *const *candidates, size_t ncandidates) {
     const char *nearest = NULL, *begins_alike = NULL;
     size_t longest_start = 2;
-    unsigned best = 2 * (word_nbytes <= 3 ? 2 : (unsigned)(word_nbytes / 3 + 2)) - 1; /* in half edits: a different first letter costs one */
+    unsigned best = word_nbytes <= 2 ? 3 : word_nbytes == 3 ? 5 : 2 * (unsigned)(word_nbytes / 3 + 2) - 1; /* in half edits: a different first letter costs one */
     if (word_nbytes > LONGEST_WORD) return NULL;
     for (size_t i = 0; i < ncandidates; i++) {
         size_t nbytes = strlen(candidates[i]), start = common_start(word, word_nbytes, candidates[i]);

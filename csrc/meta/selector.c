@@ -170,15 +170,18 @@ static void append_range(mst_base_buffer_t *out, const mst_meta_node_t *node, co
         else mst_base_buffer_printf(out, "/by/%lld", (long long)node->step);
         return;
     }
+    bool both = node->has_low && node->has_high;
+    if (both) mst_base_buffer_printf(out, "(");
     if (node->has_low) {
         mst_base_buffer_printf(out, "%s %s ", name, node->open_low ? ">" : ">=");
         append_word(out, node, node->low);
     }
-    if (node->has_low && node->has_high) mst_base_buffer_printf(out, " and ");
+    if (both) mst_base_buffer_printf(out, " and ");
     if (node->has_high) {
         mst_base_buffer_printf(out, "%s %s ", name, node->open_high ? "<" : "<=");
         append_word(out, node, node->high);
     }
+    if (both) mst_base_buffer_printf(out, ")");
 }
 
 static void append_node(mst_base_buffer_t *out, const mst_meta_node_t *node, const mst_meta_selector_t *selector) {
