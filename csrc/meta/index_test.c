@@ -111,10 +111,16 @@ static uint64_t estimate(store_t *store, const char *text) {
 static void test_estimates_follow_the_cheapest_way(void) {
     store_t *store = store_create(5, 4096);
     for (uint32_t handle = 0; handle < OBJECTS; handle++) store_put(store, handle);
-    uint64_t step[12] = {0}, has = 0;
+    uint64_t step[12] = {0}, has = 0, low = 0, high = 0;
     unsigned key = (unsigned)mst_meta_schema_key(store->world.schema[1], "step", 4);
+    unsigned level_key = (unsigned)mst_meta_schema_key(store->world.schema[1], "level", 5);
     for (uint32_t handle = 0; handle < OBJECTS; handle++) {
         const mst_meta_attributes_t *set = store->object[handle];
+        if (set->schema == 1 && mst_meta_attributes_has(set, level_key)) {
+            double level = mst_meta_word_f64(set->value[mst_meta_attributes_rank(set, level_key)]);
+            low += level < -1;
+            high += level >= -0.5;
+        }
         if (set->schema != 1 || !mst_meta_attributes_has(set, key)) continue;
         has++;
         step[(int64_t)set->value[mst_meta_attributes_rank(set, key)] + 4]++;
@@ -125,6 +131,7 @@ static void test_estimates_follow_the_cheapest_way(void) {
     CHECK(estimate(store, "step < -2") == step[0] + step[1]);
     CHECK(estimate(store, "step in -4/to/4/by/4") == step[0] + step[4] + step[8]);
     CHECK(estimate(store, "step = -4 or step = 7") == step[0] + step[11]);
+    CHECK(estimate(store, "level < -1") == low && estimate(store, "level >= -0.5") == high);
     CHECK(estimate(store, "has(step)") == has && estimate(store, "step != 3") == has);
     CHECK(estimate(store, "has(step) and step = 99") == 0);
     CHECK(estimate(store, "(not step = 1) and step >= 6") == step[10] + step[11]);
