@@ -189,6 +189,26 @@ static void end(mst_pool_t *pool, uint32_t handle) {
     else free_metadata(pool, handle);
 }
 
+static void remember_withdrawn(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    uint32_t slot = catalogue->withdrawn_next++ % MST_COUNT(catalogue->withdrawn), oldest = catalogue->withdrawn[slot].handle;
+    mst_pool_object(catalogue, handle)->refs++;
+    catalogue->withdrawn[slot].handle = handle;
+    catalogue->withdrawn[slot].when_ns = pool->now_ns;
+    if (oldest) mst_pool_catalogue_unref(pool, oldest);
+}
+
+uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, int64_t *when_ns_out) {
+    mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    for (uint32_t i = 1; i <= MST_COUNT(catalogue->withdrawn); i++) {
+        uint32_t slot = (catalogue->withdrawn_next - i) % MST_COUNT(catalogue->withdrawn), handle = catalogue->withdrawn[slot].handle;
+        if (!handle || !mst_pool_selects(pool, selector, schema, mst_pool_object(catalogue, handle))) continue;
+        *when_ns_out = catalogue->withdrawn[slot].when_ns;
+        return handle;
+    }
+    return MST_POOL_NONE;
+}
+
 void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     mst_pool_object_t *object = mst_pool_object(catalogue, handle);
@@ -201,6 +221,8 @@ void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle) {
         catalogue->withdrawn_total++;
         mst_pool_session_t *owner = mst_pool_session_by_number(pool, mst_pool_owner(object->id));
         if (owner) mst_pool_session_set_id(owner, object->id, MST_POOL_NONE);
+        if (owner) owner->total.withdrawn++;
+        remember_withdrawn(pool, handle);
     }
     object->state = MST_POOL_WITHDRAWN;
     object->indexed = 0;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, ROUND_NS_MAX = 1000000000 };
+static const int64_t HELLO_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
 static uint64_t tagged(unsigned tag, uint32_t value) { return (uint64_t)tag << 56 | value; }
@@ -120,15 +121,42 @@ void mst_pool_destroy(mst_pool_t *pool) {
 
 /* ---- Events of descriptors. */
 
+static bool is_fresh(const mst_pool_t *pool, int fd) {
+    for (size_t i = 0; i < pool->nfresh; i++)
+        if (pool->fresh[i].fd == fd) return true;
+    return false;
+}
+
+static void forget_fresh(mst_pool_t *pool, int fd) {
+    for (size_t i = 0; i < pool->nfresh; i++)
+        if (pool->fresh[i].fd == fd) pool->fresh[i] = pool->fresh[--pool->nfresh];
+}
+
+/* Whoever does not say hello in time makes room for others. */
+static void drop_silent(mst_pool_t *pool) {
+    for (size_t i = 0; i < pool->nfresh; i++) {
+        if (pool->now_ns - pool->fresh[i].since_ns < HELLO_NS && pool->nfresh < MST_COUNT(pool->fresh)) continue;
+        close(pool->fresh[i].fd); /* which takes it out of epoll too */
+        pool->fresh[i--] = pool->fresh[--pool->nfresh];
+    }
+}
+
 static void accept_all(mst_pool_t *pool) {
     int fd;
-    while ((fd = accept4(pool->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) watch(pool, fd, TAG_FRESH, (uint32_t)fd, EPOLLIN | EPOLLRDHUP);
+    while ((fd = accept4(pool->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+        drop_silent(pool);
+        pool->fresh[pool->nfresh].fd = fd;
+        pool->fresh[pool->nfresh++].since_ns = pool->now_ns;
+        watch(pool, fd, TAG_FRESH, (uint32_t)fd, EPOLLIN | EPOLLRDHUP);
+    }
 }
 
 static void greet(mst_pool_t *pool, int fd) {
+    if (!is_fresh(pool, fd)) return; /* dropped earlier in this round */
     maestro_status_t status = mst_pool_session_attach(pool, fd);
     if (status == MAESTRO_AGAIN) return;
     epoll_ctl(pool->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    forget_fresh(pool, fd);
     if (status != MAESTRO_OK) {
         close(fd);
         return;
@@ -281,6 +309,7 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
             continue;
         }
         sleep_until_needed(pool);
+        if (pool->nfresh) drop_silent(pool);
         idle_since_ns = 0;
     }
     unlink(pool->rendezvous.socket);

@@ -86,6 +86,11 @@ typedef struct mst_pool_catalogue {
     uint64_t live, limit;
     uint64_t offered_total, withdrawn_total, refused_total, bytes_total, copied_total;
     uint64_t leases, leases_total;
+    struct {
+        uint32_t handle;
+        int64_t when_ns;
+    } withdrawn[64];        /* the last ones, so that a demand that comes too late can be told; a ring, holding references */
+    uint32_t withdrawn_next;
 } mst_pool_catalogue_t;
 
 static inline mst_pool_object_t *mst_pool_object(mst_pool_catalogue_t *catalogue, uint32_t handle) {
@@ -100,6 +105,8 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
 /* An object's metadata without identity: for notices. */
 uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes);
 void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle);  /* live -> withdrawn, with its event; ends when no lease is left */
+/* The object withdrawn last that matches, MST_POOL_NONE when none of the last ones does. */
+uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, int64_t *when_ns_out);
 void mst_pool_catalogue_lease_ended(mst_pool_t *pool, uint32_t handle);
 void mst_pool_catalogue_unref(mst_pool_t *pool, uint32_t handle);     /* the retained log lets go */
 /* Brings the index forward by at most `budget` objects; true when it is up to date. */
@@ -215,7 +222,7 @@ struct mst_pool_session {
     } total;
 };
 
-maestro_status_t mst_pool_session_attach(mst_pool_t *pool, int socket); /* answers the hello on a fresh connection */
+maestro_status_t mst_pool_session_attach(mst_pool_t *pool, int socket); /* answers the hello on a fresh connection; AGAIN: it has not come yet */
 void mst_pool_session_detach(mst_pool_t *pool, mst_pool_session_t *session, const char *reason);
 void mst_pool_session_socket(mst_pool_t *pool, mst_pool_session_t *session); /* a packet came, or a hang-up */
 /* Serves its rings for one round; how many messages it took. */
@@ -335,6 +342,11 @@ void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out);
 struct mst_pool {
     mst_wire_rendezvous_t rendezvous;
     int lock_fd, listen_fd, epoll_fd, wake_fd;
+    struct {
+        int fd;
+        int64_t since_ns;
+    } fresh[64];                     /* connections that have not said hello */
+    size_t nfresh;
     mst_pool_catalogue_t catalogue;
     mst_pool_log_t log;
     mst_pool_lending_t lending;

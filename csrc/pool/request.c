@@ -158,8 +158,17 @@ static void fail_timeout(mst_pool_t *pool, mst_pool_request_t *request, const ms
     size_t best = 0;
     for (size_t i = 1; i < nnodes; i++)
         if (request->near[i] > request->near[best]) best = i;
+    int64_t when;
+    uint32_t withdrawn = mst_pool_catalogue_find_withdrawn(pool, request->selector, request->session->schema, &when);
     int at = snprintf(text, sizeof text, "demand \"%.256s\": nothing matched within %.3g s", request->selector->source,
                       (double)(pool->now_ns - request->started_ns) / 1e9);
+    if (withdrawn != MST_POOL_NONE) {
+        const mst_meta_attributes_t *attributes = &mst_pool_object(&pool->catalogue, withdrawn)->attributes;
+        mst_meta_attributes_describe(attributes, pool->schema[attributes->schema], pool->dictionary, example, sizeof example);
+        snprintf(text + at, sizeof text - (size_t)at, "; one that matches was withdrawn %.3g s ago: %s", (double)(pool->now_ns - when) / 1e9, example);
+        fail(pool, request, MAESTRO_TIMEOUT, text);
+        return;
+    }
     if (nnodes && request->near[best] && mst_pool_object(&pool->catalogue, request->near_example[best])->state == MST_POOL_LIVE) {
         mst_meta_node_describe(nodes[best], request->selector, part, sizeof part);
         const mst_meta_attributes_t *attributes = &mst_pool_object(&pool->catalogue, request->near_example[best])->attributes;
