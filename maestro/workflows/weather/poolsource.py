@@ -25,16 +25,16 @@ class Stream:
 
     def __init__(self, session, wanted: str | None, producer: str, timeout: float):
         self.session, self.producer, self.timeout = session, producer, timeout
-        self.subscription = session.subscribe(wanted, kinds="offered")
+        self.subscription = session.subscribe(wanted, hold=True)
         self.seen = False  # a producer, or anything from one
 
     def __iter__(self):
         silent_since, alone_since = time.monotonic(), None
         while True:
-            event = self.subscription.next(timeout=IDLE_S)
-            if event is not None:
+            cdo = self.subscription.next(timeout=IDLE_S)
+            if cdo is not None:
                 silent_since, alone_since, self.seen = time.monotonic(), None, True
-                yield event.cdo
+                yield cdo
                 continue
             there = bool(sessions(self.session, self.producer))
             self.seen |= there
