@@ -1,10 +1,10 @@
 /* Getting at an object that exists.
- *   demand pushed NBYTES ROUNDS   its event lies in the window already: next, data, read a byte, dispose; ns per object
+ *   demand pushed NBYTES ROUNDS   its event lies in the window already: next, data, read a byte, dispose; ns per object, after a few small ones
  *   demand question ROUNDS        maestro_demand by selector: at a pace of 2 kHz (manager asleep), and back to back (as awake as the cores allow)
  *   demand busy SECONDS           the same while the producer computes and calls nothing; the longest wait counts */
 #include "bench.h"
 
-enum { PERIOD_NS = 500000, OBJECTS_MAX = 512, ROUND_NBYTES = 512 << 20 };
+enum { PERIOD_NS = 500000, OBJECTS_MAX = 512, ROUND_NBYTES = 512 << 20, FEW = 16, FEW_NBYTES = 64 };
 
 typedef struct shared {
     bench_signal_t go, done;
@@ -32,12 +32,13 @@ static void offer_rounds(void *argument) {
     for (long round = 0; round < shared->rounds; round++) {
         uint64_t withdrawn = 0;
         bench_await(&shared->go);
-        for (size_t i = 0; i < shared->objects; i++) offer_one(session, (long)i, shared->nbytes);
+        for (size_t i = 0; i < FEW; i++) offer_one(session, (long)i, FEW_NBYTES);
+        for (size_t i = FEW; i < FEW + shared->objects; i++) offer_one(session, (long)i, shared->nbytes);
         BENCH_OK(maestro_session_flush(session, BENCH_TIMEOUT_S));
         bench_raise(&shared->done);
         bench_await(&shared->go);
         BENCH_OK(maestro_withdraw(session, BENCH_ALL, MAESTRO_WHEN_RELEASED, BENCH_TIMEOUT_S, &withdrawn));
-        BENCH_CHECK(withdrawn == shared->objects);
+        BENCH_CHECK(withdrawn == FEW + shared->objects);
         bench_raise(&shared->done);
     }
     BENCH_OK(maestro_session_close(session));
@@ -53,13 +54,22 @@ static void take_pushed(maestro_subscription_t *subscription, size_t i, size_t n
     BENCH_OK(maestro_cdo_dispose(event.cdo));
 }
 
-static double take_round(shared_t *shared, maestro_subscription_t *subscription) {
+static long faults(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt + usage.ru_majflt;
+}
+
+static double take_round(shared_t *shared, maestro_subscription_t *subscription, double *faults_out) {
     bench_raise(&shared->go);
     bench_await(&shared->done);
     bench_sleep_until(mst_base_now_ns() + 2000000); /* the others have gone to sleep */
+    for (size_t i = 0; i < FEW; i++) take_pushed(subscription, i, FEW_NBYTES);
+    long before = faults();
     int64_t start = mst_base_now_ns();
-    for (size_t i = 0; i < shared->objects; i++) take_pushed(subscription, i, shared->nbytes);
+    for (size_t i = 0; i < shared->objects; i++) take_pushed(subscription, i + FEW, shared->nbytes);
     double ns = (double)(mst_base_now_ns() - start) / (double)shared->objects;
+    *faults_out = (double)(faults() - before) / (double)shared->objects;
     bench_raise(&shared->go);
     bench_await(&shared->done);
     return ns;
@@ -68,14 +78,14 @@ static double take_round(shared_t *shared, maestro_subscription_t *subscription)
 static void run_pushed(shared_t *shared) {
     enum { WARM = 2 };
     shared->rounds += WARM;
-    double *sample = calloc((size_t)shared->rounds, sizeof *sample);
+    double *sample = calloc((size_t)shared->rounds, sizeof *sample), nfaults = 0;
     pid_t producer = bench_child(offer_rounds, shared);
     maestro_session_t *session = bench_session("bench-consumer");
     maestro_subscription_t *subscription = NULL;
     BENCH_OK(maestro_subscribe(session, BENCH_ALL, NULL, &subscription));
-    for (long round = 0; round < shared->rounds; round++) sample[round] = take_round(shared, subscription);
+    for (long round = 0; round < shared->rounds; round++) sample[round] = take_round(shared, subscription, &nfaults);
     size_t count = (size_t)shared->rounds - WARM;
-    printf("{\"first_ns\":%.0f,\"ns\":%.0f,\"objects\":%zu}\n", sample[0], bench_quantile(sample + WARM, count, 0.5), shared->objects);
+    printf("{\"first_ns\":%.0f,\"ns\":%.0f,\"faults\":%.3f,\"objects\":%zu}\n", sample[0], bench_quantile(sample + WARM, count, 0.5), nfaults, shared->objects);
     BENCH_OK(maestro_session_close(session));
     bench_join(producer);
     free(sample);
