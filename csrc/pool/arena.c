@@ -17,6 +17,7 @@ maestro_status_t mst_pool_arena_init(mst_pool_arena_t *arena) {
     for (arena->reserved = 64ull << 30; arena->reserved >= 64ull << 20; arena->reserved /= 2) {
         void *base = mmap(NULL, arena->reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (base == MAP_FAILED) continue;
+        madvise(base, arena->reserved, MADV_HUGEPAGE); /* fewer page faults while it grows, fewer TLB misses ever after; refusal is no harm */
         arena->base = base;
         arena->used = PAGE; /* handle 0 is nobody's */
         for (size_t i = 0; i < MST_COUNT(arena->size_class); i++) arena->size_class[i].free = MST_POOL_NONE;

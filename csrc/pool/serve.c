@@ -67,6 +67,9 @@ static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
     if (broken || !message) return false;
     mst_wire_offer_t *offer = (mst_wire_offer_t *)pool->scratch;
     memcpy(offer, message, nbytes);
+    __builtin_prefetch((const char *)message + nbytes); /* the next one comes from another core's cache */
+    __builtin_prefetch((const char *)message + nbytes + 64);
+    __builtin_prefetch((const char *)message + nbytes + 128);
     offer->head.nbytes = nbytes;
     const char *wrong = check_offer(pool, session, offer);
     if (wrong) {

@@ -37,17 +37,73 @@ void mst_wire_ring_init_reader(mst_wire_ring_t *ring, void *memory, uint64_t cap
 /* Largest message a ring takes. */
 static inline uint64_t mst_wire_ring_limit(const mst_wire_ring_t *ring) { return ring->capacity / 2; }
 
+/* A message that does not fit before the end is preceded by a filler, whose size has this bit set. */
+#define MST_WIRE_RING_FILLER 0x80000000u
+
+/* Reads the reader's position anew.  It may only move forward, and not beyond what was written. */
+static inline bool mst_wire_ring_refresh_tail(mst_wire_ring_t *ring) {
+    uint64_t tail = atomic_load_explicit(&ring->shared->tail, memory_order_acquire);
+    if (tail < ring->other || tail > ring->position) return false;
+    ring->other = tail;
+    return true;
+}
+
 /* Writer: room for a message of nbytes (rounded up to 8, with its size stored in the first word's low half), or NULL when the ring is full;
  * *broken_out when the reader published nonsense. */
-void *mst_wire_ring_reserve(mst_wire_ring_t *ring, uint32_t nbytes, bool *broken_out);
-void mst_wire_ring_commit(mst_wire_ring_t *ring);
+static inline void *mst_wire_ring_reserve(mst_wire_ring_t *ring, uint32_t nbytes, bool *broken_out) {
+    uint64_t size = MST_ALIGN(nbytes, 8);
+    uint64_t at = ring->position & (ring->capacity - 1);
+    uint64_t filler = at + size > ring->capacity ? ring->capacity - at : 0;
+    if (ring->position + filler + size - ring->other > ring->capacity) {
+        if (!mst_wire_ring_refresh_tail(ring)) { *broken_out = true; return NULL; }
+        if (ring->position + filler + size - ring->other > ring->capacity) return NULL;
+    }
+    if (filler) {
+        *(uint32_t *)(ring->data + at) = (uint32_t)filler | MST_WIRE_RING_FILLER;
+        at = 0;
+    }
+    ring->pending = filler + size;
+    *(uint32_t *)(ring->data + at) = (uint32_t)size;
+    return ring->data + at;
+}
+
+static inline void mst_wire_ring_commit(mst_wire_ring_t *ring) {
+    ring->position += ring->pending;
+    ring->pending = 0;
+    atomic_store_explicit(&ring->shared->head, ring->position, memory_order_release);
+}
 
 /* Writer: bytes that are free for certain (messages may need up to twice their size because of the wrap). */
-uint64_t mst_wire_ring_room(mst_wire_ring_t *ring);
+static inline uint64_t mst_wire_ring_room(mst_wire_ring_t *ring) {
+    return mst_wire_ring_refresh_tail(ring) ? ring->capacity - (ring->position - ring->other) : 0;
+}
 
 /* Reader: the next message in place, or NULL; its size in *nbytes_out.  It stays until mst_wire_ring_consume. broken: sizes out of bounds. */
-const void *mst_wire_ring_peek(mst_wire_ring_t *ring, uint32_t *nbytes_out, bool *broken_out);
-void mst_wire_ring_consume(mst_wire_ring_t *ring, uint32_t nbytes); /* private; others see it with publish */
+static inline const void *mst_wire_ring_peek(mst_wire_ring_t *ring, uint32_t *nbytes_out, bool *broken_out) {
+    for (;;) {
+        uint64_t ready = ring->other - ring->position;
+        if (ready == 0) {
+            uint64_t head = atomic_load_explicit(&ring->shared->head, memory_order_acquire);
+            if (head == ring->position) return NULL;
+            if (head < ring->position || head - ring->position > ring->capacity || head & 7) { *broken_out = true; return NULL; }
+            ring->other = head;
+            ready = head - ring->position;
+        }
+        uint64_t at = ring->position & (ring->capacity - 1);
+        uint32_t size = *(volatile const uint32_t *)(ring->data + at);
+        bool filler = size & MST_WIRE_RING_FILLER;
+        size &= ~MST_WIRE_RING_FILLER;
+        if (size < 8 || size & 7 || size > ready || at + size > ring->capacity) { *broken_out = true; return NULL; }
+        if (!filler) {
+            *nbytes_out = size;
+            return ring->data + at;
+        }
+        ring->position += size;
+    }
+}
+
+/* Reader: private; others see it with publish. */
+static inline void mst_wire_ring_consume(mst_wire_ring_t *ring, uint32_t nbytes) { ring->position += nbytes; }
 static inline void mst_wire_ring_publish(mst_wire_ring_t *ring) { atomic_store_explicit(&ring->shared->tail, ring->position, memory_order_release); }
 static inline bool mst_wire_ring_empty(const mst_wire_ring_t *ring) {
     return atomic_load_explicit(&ring->shared->head, memory_order_acquire) == ring->position;
