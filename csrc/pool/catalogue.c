@@ -131,20 +131,28 @@ static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_meta_attributes_
     return handle;
 }
 
+static void free_metadata(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    mst_pool_arena_free(&pool->catalogue.arena, handle, object_nbytes(&object->attributes));
+}
+
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
                                           const mst_meta_attributes_t *attributes, uint32_t *handle_out, uint64_t *other_out) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     uint64_t seed = mst_base_mix((uint64_t)session->component_code << 32 ^ (uint64_t)session->rank ^ (uint64_t)attributes->schema << 56);
     uint32_t tag = (uint32_t)mst_meta_attributes_identity_hash(attributes, pool->schema[attributes->schema], seed);
     MST_TRY(table_reserve(catalogue));
+    __builtin_prefetch(&catalogue->table.entry[tag & catalogue->table.mask]); /* a cache miss nearly always: the copy hides it */
+    if (catalogue->old.entry) __builtin_prefetch(&catalogue->old.entry[tag & catalogue->old.mask]);
+    uint32_t handle = create(pool, id, attributes, session);
+    if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
     mst_pool_identity_entry_t *same = table_find(pool, &catalogue->table, tag, session, attributes);
     if (!same) same = table_find(pool, &catalogue->old, tag, session, attributes);
     if (same) {
+        free_metadata(pool, handle);
         *other_out = mst_pool_object(catalogue, same->handle)->id;
         return MAESTRO_DUPLICATE;
     }
-    uint32_t handle = create(pool, id, attributes, session);
-    if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
     mst_pool_object_t *object = mst_pool_object(catalogue, handle);
     object->tag = tag;
     object->state = MST_POOL_LIVE;
@@ -168,11 +176,6 @@ uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, 
     object->notice = kind;
     object->state = kind == MAESTRO_EVENT_JOINED ? MST_POOL_LIVE : MST_POOL_ENDED;
     return handle;
-}
-
-static void free_metadata(mst_pool_t *pool, uint32_t handle) {
-    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    mst_pool_arena_free(&pool->catalogue.arena, handle, object_nbytes(&object->attributes));
 }
 
 /* A withdrawn object that nobody reads: its bytes go back; its metadata stay while retained events speak of it. */

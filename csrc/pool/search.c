@@ -1,7 +1,7 @@
 /* The live objects that match a selector, found in slices: by the index when that looks at few candidates, else along the log. */
 #include "pool/pool.h"
 
-enum { SCAN_ALWAYS = 16, INDEX_ALWAYS = 4096, INDEX_SLICE = 512 };
+enum { SCAN_ALWAYS = 16, INDEX_ALWAYS = 4096, INDEX_MOST = 32768, INDEX_SLICE = 512 };
 
 void mst_pool_search_init(mst_pool_search_t *search, const mst_meta_selector_t *selector, uint16_t schema, bool joined, bool bounded) {
     memset(search, 0, sizeof *search);
@@ -45,7 +45,7 @@ static bool start(mst_pool_t *pool, mst_pool_search_t *search) {
     if (catalogue->live > SCAN_ALWAYS && !search->joined && !catalogue->index_broken && search->selector->root->op != MST_META_OP_TRUE) {
         if (!mst_pool_catalogue_index_step(pool, INDEX_SLICE)) return false;
         uint64_t estimate = mst_meta_index_estimate(catalogue->index, search->selector);
-        search->by_index = estimate <= INDEX_ALWAYS || estimate < catalogue->live / 8;
+        search->by_index = estimate <= INDEX_ALWAYS || (estimate <= INDEX_MOST && estimate < catalogue->live / 16); /* sorting hits is not sliced */
         if (search->by_index && !collect_hits(pool, search)) {
             mst_pool_search_fini(search);
             search->by_index = false;
