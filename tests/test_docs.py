@@ -1,0 +1,226 @@
+"""Every code block of README.md and docs/ runs as it is written; links lead somewhere; generated pages are up to date.
+
+What a block is follows from its language:
+  python  programs; those under one heading run at the same time, and the `output` block that follows is what they print
+  pycon   a session at the prompt; the blocks of one page follow each other
+  c       a program, compiled with all warnings and run; `output` as for python
+  sh      command lines, run one by one; of `make TARGET` only that the target exists
+  yaml    a schema or a workflow file, checked as the library and `maestro check` do
+  tree    paths that exist
+A language that is not in this list is an error, so that no block is forgotten.
+"""
+
+import contextlib
+import doctest
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import make_docs
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LIMIT_S = 30
+SILENT = {"ebnf", "h", "py"}  # grammars; declarations and signatures, which come from sources that are compiled
+
+
+@dataclass
+class Block:
+    page: Path
+    line: int
+    heading: str
+    language: str
+    text: str
+
+    @property
+    def id(self):
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks_of(page):
+    heading, block = "", None
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        if block is None and line.startswith("#"):
+            heading = line.lstrip("# ")
+        elif block is None and line.startswith("```"):
+            block = Block(page, number, heading, line[3:].strip(), "")
+        elif block is not None and line.startswith("```"):
+            yield block
+            block = None
+        elif block is not None:
+            block.text += line + "\n"
+    assert block is None, f"{page.name}: the block that begins in line {block.line} does not end"
+
+
+def scenes(page):
+    """Programs under one heading that follow each other, with the output that they print together."""
+    programs = (block for block in blocks_of(page) if block.language in ("python", "c", "output"))
+    for _, group in groupby(programs, key=lambda block: block.heading):
+        started = []
+        for block in group:
+            if block.language != "output":
+                started.append(block)
+                continue
+            yield started, block.text
+            started = []
+        if started:
+            yield started, None
+
+
+ALL = [block for page in PAGES for block in blocks_of(page)]
+SCENES = [scene for page in PAGES for scene in scenes(page)]
+
+
+def of(*languages):
+    return pytest.mark.parametrize("block", [b for b in ALL if b.language in languages], ids=lambda block: block.id)
+
+
+@pytest.fixture
+def place(monkeypatch):
+    """A folder to work in, with a pool of its own (a short path: socket paths end at 108 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="mdoc-", ignore_cleanup_errors=True) as folder:
+        for name in [name for name in os.environ if name.startswith("MAESTRO_")]:
+            monkeypatch.delenv(name)
+        rendezvous = Path(folder, "r")
+        rendezvous.mkdir(mode=0o700)
+        monkeypatch.setenv("MAESTRO_DIR", str(rendezvous))
+        monkeypatch.setenv("MAESTRO_LINGER_S", "0.2")
+        monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        monkeypatch.chdir(folder)
+        yield Path(folder)
+
+
+def words_of(block, place):
+    """The command that runs a program."""
+    if block.language == "python":
+        source = place / f"line{block.line}.py"
+        source.write_text(block.text)
+        return [sys.executable, str(source)]
+    return [str(compiled(block.text, place / f"line{block.line}"))]
+
+
+def compiled(text, program):
+    library = ROOT / "maestro" / "_lib"
+    flags = [
+        "-std=c11",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        f"-I{ROOT / 'csrc/include'}",
+        str(library / "libmaestro.so.0"),
+        f"-Wl,-rpath,{library}",
+    ]
+    subprocess.run(["gcc", "-x", "c", "-", "-x", "none", *flags, "-o", program], input=text, text=True, check=True, timeout=LIMIT_S)
+    return program
+
+
+def anchor(heading):
+    """What a heading is called in links."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_block_has_a_language_that_is_tested():
+    known = {"python", "pycon", "c", "output", "sh", "yaml", "tree"} | SILENT
+    assert [f"{block.id} {block.language!r}" for block in ALL if block.language not in known] == []
+
+
+@pytest.mark.parametrize(("programs", "output"), SCENES, ids=[programs[0].id for programs, _ in SCENES])
+def test_programs_run_and_print_what_the_page_says(programs, output, place, monkeypatch):
+    monkeypatch.setenv("MAESTRO_LINGER_S", "2")  # as a reader has it
+    words = [words_of(block, place) for block in programs]
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(subprocess.Popen(word, stdout=subprocess.PIPE, text=True)) for word in words]
+        stack.callback(lambda: [program.kill() for program in running])
+        printed = [program.communicate(timeout=LIMIT_S)[0] for program in running]
+    assert [program.returncode for program in running] == [0] * len(running)
+    if output is not None:
+        assert "".join(printed) == output
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```pycon" in page.read_text()], ids=lambda page: page.name)
+def test_sessions_at_the_prompt(page, place, monkeypatch):
+    import numpy as np
+
+    import maestro
+
+    generated = page.name.startswith("reference")
+    names, runner = {"maestro": maestro, "np": np}, doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    told = []
+    for block in (block for block in blocks_of(page) if block.language == "pycon"):
+        if generated:  # each of its examples is written for a pool of its own
+            monkeypatch.setenv("MAESTRO_POOL", f"line{block.line}")
+        test = doctest.DocTestParser().get_doctest(block.text, names, block.id, str(page), block.line)
+        runner.run(test, out=told.append, clear_globs=False)
+        names = test.globs
+    for value in names.values():
+        if isinstance(value, maestro.Session):
+            value.close()
+    assert not told, "".join(told)
+
+
+@of("sh")
+def test_command_lines_run(block, place):
+    for line in block.text.splitlines():
+        if line.startswith("make "):
+            assert re.search(rf"^{line.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
+            continue
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        assert done.returncode == 0, line + "\n" + done.stderr
+
+
+@of("yaml")
+def test_files_are_valid(block, place):
+    import maestro
+    from maestro.launch import workflow
+
+    path = place / "file.yaml"
+    path.write_text(block.text)
+    if block.text.startswith("schema:"):
+        maestro.check_selector(None, schema=str(path))
+    else:
+        assert workflow.load(path)
+
+
+@of("tree")
+def test_the_map_shows_what_is_there(block):
+    shown = {line.split()[0].rstrip("/") for line in block.text.splitlines()}
+    assert [path for path in shown if not (ROOT / path).exists()] == []
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    rooms = {"/".join(path.split("/")[:2]) for path in tracked if path.startswith("csrc/")} - {"csrc/include"}
+    folders = {path.split("/")[0] for path in tracked if "/" in path and path[0] != "."} - {"csrc", "cmake", "docs"}
+    assert (rooms | folders) - shown == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, place = target.partition("#")
+        if "://" in path:
+            continue
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        if place:
+            headings = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
+            assert place in [anchor(heading) for heading in headings], target
+
+
+def test_generated_pages_are_up_to_date():
+    stale = [path.name for path, text in make_docs.pages().items() if path.read_text() != text]
+    assert stale == [], "run: make docs"
+
+
+def test_the_examples_of_the_readme_are_short():
+    for block in blocks_of(ROOT / "README.md"):
+        if block.language == "python":
+            assert len(block.text.splitlines()) <= 15
+
+
+def test_pictures_are_small():
+    assert all(path.stat().st_size < 300_000 for path in (ROOT / "docs" / "images").iterdir())
