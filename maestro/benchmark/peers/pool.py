@@ -1,0 +1,88 @@
+"""Maestro itself, as a Python program uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from . import System as Base
+
+ALL = "stream = enfo and type = pf"
+LIVE_MAX, BATCH = 32, 16
+
+
+@contextlib.contextmanager
+def around(folder: str) -> Iterator[None]:
+    os.environ.setdefault("MAESTRO_DIR", folder)
+    os.environ.setdefault("MAESTRO_POOL", f"bench-{os.getpid()}")
+    yield
+
+
+class System(Base):
+    def __init__(self, producer: bool, what: str, count: int, nbytes: int) -> None:
+        import maestro
+
+        super().__init__(producer, what, count, nbytes)
+        self.session = maestro.Session(component="bench-producer" if producer else "bench-consumer", schema="mars")
+        self.subscription = None if producer or what == "question" else self.session.subscribe(ALL)
+        self.live: list[Any] = []
+
+    def close(self) -> None:
+        if self.subscription is not None:
+            self.subscription.dispose()
+        self.session.close()
+
+    def send_object(self, attributes: dict[str, Any]) -> None:
+        self.session.offer(None, attributes)
+
+    def receive_object(self) -> Any:
+        return self.subscription.next()
+
+    def send_columns(self, count: int, columns: dict[str, Any]) -> None:
+        self.session.offer_many(None, columns)
+
+    def receive_columns(self, count: int, keys: tuple[str, ...]) -> dict[str, Any]:
+        return self.subscription.next_columns(count, keys)
+
+    def flush(self) -> None:
+        self.session.flush()
+
+    def send_bytes(self, i: int, nbytes: int) -> None:
+        from ..duo import field
+
+        cdo = self.session.cdo(field(i))
+        bytes_ = cdo.empty(nbytes)
+        bytes_[0] = (i + 1) % 256
+        del bytes_
+        cdo.offer()
+
+    def receive_first_byte(self) -> int:
+        with self.subscription.next() as cdo:
+            return memoryview(cdo)[0]
+
+    def reclaim(self) -> None:
+        self.session.withdraw(ALL)
+
+    def send_array(self, i: int, block: Any) -> None:
+        from ..duo import field
+
+        if len(self.live) == LIVE_MAX:
+            requests = [cdo.withdraw_start() for cdo in self.live[:BATCH]]
+            for request in requests:
+                request.wait()
+            del self.live[:BATCH]
+        self.live.append(self.session.offer(block, field(i)))
+
+    def serve(self, meeting: Any, objects: list[dict[str, Any]]) -> None:
+        kept = [self.session.offer(str(i).encode(), attributes) for i, attributes in enumerate(objects)]
+        self.session.flush()
+        meeting.tell()
+        meeting.wait()
+        del kept
+
+    def ask(self, wanted: dict[str, Any]) -> str:
+        selector = f"param = {wanted['param']} and levelist = {wanted['levelist']:g} and number = {wanted['number']}"
+        with self.session.demand(selector) as cdo:
+            return bytes(cdo).decode()

@@ -1,0 +1,123 @@
+"""Redis Streams for objects, lists for bytes, keys for questions; a server of our own on a unix socket, without persistence.
+
+The server stores; it matches nothing, the consumer filters.  Offers are pipelined, 100 at a time, for rates: one at a time it is five times slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from . import Missing
+from . import System as Base
+from .zeromq import key_of, rows
+
+PIPELINED, READ_COUNT, WAIT_S = 100, 200, 30
+
+
+@contextlib.contextmanager
+def around(folder: str) -> Iterator[None]:
+    server = shutil.which("redis-server")
+    if server is None:
+        raise Missing("redis-server is not installed; install it with: apt-get install redis-server")
+    words = [server, "--port", "0", "--unixsocket", f"{folder}/redis", "--save", "", "--appendonly", "no", "--dir", folder]
+    with open(f"{folder}/redis.log", "w") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log)
+    try:
+        wait_until_ready(folder)
+        yield
+    finally:
+        process.terminate()
+        process.wait(WAIT_S)
+
+
+def wait_until_ready(folder: str) -> None:
+    give_up = time.monotonic() + 5
+    while True:
+        try:
+            with connect(folder) as client:
+                client.ping()
+            return
+        except redis.ConnectionError as error:
+            if time.monotonic() > give_up:
+                raise Missing(f"redis-server does not answer: {Path(folder, 'redis.log').read_text()[-300:]}") from error
+            time.sleep(0.01)
+
+
+def connect(folder: str, **more: Any) -> redis.Redis:
+    return redis.Redis(unix_socket_path=f"{folder}/redis", socket_timeout=WAIT_S, **more)
+
+
+class System(Base):
+    def __init__(self, producer: bool, what: str, count: int, nbytes: int) -> None:
+        super().__init__(producer, what, count, nbytes)
+        bytes_wanted = what in ("handover", "wrapped")
+        self.client = connect(os.environ["BENCH_PLACE"], decode_responses=not bytes_wanted)
+        self.pipe = self.client.pipeline(transaction=False)
+        self.waiting, self.last, self.came = 0, "0", iter(())
+        self.block = bytearray(nbytes)
+
+    def close(self) -> None:
+        self.client.close()
+
+    def send_object(self, attributes: dict[str, Any]) -> None:
+        self.pipe.xadd("objects", attributes)
+        self.waiting += 1
+        if self.waiting == PIPELINED:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.waiting:
+            self.pipe.execute()
+        self.waiting = 0
+
+    def flush_one(self) -> None:
+        self.flush()
+
+    def receive_object(self) -> dict[str, Any]:
+        one = next(self.came, None)
+        if one is None:
+            entries = self.client.xread({"objects": self.last}, count=READ_COUNT, block=WAIT_S * 500)[0][1]
+            self.last, self.came = entries[-1][0], iter(entries)
+            one = next(self.came)
+        return one[1] | {"number": int(one[1]["number"]), "step": int(one[1]["step"])}
+
+    def send_columns(self, count: int, columns: dict[str, Any]) -> None:
+        for one in rows(count, columns):
+            self.pipe.xadd("objects", one)
+        self.pipe.execute()
+
+    def receive_columns(self, count: int, keys: tuple[str, ...]) -> dict[str, Any]:
+        entries = self.client.xread({"objects": self.last}, count=count, block=WAIT_S * 500)[0][1]
+        self.last = entries[-1][0]
+        objects = [one for _, one in entries if one["stream"] == "enfo"]
+        return {key: [int(one[key]) for one in objects] for key in keys}
+
+    def send_bytes(self, i: int, nbytes: int) -> None:
+        self.block[0] = (i + 1) % 256
+        self.client.rpush("bytes", bytes(self.block))
+
+    def send_array(self, i: int, block: Any) -> None:
+        while self.client.llen("bytes") > 8:
+            time.sleep(0.0001)
+        self.client.rpush("bytes", memoryview(block))
+
+    def receive_first_byte(self) -> int:
+        return self.client.blpop("bytes", WAIT_S // 2)[1][0]
+
+    def serve(self, meeting: Any, objects: list[dict[str, Any]]) -> None:
+        for i, attributes in enumerate(objects):
+            self.client.set(key_of(attributes), str(i))
+        meeting.tell()
+        meeting.wait()
+
+    def ask(self, wanted: dict[str, Any]) -> str:
+        return self.client.get(key_of(wanted))

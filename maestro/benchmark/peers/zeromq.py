@@ -1,0 +1,82 @@
+"""ZeroMQ (pyzmq), PUSH/PULL over ipc; an object is a pickled dictionary.  It neither stores nor matches."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import zmq
+
+from . import System as Base
+
+SMALL = 65536
+
+
+@contextlib.contextmanager
+def around(folder: str) -> Iterator[None]:
+    yield
+
+
+class System(Base):
+    def __init__(self, producer: bool, what: str, count: int, nbytes: int) -> None:
+        super().__init__(producer, what, count, nbytes)
+        self.context = zmq.Context()
+        question = {True: zmq.REP, False: zmq.REQ}[producer]
+        self.socket = self.context.socket(question if what == "question" else zmq.PUSH if producer else zmq.PULL)
+        self.socket.set_hwm(4 if what == "wrapped" else 1_000_000)
+        self.socket.setsockopt(zmq.RCVTIMEO, 30_000)
+        self.socket.setsockopt(zmq.SNDTIMEO, 30_000)
+        address = f"ipc://{os.environ['BENCH_PLACE']}/zeromq"
+        (self.socket.bind if producer else self.socket.connect)(address)
+        self.blocks = [bytearray(nbytes) for _ in range(count)] if producer and what == "handover" else []
+
+    def close(self) -> None:
+        self.socket.close(linger=30_000)
+        self.context.term()
+
+    def send_object(self, attributes: dict[str, Any]) -> None:
+        self.socket.send(pickle.dumps(attributes, 5))
+
+    def receive_object(self) -> Any:
+        return pickle.loads(self.socket.recv())
+
+    def send_columns(self, count: int, columns: dict[str, Any]) -> None:
+        self.socket.send(pickle.dumps(rows(count, columns), 5))
+
+    def receive_columns(self, count: int, keys: tuple[str, ...]) -> dict[str, Any]:
+        objects = [one for one in pickle.loads(self.socket.recv()) if one["stream"] == "enfo"]
+        return {key: [one[key] for one in objects] for key in keys}
+
+    def send_bytes(self, i: int, nbytes: int) -> None:
+        self.blocks[i][0] = (i + 1) % 256
+        self.socket.send(self.blocks[i], copy=nbytes < SMALL)
+
+    def send_array(self, i: int, block: Any) -> None:
+        self.socket.send(block, copy=False)
+
+    def receive_first_byte(self) -> int:
+        return self.socket.recv(copy=False).buffer[0]
+
+    def serve(self, meeting: Any, objects: list[dict[str, Any]]) -> None:
+        by_key = {key_of(attributes): str(i).encode() for i, attributes in enumerate(objects)}
+        meeting.tell()
+        for _ in range(self.count):
+            self.socket.send(by_key[self.socket.recv()])
+        meeting.wait()
+
+    def ask(self, wanted: dict[str, Any]) -> str:
+        self.socket.send(key_of(wanted))
+        return self.socket.recv().decode()
+
+
+def rows(count: int, columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """Columns as one dictionary for each object: a peer that has no columns of attributes sends these."""
+    lists = {key: value if isinstance(value, list) else value.tolist() if hasattr(value, "tolist") else [value] * count for key, value in columns.items()}
+    return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+
+
+def key_of(attributes: dict[str, Any]) -> bytes:
+    return f"{attributes['param']}:{attributes['levelist']:g}:{attributes['number']}".encode()

@@ -1,0 +1,79 @@
+"""Where figures come from: one run of a program that prints one JSON object, in a pool of its own.
+
+Programs are those of benchmarks/*.c and `python -m maestro.benchmark.duo`.  Nothing is judged here.
+Invariant: a source that fails says so with the program's own last words; it never becomes a figure.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BIN = Path(__file__).parents[1] / "_bin"
+TIMEOUT_S = 60
+_pools = itertools.count()
+
+
+class SourceError(Exception):
+    """A program gave no figures."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One program with its words; `peer` names the system it measures when it is not Maestro."""
+
+    words: tuple[str, ...]
+    quick: tuple[str, ...]  # the words of a quick run
+    peer: str | None = None
+    once: bool = False  # repeats itself inside and prints medians
+
+    def command(self, quick: bool) -> list[str]:
+        name, *rest = self.quick if quick else self.words
+        return [*program(name), *rest]
+
+    def run(self, quick: bool) -> dict[str, Any]:
+        environment = os.environ | {"MAESTRO_POOL": f"bench-{os.getpid()}-{next(_pools)}"}
+        command = self.command(quick)
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        except (subprocess.TimeoutExpired, OSError) as error:
+            raise SourceError(f"{shlex.join(command)}: {error}") from error
+        if done.returncode != 0:
+            words = done.stderr.strip().splitlines() or ["nothing was said"]
+            raise SourceError(f"{shlex.join(command)}: exit {done.returncode}: {words[-1]}")
+        return parse(done.stdout)
+
+
+def program(name: str) -> list[str]:
+    return [sys.executable, "-m", "maestro.benchmark.duo"] if name == "duo" else [str(BIN / f"maestro-bench-{name}")]
+
+
+def parse(text: str) -> dict[str, Any]:
+    """One JSON object with numbers, also nested ones: {"a": {"b": 1}} gives "a.b"; several lines give a dictionary by "row"."""
+    lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise SourceError("a program printed nothing")
+    return flat(lines[0]) if len(lines) == 1 else {"lines": lines}
+
+
+def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    out = {}
+    for key, inner in value.items():
+        out |= flat(inner, f"{prefix}{key}.") if isinstance(inner, dict) else {prefix + key: inner}
+    return out
+
+
+def c(program: str, words: str, quick: str | None = None, **more: Any) -> Source:
+    return Source((program, *words.split()), (program, *(words if quick is None else quick).split()), **more)
+
+
+def python(peer: str, words: str, quick: str | None = None) -> Source:
+    named = None if peer == "maestro" else peer
+    return Source(("duo", peer, *words.split()), ("duo", peer, *(words if quick is None else quick).split()), peer=named)
