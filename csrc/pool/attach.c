@@ -250,6 +250,7 @@ void mst_pool_session_detach(mst_pool_t *pool, mst_pool_session_t *session, cons
     mst_pool_request_cancel_all(pool, session);
     while (session->subscriptions) mst_pool_subscription_destroy(pool, session->subscriptions);
     mst_pool_session_release_all(pool, session);
+    pool->next_deadline_ns = pool->now_ns; /* what waited for its leases or memory is looked at in this round */
     pool->by_number[session->number] = NULL;
     mst_pool_lending_orphan(pool, session);
     if (session->notice != MST_POOL_NONE) mst_pool_catalogue_withdraw(pool, session->notice);
