@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, ROUND_NS_MAX = 1000000000 };
-static const int64_t HELLO_NS = 5000000000;
+static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
 static uint64_t tagged(unsigned tag, uint32_t value) { return (uint64_t)tag << 56 | value; }
@@ -77,7 +77,8 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
     pool->scratch = malloc(MST_WIRE_OFFERS_CAPACITY);
     if (!pool->scratch) return mst_base_fail(MAESTRO_NO_MEMORY, "start the pool: no memory");
     pool->linger_s = mst_base_setting_f64("MAESTRO_LINGER_S", 2);
-    pool->now_ns = pool->started_ns = pool->empty_since_ns = mst_base_now_ns();
+    pool->now_ns = pool->started_ns = mst_base_now_ns();
+    pool->empty_since_ns = pool->now_ns + FIRST_SESSION_NS; /* also without linger, whoever started it has time to come */
     pool->next_deadline_ns = INT64_MAX;
     return MAESTRO_OK;
 }
