@@ -100,7 +100,7 @@ static const char *text_of(const maestro_cdo_t *cdo, uint64_t word, uint32_t *nb
     if (!cdo->building) return mst_meta_attributes_text(packed(cdo), word, cdo->session->dictionary, nbytes_out);
     if (!mst_meta_word_is_tail(word)) return mst_meta_dictionary_text(cdo->session->dictionary, (uint32_t)word, nbytes_out);
     *nbytes_out = mst_meta_word_nbytes(word);
-    return cdo->builder.tail + mst_meta_word_offset(word);
+    return *nbytes_out ? cdo->builder.tail + mst_meta_word_offset(word) : "";
 }
 
 static maestro_status_t begin_get(const maestro_cdo_t *cdo, const char *name, maestro_type_t type, uint64_t *word_out) {

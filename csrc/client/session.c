@@ -144,8 +144,7 @@ static maestro_status_t flush(maestro_session_t *session, int64_t deadline_ns, c
     mst_wire_request_t like = {.head.kind = MST_WIRE_FLUSH, .after = session->channel.offers.position};
     maestro_status_t status = mst_client_call(session, &request, &like, NULL, deadline_ns, operation);
     mst_client_request_fini(session, &request);
-    maestro_status_t refused = first_refusal(session, operation);
-    return status == MAESTRO_OK ? refused : status;
+    return status == MAESTRO_OK ? first_refusal(session, operation) : status; /* else it is told by the next one */
 }
 
 maestro_status_t maestro_session_flush(maestro_session_t *session, double timeout_s) {

@@ -41,6 +41,8 @@ static char *refusal_text(maestro_session_t *session, const mst_wire_refused_t *
     char description[512] = "an object";
     char text[1024 + MST_WIRE_TEXT_MAX];
     if (cdo) maestro_cdo_describe(cdo, description, sizeof description);
+    else if (message->status == MAESTRO_DUPLICATE && message->text_nbytes) /* the manager describes it, for its handle may be gone */
+        snprintf(description, sizeof description, "%.*s", (int)message->text_nbytes, message->text);
     if (message->status == MAESTRO_DUPLICATE)
         snprintf(text, sizeof text, "offer %s: component %s rank %lld has offered an object of this identity before (id %llu); withdraw that one first, or set other identity attributes",
                  description, session->component, (long long)session->rank, (unsigned long long)message->other);

@@ -91,7 +91,9 @@ static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
             pool->catalogue.copied_total += copied;
             mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED);
         } else {
-            refuse(pool, session, offer, status, other, NULL);
+            char description[512];
+            mst_meta_attributes_describe(&offer->attributes, pool->schema[session->schema], pool->dictionary, description, sizeof description);
+            refuse(pool, session, offer, status, other, description);
         }
     }
     session->last_id = offer->id;
