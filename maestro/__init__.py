@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .cdo import Cdo, Request
-    from .errors import *
+    from .errors import *  # noqa: F403
     from .selectors import check_selector
     from .session import Session
     from .subscription import Event, Subscription
@@ -32,7 +32,7 @@ _HOMES = {
     "Subscription": "subscription",
     "check_selector": "selectors",
 }
-__all__ = [*_HOMES, "info"]
+__all__ = ["Cdo", "Event", "Request", "Session", "Subscription", "check_selector", "info"]
 
 
 def __getattr__(name: str):

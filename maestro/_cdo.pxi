@@ -152,7 +152,17 @@ cdef class CdoHandle:
         return self.memory()
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
-        PyObject_GetBuffer(self.memory(), buffer, flags)  # the view holds the Memory, not this object
+        """Plain bytes to whoever takes nothing else; with element type and shape to whoever asks for these, as numpy does."""
+        cdef Memory memory = self.memory()  # the view holds it, not this object
+        if flags & PyBUF_FORMAT and maestro_cdo_has(self.c, b"maestro.dtype"):
+            PyObject_GetBuffer(self.array(), buffer, flags)
+        else:
+            PyObject_GetBuffer(memory, buffer, flags)
+
+    def __bytes__(self):
+        """A copy of the bytes, in the order in which they lie in memory."""
+        cdef Memory memory = self.memory()
+        return PyBytes_FromStringAndSize(<const char *>memory.bytes, memory.nbytes)
 
     @property
     def nbytes(self):
@@ -280,7 +290,8 @@ cpdef str dtype_text(object array):
     """The dtype as text, for arrays that such a text describes fully."""
     dtype = array.dtype
     if dtype.hasobject or dtype.names is not None:
-        raise own_failure(MAESTRO_WRONG_TYPE, f"offer: an array of dtype {dtype} cannot be described to others; offer its bytes or its fields")
+        raise own_failure(MAESTRO_WRONG_TYPE, f"offer: an array of dtype {dtype} cannot be described to others; "
+                                              "offer its bytes or its fields")
     if type(array) is not ndarray and isinstance(array, np.ma.MaskedArray):
         raise own_failure(MAESTRO_WRONG_TYPE, "offer: a masked array would lose its mask; offer array.filled(value)")
     return dtype.str

@@ -75,7 +75,8 @@ cdef class RequestHandle:
         finally:
             self.busy = False
         if status == MAESTRO_IN_PROGRESS:
-            raise own_failure(MAESTRO_TIMEOUT, f"wait for a request: it was not finished within {seconds:g} s and goes on; wait again or cancel it")
+            raise own_failure(MAESTRO_TIMEOUT, f"wait for a request: it was not finished within {seconds:g} s and goes on; "
+                                               "wait again or cancel it")
         self._settle(status)
         return self.result
 

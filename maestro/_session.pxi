@@ -10,6 +10,10 @@ cdef maestro_status_t call_count(call_t *call, double timeout_s) noexcept nogil:
 cdef maestro_status_t call_withdraw(call_t *call, double timeout_s) noexcept nogil:
     return maestro_withdraw(<maestro_session_t *>call.handle, call.selector, call.when, timeout_s, &call.number)
 
+cdef bint slice_is_over(int status, double slice_s, double took) noexcept:
+    """Whether a call ended because its slice did.  TIMEOUT may also be what the call was to tell (a refused offer): earlier."""
+    return status == MAESTRO_IN_PROGRESS or (status == MAESTRO_TIMEOUT and took > slice_s - 0.001)
+
 
 cdef class SessionHandle:
     def _open(self, str pool, str component, int64_t rank, str schema, timeout, bint start_pool):
@@ -52,20 +56,21 @@ cdef class SessionHandle:
     cdef int wait(self, call_fn call, call_t *arguments, double timeout_s, bint sliced) except -1000:
         """Runs a call without the GIL until it has ended or the time is over; signals are served in between.
 
-        A sliced call may be made again after it has timed out; another one is only made again when a signal ended it.
+        A sliced call is made again when its slice is over; every call is made again when a signal ended it.
         """
         cdef double end = monotonic() + timeout_s
         cdef double left = timeout_s
+        cdef double slice_s, began
         cdef int status
         self.uses += 1
         try:
             while True:
+                slice_s = SLICE_S if sliced and left > SLICE_S else left
+                began = monotonic()
                 with nogil:
-                    status = call(arguments, SLICE_S if sliced and left > SLICE_S else left)
-                if status != MAESTRO_INTERRUPTED and (not sliced or (status != MAESTRO_TIMEOUT and status != MAESTRO_IN_PROGRESS)):
-                    return status
+                    status = call(arguments, slice_s)
                 left = end - monotonic()
-                if left <= 0 and status != MAESTRO_INTERRUPTED:
+                if status != MAESTRO_INTERRUPTED and (left <= 0 or not (sliced and slice_is_over(status, slice_s, monotonic() - began))):
                     return status
                 left = max(left, 0.0)
                 PyErr_CheckSignals()

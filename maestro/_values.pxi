@@ -92,26 +92,34 @@ cdef int get_value(const maestro_cdo_t *c, const char *key, int kind, list out) 
     cdef int status = MAESTRO_OK
     if kind == MAESTRO_TYPE_STRING:
         status = maestro_cdo_get_str(c, key, &text)
-        if status == MAESTRO_OK: out.append(text.decode("utf-8", "replace"))
+        if status == MAESTRO_OK:
+            out.append(text.decode("utf-8", "replace"))
     elif kind == MAESTRO_TYPE_I64:
         status = maestro_cdo_get_i64(c, key, &number)
-        if status == MAESTRO_OK: out.append(number)
+        if status == MAESTRO_OK:
+            out.append(number)
     elif kind == MAESTRO_TYPE_F64:
         status = maestro_cdo_get_f64(c, key, &real)
-        if status == MAESTRO_OK: out.append(real)
+        if status == MAESTRO_OK:
+            out.append(real)
     elif kind == MAESTRO_TYPE_BOOL:
         status = maestro_cdo_get_bool(c, key, &truth)
-        if status == MAESTRO_OK: out.append(bool(truth))
+        if status == MAESTRO_OK:
+            out.append(bool(truth))
     elif kind == MAESTRO_TYPE_TIMESTAMP:
         status = maestro_cdo_get_timestamp(c, key, &number)
-        if status == MAESTRO_OK: out.append(EPOCH + timedelta(microseconds=number // 1000))
+        if status == MAESTRO_OK:
+            out.append(EPOCH + timedelta(microseconds=number // 1000))
     else:
         status = maestro_cdo_get_blob(c, key, &bytes, &nbytes)
-        if status == MAESTRO_OK: out.append(PyBytes_FromStringAndSize(<const char *>bytes, nbytes))
+        if status == MAESTRO_OK:
+            out.append(PyBytes_FromStringAndSize(<const char *>bytes, nbytes))
     return status
 
 
-cdef tuple ALL_TYPES = (MAESTRO_TYPE_STRING, MAESTRO_TYPE_I64, MAESTRO_TYPE_F64, MAESTRO_TYPE_BOOL, MAESTRO_TYPE_TIMESTAMP, MAESTRO_TYPE_BLOB)
+cdef tuple ALL_TYPES = (
+    MAESTRO_TYPE_STRING, MAESTRO_TYPE_I64, MAESTRO_TYPE_F64, MAESTRO_TYPE_BOOL, MAESTRO_TYPE_TIMESTAMP, MAESTRO_TYPE_BLOB,
+)
 
 
 cdef object get_by_name(const maestro_cdo_t *c, str key, dict types):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -53,7 +53,7 @@ class Cdo(_core.CdoHandle):
 
     Producers make one with `Session.cdo`, set attributes (``cdo["step"] = 6``), fill it (`empty`) and `offer` it.  Consumers get
     them from subscriptions, demands and queries, and read attributes (``cdo["step"]``, `attributes`) and bytes (`array`,
-    ``memoryview(cdo)``, ``bytes(cdo)``).
+    ``numpy.asarray(cdo)``, `data`, ``bytes(cdo)``).
 
     The lease on an object's bytes ends when the object and every view of its bytes are gone, or when `dispose` was called and the
     last view is gone.  As a context manager it disposes itself.  One thread at a time may use an object; another one gets a
@@ -141,8 +141,10 @@ class Cdo(_core.CdoHandle):
         """
         element = np.dtype("u1" if dtype is None else dtype)
         if element.hasobject or element.names is not None:
-            raise errors.AttributeTypeError(f"empty: an array of dtype {element} cannot be described to others; use bytes or one array per field")
-        shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+            raise errors.AttributeTypeError(
+                f"empty: an array of dtype {element} cannot be described to others; use bytes or one array per field"
+            )
+        shape = tuple(int(n) for n in (shape if isinstance(shape, Iterable) else (shape,)))
         if any(n < 0 for n in shape):
             raise errors.ArgumentError(f"empty: shape {shape} has a negative length")
         nbytes = math.prod(shape) * element.itemsize
@@ -186,9 +188,9 @@ class Cdo(_core.CdoHandle):
         memory = self._memory()
         if (dtype := self.get("maestro.dtype")) is None:
             return np.frombuffer(memory, "u1") if self.nbytes else np.empty(0, "u1")
-        if "maestro.shape" not in self:  # a producer that says what the elements are, and no more: all of them, in a row
-            return np.frombuffer(memory, dtype)
-        element, shape = _layout(dtype, self["maestro.shape"])
+        element, shape = _layout(dtype, self.get("maestro.shape"))
+        if shape is None:  # a producer that says what the elements are, and no more: all of them, in a row
+            shape = (self.nbytes // max(element.itemsize, 1),)
         if math.prod(shape) * element.itemsize != self.nbytes:
             raise errors.AttributeValueError(f"array: dtype {dtype} and shape {shape} are not {self.nbytes} bytes")
         return np.ndarray(shape, element, buffer=memory, order=self.get("maestro.order", "C"))
@@ -196,7 +198,7 @@ class Cdo(_core.CdoHandle):
     @property
     def data(self) -> memoryview:
         """The object's bytes as a memoryview; keeps the lease like any view."""
-        return memoryview(self)
+        return memoryview(self._memory())
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.array(), dtype=dtype, copy=copy)
@@ -257,14 +259,14 @@ class Cdo(_core.CdoHandle):
 
 
 @functools.lru_cache(maxsize=1024)
-def _layout(dtype: str, shape: str) -> tuple[np.dtype, tuple[int, ...]]:
+def _layout(dtype: str, shape: str | None) -> tuple[np.dtype, tuple[int, ...] | None]:
     """Element type and shape of an array from its attributes, which any program may have written."""
     try:
         element = np.dtype(dtype)
-        lengths = tuple(int(n) for n in shape.split(",")) if shape else ()
+        lengths = None if shape is None else tuple(int(n) for n in shape.split(",")) if shape else ()
     except (TypeError, ValueError) as error:
         raise errors.AttributeValueError(f"array: dtype {dtype!r} and shape {shape!r} describe no array") from error
-    if element.hasobject or any(n < 0 for n in lengths):
+    if element.hasobject or any(n < 0 for n in lengths or ()):
         raise errors.AttributeValueError(f"array: dtype {dtype!r} and shape {shape!r} describe no array of plain values")
     return element, lengths
 
@@ -274,5 +276,3 @@ def choose(what: str, word: str, known: Mapping[str, int]) -> int:
     if word in known:
         return known[word]
     raise errors.ArgumentError(f"{what}={word!r} is unknown; known are: {', '.join(known)}")
-
-

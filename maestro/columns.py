@@ -114,7 +114,7 @@ def _payloads(payloads: Any) -> tuple[Any, list]:
     if len({len(layout) for layout in layouts}) > 1:  # some are in Fortran's order, which C's order leaves out
         payloads = [np.ascontiguousarray(p) for p in payloads]
         layouts = [dict(_layout(p)) for p in payloads]
-    return payloads, [(key, _core.MAESTRO_TYPE_STRING, False, [layout[key] for layout in layouts]) for key in (layouts[0] if layouts else ())]
+    return payloads, [(key, _core.MAESTRO_TYPE_STRING, False, [layout[key] for layout in layouts]) for key in layouts[0]]
 
 
 def _layout(array: np.ndarray) -> list[tuple[str, str]]:

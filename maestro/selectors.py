@@ -103,18 +103,22 @@ def _literal(key: str, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return quoted(value)
-    if isinstance(value, np.datetime64):
-        return f"'{value.astype('M8[us]').item().isoformat()}'"
-    if isinstance(value, datetime):
-        moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-        return f"'{moment.isoformat()}'"
-    if isinstance(value, date):
-        return f"'{value.isoformat()}'"
+    if isinstance(value, (date, np.datetime64)):
+        return f"'{_moment(value)}'"
     if isinstance(value, Integral):
         return str(int(value))
     if isinstance(value, Real) and np.isfinite(value):
         return repr(float(value))
-    raise _error(f"'{key}' is compared with {value!r}; give a bool, int, finite float, str, datetime, a list of these, a range, None or ...")
+    raise _error(f"'{key}' is compared with {value!r}; give a bool, int, finite float, str, datetime, a list, a range, None or ...")
+
+
+def _moment(value: date | np.datetime64) -> str:
+    """A date or a time in UTC as ISO 8601; a naive datetime is taken as UTC."""
+    if isinstance(value, np.datetime64):
+        return value.astype("M8[us]").item().isoformat()
+    if isinstance(value, datetime) and value.tzinfo:
+        value = value.astimezone(UTC).replace(tzinfo=None)
+    return value.isoformat()
 
 
 def quoted(text: str) -> str:

@@ -46,7 +46,7 @@ class Session(_core.SessionHandle):
     component : str, optional
         The program's name in the workflow; default is ``MAESTRO_COMPONENT``, else the script's name.
     rank : int
-        This process's rank in its component.
+        This process's rank in its component; 0 becomes ``MAESTRO_RANK`` where that is set.
     schema : str, optional
         A built-in name ("mars") or a YAML file; default is the pool's schema, else the core one.
     pool : str, optional
@@ -89,8 +89,11 @@ class Session(_core.SessionHandle):
         start_pool: bool = True,
     ):
         component = component or os.environ.get("MAESTRO_COMPONENT") or script_name()
+        rank = rank or int(number_from_environment("MAESTRO_RANK", 0))
         schema, pool = (None if given is None else os.fspath(given) for given in (schema, pool))
-        self._open(pool, component, rank, schema, default_timeout() if timeout is None else timeout, start_pool)
+        self._open(
+            pool, component, rank, schema, number_from_environment("MAESTRO_TIMEOUT_S", 60) if timeout is None else timeout, start_pool
+        )
         self.component, self.rank, self.pool = component, rank, pool or os.environ.get("MAESTRO_POOL") or "default"
         _open.add(self)
 
@@ -275,7 +278,9 @@ class Session(_core.SessionHandle):
             while (cdo := found.next()) is not None:
                 yield cdo
             if not found.ended:
-                raise errors.TimeoutError(f"query: the pool manager did not go on within {self.timeout:g} s; is it stopped? see maestro doctor")
+                raise errors.TimeoutError(
+                    f"query: the pool manager did not go on within {self.timeout:g} s; is it stopped? see maestro doctor"
+                )
 
     def demand_all(self, selector: Selector = None) -> list[Cdo]:
         """The objects of `query` as a list: all of them leased at once."""
@@ -339,7 +344,9 @@ class Session(_core.SessionHandle):
         ...     sum(cdo["step"] for cdo in s.subscribe("param = cc", timeout=0.1))
         18
         """
-        return self._subscribe(Subscription, selector_text(selector), kinds_mask(kinds), choose("start", start, STARTS), hold, window, timeout)
+        return self._subscribe(
+            Subscription, selector_text(selector), kinds_mask(kinds), choose("start", start, STARTS), hold, window, timeout
+        )
 
     # ---- Telling
     def stats(self, timeout: float | None = None) -> dict[str, Any]:
@@ -363,11 +370,11 @@ class Session(_core.SessionHandle):
         return {key: known[key] for key in keys}
 
 
-def default_timeout() -> float:
-    """MAESTRO_TIMEOUT_S, else a minute; what is no number is ignored, as the library does (and says)."""
+def number_from_environment(name: str, otherwise: float) -> float:
+    """A setting; what is no non-negative number is ignored, as the library does (and says)."""
     with contextlib.suppress(ValueError):
-        return float(os.environ.get("MAESTRO_TIMEOUT_S", ""))
-    return 60.0
+        return number if (number := float(os.environ.get(name, ""))) >= 0 else otherwise
+    return otherwise
 
 
 def script_name() -> str | None:

@@ -1,12 +1,13 @@
 """What all Python tests share.  Fixtures of one subject stand in that subject's test file, not here.
 
-Invariant: a test run touches no pool of the user: every run has a rendezvous directory of its own.
+Invariant: a test run touches no pool of the user: every run has a rendezvous directory of its own, every test that uses `pool` too.
 """
 
 import os
 import tempfile
 
 import pytest
+from poolside import Pool
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,3 +20,11 @@ def private_rendezvous():
         os.environ["MAESTRO_DIR"] = folder
         yield folder
         del os.environ["MAESTRO_DIR"]
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    """A pool of the test's own; at its end the manager must have left by itself."""
+    pool = Pool(monkeypatch)
+    yield pool
+    pool.finish()
