@@ -48,6 +48,11 @@ class Program:
         wait_until(lambda: word in self.lines or self.process.poll() is not None, f"{self.process.args} says {word!r}", seconds)
         assert word in self.lines, self.errors
 
+    def tell(self, line):
+        """Write a line to its input."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
     def end(self, code=0, seconds=DEADLINE_S):
         """Wait for the program's end (programs without limit: tell them), check its code, give its last line."""
         if not self.process.stdin.closed:

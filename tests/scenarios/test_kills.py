@@ -3,10 +3,11 @@
 import random
 import time
 
-import maestro
 import pytest
 from node import wait_until
 from objects import is_whole
+
+import maestro
 
 LAUNCHES = 50
 

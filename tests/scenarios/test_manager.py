@@ -1,0 +1,94 @@
+"""The manager killed or stopped while clients wait for it, each in another operation: everybody gets an error, in time."""
+
+import os
+import signal
+import time
+
+import pytest
+from node import wait_until
+
+import maestro
+
+OBJECTS = 200
+FIRST, THEN = ("next", "demand", "withdraw", "alloc"), ("offer", "wait", "flush", "close")  # the latter wait for room for objects
+
+
+@pytest.fixture
+def full_node(node, monkeypatch):
+    monkeypatch.setenv("MAESTRO_POOL_OBJECTS", str(OBJECTS))
+    monkeypatch.setenv("MAESTRO_POOL_MEMORY", "16MiB")
+    return node
+
+
+def start_waiting(node, session, timeout):
+    """A program for each operation, all of them waiting: the pool has no memory and takes no more objects."""
+    session.offer(b"x" * (12 << 20), number=0)
+    programs = {operation: node.start("blocked.py", operation, timeout) for operation in FIRST + THEN}
+    for program in programs.values():
+        program.wait_for("ready", 20)
+    for operation in FIRST:
+        programs[operation].tell("go")
+    wait_until(lambda: session.stats()["objects"]["withdrawn_total"] == 1, "an object is withdrawn and still read")
+    session.offer_many(number=range(1, OBJECTS))
+    wait_until(lambda: session.stats()["objects"]["live"] == OBJECTS, "the pool is full")
+    for operation in THEN:
+        programs[operation].tell("go")
+    time.sleep(0.2)
+    assert all(program.lines == ["ready"] for program in programs.values()), {
+        operation: program.lines for operation, program in programs.items()
+    }
+    return programs
+
+
+def outcomes(programs):
+    return {operation: program.end().split()[0] for operation, program in programs.items()}
+
+
+def open_session(node, **options):
+    return maestro.Session(component="observer", schema=node.environment["SCENARIO_SCHEMA"], **options)
+
+
+def test_killed_manager_ends_every_wait_in_two_seconds(full_node):
+    session = open_session(full_node)
+    programs = start_waiting(full_node, session, 20)
+    manager = full_node.manager()
+    full_node.note_memory()
+    os.kill(manager, signal.SIGKILL)
+    killed = time.monotonic()
+    wait_until(lambda: all(len(program.lines) > 1 for program in programs.values()), "every client has its error", 2)
+    assert time.monotonic() - killed < 2
+    assert set(outcomes(programs).values()) == {"PoolLostError"}, outcomes(programs)
+    with pytest.raises(maestro.PoolLostError, match="manager of pool default is gone"):
+        session.flush()
+    with pytest.raises(maestro.PoolLostError):
+        session.close()
+    with open_session(full_node) as another:  # finds a stale socket, and starts a manager anew
+        assert another.count() == 0
+        assert full_node.manager() != manager
+
+
+def check_times(programs, timeout):
+    grace, slack = 2.0, 1.0  # the library waits a little longer than the manager should, since that one keeps the deadlines
+    for operation, program in programs.items():
+        outcome, seconds = program.end(seconds=20).split()
+        times = 2 if operation == "close" else 1  # it flushes, then ends the session, each within the bound
+        assert outcome in ("TimeoutError", "None"), operation  # None: no event came
+        assert timeout - 0.5 < float(seconds) < times * (timeout + grace) + slack, operation
+
+
+def test_stopped_manager_ends_every_wait_within_its_bound(full_node):
+    with open_session(full_node, timeout=10) as session:
+        programs = start_waiting(full_node, session, 2)
+        manager = full_node.manager()
+        os.kill(manager, signal.SIGSTOP)
+        try:
+            opener = full_node.start("opener.py", 1)
+            check_times(programs, 2)
+            outcome, seconds = opener.end().split()
+            assert outcome in ("TimeoutError", "PoolStartError")
+            assert float(seconds) < 4
+            with pytest.raises(maestro.TimeoutError, match="stopped"):
+                session.count(timeout=0.1)
+        finally:
+            os.kill(manager, signal.SIGCONT)
+        assert session.count(timeout=5) == OBJECTS
