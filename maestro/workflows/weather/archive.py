@@ -6,11 +6,11 @@ returned. Knows the pool and FDB, not the products.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from . import fdbstore
 from .plan import Plan
+from .stage import low_priority
 from .trace import Kind, Trace, now
 
 GROUP = 100  # fields per flush
@@ -20,7 +20,7 @@ def run_archive(plan: Plan, run, root: Path, timeout: float = 120) -> int:
     """Archive every field of the plan's pool into the store at `root`; returns how many."""
     from .poolsource import every_field
 
-    os.nice(19)
+    low_priority(19)
     store, waiting, count = fdbstore.open_fdb(Path(run) / root), [], 0
     total = len(plan.fields())
     with Trace(Path(run) / "trace" / "archive") as log:

@@ -121,11 +121,15 @@ def _user_file(source: Path) -> tuple[dict, list[dict]]:
 
 
 def environment() -> dict[str, str]:
-    """What every component gets: one thread for numeric libraries, the cache of weights, this package on the path."""
+    """What every component gets: one thread for numeric libraries, the cache of weights, this package on the path.
+
+    Freed buffers of some megabytes stay with the process: FDB's sink and reader need one per field, and would pay page faults for each.
+    """
     root = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH")) if part)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return os.environ | threads | {"MIR_CACHE_PATH": str(samples.cache_dir() / "mir"), "PYTHONPATH": path}
+    memory = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(64 << 20))
+    return os.environ | threads | memory | {"MIR_CACHE_PATH": str(samples.cache_dir() / "mir"), "PYTHONPATH": path}
 
 
 def _prepare(grid: str, screen: Screen) -> None:

@@ -7,7 +7,6 @@ that draws products as the workers make them.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from .notices import Reader
 from .outlet import read_part
 from .plan import Plan
 from .requirements import Product
+from .stage import low_priority
 from .trace import Kind, Trace, now
 
 
@@ -192,7 +192,7 @@ def run_pictures(plan: Plan, products: list[Product], run, timeout: float = 120)
 
     Ends when every worker has ended; low priority, so that it takes only time that the others leave.
     """
-    os.nice(10)
+    low_priority(10)
     _backend()
     coast.outline()
     drawn, refused = [], []
