@@ -21,7 +21,7 @@ def progress(session):
 def launch_and_kill(node, number, chance):
     """Start a producer and a consumer and kill both somewhere in their lives; how many objects the producer knew to be in the pool."""
     producer = node.start("producer", "victim-producer", 1000 + number, 0, 0, 2048, chance.choice((0, 20, 200)))
-    consumer = node.start("consumer", "victim-consumer", 2000 + number, "number >= 0", chance.choice((0, 100)))
+    consumer = node.start("consumer", "victim-consumer", 2000 + number, "number >= 0", chance.choice((0, 500)))
     time.sleep(chance.uniform(0.0, 0.06))
     for program in chance.sample((producer, consumer), 2):
         program.kill()
