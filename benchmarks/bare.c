@@ -26,29 +26,25 @@ typedef struct shared {
     _Alignas(64) _Atomic long reply;
 } shared_t;
 
-/* Three processes on two cores must not spin: they nap, as the manager does between bursts.  Two may spin. */
-static void pause_for(const shared_t *shared) {
-    if (shared->relayed) bench_nap();
-}
-
-static record_t *reserve(const shared_t *shared, mst_wire_ring_t *ring) {
+/* Who waits naps, as the manager does between bursts: three processes on two cores must not spin, nor may two where others work. */
+static record_t *reserve(mst_wire_ring_t *ring) {
     bool broken = false;
     record_t *record;
     while (!(record = mst_wire_ring_reserve(ring, sizeof *record, &broken))) {
         BENCH_CHECK(!broken);
-        pause_for(shared);
+        bench_nap();
     }
     return record;
 }
 
-static const record_t *take(const shared_t *shared, mst_wire_ring_t *ring) {
+static const record_t *take(mst_wire_ring_t *ring) {
     bool broken = false;
     uint32_t nbytes;
     const record_t *record;
     while (!(record = mst_wire_ring_peek(ring, &nbytes, &broken))) {
         BENCH_CHECK(!broken);
         mst_wire_ring_publish(ring);
-        pause_for(shared);
+        bench_nap();
     }
     mst_wire_ring_consume(ring, nbytes);
     return record;
@@ -60,7 +56,7 @@ static void produce(void *argument) {
     mst_wire_ring_init_writer(&ring, shared->first, FIRST_CAPACITY);
     for (long i = 0; i < shared->count; i++) {
         if (i == shared->warm) shared->start_ns = mst_base_now_ns();
-        record_t *record = reserve(shared, &ring);
+        record_t *record = reserve(&ring);
         for (unsigned k = 0; k < VALUES; k++) record->value[k] = (uint64_t)i + k;
         mst_wire_ring_commit(&ring);
     }
@@ -72,8 +68,8 @@ static void relay(void *argument) {
     mst_wire_ring_init_reader(&in, shared->first, FIRST_CAPACITY);
     mst_wire_ring_init_writer(&out, shared->second, SECOND_CAPACITY);
     for (long i = 0; i < shared->count; i++) {
-        const record_t *record = take(shared, &in);
-        memcpy(reserve(shared, &out)->value, record->value, sizeof record->value);
+        const record_t *record = take(&in);
+        memcpy(reserve(&out)->value, record->value, sizeof record->value);
         mst_wire_ring_commit(&out);
         if (i % PUBLISH_EVERY == 0) mst_wire_ring_publish(&in);
     }
@@ -84,7 +80,7 @@ static void consume(shared_t *shared, void *memory, uint64_t capacity) {
     uint64_t sum = 0;
     mst_wire_ring_init_reader(&ring, memory, capacity);
     for (long i = 0; i < shared->count; i++) {
-        sum += take(shared, &ring)->value[VALUES - 1];
+        sum += take(&ring)->value[VALUES - 1];
         if (i % PUBLISH_EVERY == 0) mst_wire_ring_publish(&ring);
     }
     shared->end_ns = mst_base_now_ns();
