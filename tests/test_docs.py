@@ -1,4 +1,5 @@
-"""Every code block of README.md and docs/ runs as it is written; links lead somewhere; generated pages are up to date.
+"""Every code block of README.md and docs/ runs as it is written; links lead somewhere; generated pages are up to date;
+the programs in examples/ do what they say.
 
 What a block is follows from its language:
   python  programs; those under one heading run at the same time, and the `output` block that follows is what they print
@@ -224,3 +225,76 @@ def test_the_examples_of_the_readme_are_short():
 
 def test_pictures_are_small():
     assert all(path.stat().st_size < 300_000 for path in (ROOT / "docs" / "images").iterdir())
+
+
+# ---- Examples
+STREAM = [f"step {step}: sum {step * 181 * 360}" for step in range(0, 49, 6)]
+CONSUMED = [f"step {step} was consumed" for step in range(0, 49, 12)]
+
+
+class Programs:
+    """Examples that run at the same time."""
+
+    def __init__(self, place, stack):
+        self.place, self.stack = place, stack
+
+    def start(self, name, *words):
+        source = ROOT / "examples" / name
+        command = [sys.executable, source] if source.suffix == ".py" else [compiled(source.read_text(), self.place / source.stem)]
+        running = self.stack.enter_context(subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True))
+        self.stack.callback(running.kill)
+        return running
+
+    def run(self, name, *words):
+        return self.lines(self.start(name, *words))
+
+    @staticmethod
+    def lines(running):
+        printed, _ = running.communicate(timeout=LIMIT_S)
+        assert running.returncode == 0
+        return printed.splitlines()
+
+
+@pytest.fixture
+def programs(place):
+    with contextlib.ExitStack() as stack:
+        yield Programs(place, stack)
+
+
+@pytest.mark.parametrize("consumer", [("stream.py", "consumer"), ("stream.c",)], ids=["Python", "C"])
+def test_stream_is_read_and_consumed(programs, consumer):
+    reader, writer = programs.start(*consumer), programs.start("stream.py", "producer")
+    assert programs.lines(writer) == CONSUMED
+    assert programs.lines(reader) == STREAM
+
+
+@pytest.mark.parametrize("others", ["exchange.py", "exchange.c"])
+def test_c_and_python_exchange_objects(programs, others):
+    ping, pong = programs.start("exchange.c", "ping", "pong"), programs.start(others, "pong", "ping")
+    assert programs.lines(ping) == [f"pong step {step}: 800 bytes, first {step}" for step in range(10)]
+    assert programs.lines(pong) == [f"ping step {step}: 800 bytes, first {step}" for step in range(10)]
+
+
+def test_columns_come_out_as_they_went_in(programs):
+    offered, members, mean = programs.run("columns.py")
+    assert offered == "50 objects offered"
+    assert members == "members 1 2 3 4 5 6 7 8 9 10 at step 24"
+    assert mean.endswith("True")
+
+
+def test_query_answers_and_explains(programs):
+    count, winds, pressure, *told = programs.run("query.py")
+    assert count == "10 objects, 1 without a level"
+    assert winds == "winds: u500 u700 v500 v700"
+    assert pressure == "pressure: 9 bytes"
+    assert [line.split(":")[0] for line in told[:3]] == ["NotUniqueError", "TimeoutError", "SelectorError"]
+    assert told[-1].index("^") == told[-2].index("u") + 1
+
+
+def test_watch_tells_who_came_and_how_it_left(programs):
+    watch = programs.start("watch.py", "ping")
+    assert watch.stdout.readline() == "watch[0] joined\n"
+    lonely = programs.start("exchange.py", "ping", "pong")  # nobody answers it
+    assert watch.stdout.readline() == "ping[0] joined\n"
+    lonely.kill()
+    assert programs.lines(watch) == ["ping[0] left: died"]
