@@ -81,8 +81,11 @@ class Cdo(_core.CdoHandle):
             self.dispose()
 
     def __repr__(self) -> str:
-        size = "" if self.disposed or self.gone else f" {self.nbytes:,} bytes"
-        return f"<maestro.Cdo {self._describe()}{size}{' (withdrawn)' if self.gone else ''}>"
+        try:
+            size = "" if self.disposed else f" {self.nbytes:,} bytes"
+        except errors.WithdrawnError:  # of what events tell only the attributes are left
+            size = " (withdrawn)" if self.gone else ""
+        return f"<maestro.Cdo {self._describe()}{size}>"
 
     # ---- Attributes: what a mapping has, besides the item access of the handle
     def keys(self) -> list[str]:

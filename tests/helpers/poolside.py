@@ -104,7 +104,7 @@ class Pool:
         self.opened, self.programs, self.monkeypatch = [], [], monkeypatch
         for name in [name for name in os.environ if name.startswith("MAESTRO_")]:
             monkeypatch.delenv(name)
-        self.set(MAESTRO_DIR=self.folder, MAESTRO_LINGER_S="0.2", MAESTRO_POOL_MEMORY="512MiB", **settings)
+        self.set(MAESTRO_DIR=self.folder, MAESTRO_LINGER_S="0.1", MAESTRO_POOL_MEMORY="512MiB", **settings)
 
     def set(self, **settings):
         for name, value in settings.items():
