@@ -141,6 +141,7 @@ static maestro_status_t take_welcome(maestro_session_t *session, const mst_wire_
     void *board = NULL;
     session->number = welcome->session;
     session->schema_number = (uint16_t)welcome->schema_number;
+    session->memory_limit = welcome->memory_limit;
     session->dictionary_nbytes = welcome->dictionary_nbytes;
     if (welcome->channel_nbytes != mst_wire_channel_nbytes()) return mst_base_fail(MAESTRO_PROTOCOL, "open a session: the manager's channel has another size");
     MST_TRY(mst_mem_segment_map(fds[MST_WIRE_FD_CHANNEL], welcome->channel_nbytes, true, &session->channel_memory));

@@ -18,7 +18,7 @@ maestro_cdo_t *mst_client_cdo_new(maestro_session_t *session) {
     cdo->place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
     cdo->data = cdo->wrapped = NULL;
     cdo->nbytes = 0;
-    cdo->has_block = cdo->copied = cdo->block_is_back = cdo->refusal_read = cdo->building = false;
+    cdo->has_block = cdo->copied = cdo->block_is_back = cdo->building = false;
     cdo->refused = MAESTRO_OK;
     cdo->next = session->cdos;
     cdo->link = &session->cdos;
@@ -261,7 +261,7 @@ maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo) {
 
 static maestro_status_t offer_status(maestro_cdo_t *cdo) {
     if (cdo->state != MST_CLIENT_REFUSED) return MAESTRO_OK;
-    cdo->refusal_read = true;
+    mst_client_forget_refusal(cdo->session, cdo->id); /* told here, so not by flush and close */
     return mst_base_fail(cdo->refused, "%s", cdo->refused_text ? cdo->refused_text : maestro_status_text(cdo->refused));
 }
 

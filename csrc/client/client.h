@@ -42,7 +42,7 @@ struct maestro_cdo {
     mst_wire_place_t place;
     const void *data;
     size_t nbytes;
-    bool has_block, copied, block_is_back, refusal_read;
+    bool has_block, copied, block_is_back;
     const void *wrapped;
     uint64_t offered_at;               /* position in the offers ring after its offer */
     maestro_status_t refused;
@@ -93,6 +93,7 @@ struct maestro_session {
     char component[MST_WIRE_NAME_MAX];
     int64_t rank;
     double timeout_s;
+    int64_t memory_limit;              /* of the pool */
     bool interruptible;
     void *channel_memory;
     mst_wire_channel_t channel;
@@ -146,6 +147,7 @@ maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *
 void mst_client_request_fini(maestro_session_t *session, maestro_request_t *request);
 maestro_status_t mst_client_request_status(const maestro_request_t *request); /* with the message of a failed one */
 void mst_client_release(maestro_session_t *session, uint64_t lease);
+void mst_client_forget_refusal(maestro_session_t *session, uint64_t id);
 /* Asks over the socket for descriptors. */
 maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds);
 
@@ -156,6 +158,7 @@ maestro_status_t mst_client_alloc(maestro_session_t *session, uint64_t nbytes, i
 void mst_client_take_freed(maestro_session_t *session);   /* blocks the manager gave back */
 maestro_status_t mst_client_map(maestro_session_t *session, const mst_wire_place_t *place, const void **bytes_out);
 void mst_client_unmap(maestro_session_t *session, uint32_t segment);
+void mst_client_return(maestro_session_t *session, uint32_t segment); /* a lent segment goes back with the next message */
 void mst_client_hold(maestro_session_t *session, maestro_cdo_t *cdo);   /* its block stays its handle's when it comes back */
 void mst_client_unhold(maestro_session_t *session, maestro_cdo_t *cdo);
 

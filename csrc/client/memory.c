@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { KEEP_NBYTES = 64 << 20 };
+enum { KEEP_NBYTES = 64 << 20, GRACE_NS = 2000000000 };
 
 static maestro_status_t segment_slot(maestro_session_t *session, uint32_t number, mst_client_segment_t **slot_out) {
     if (number >= session->nsegments) {
@@ -70,8 +70,7 @@ static maestro_status_t grow(void *context, uint64_t nbytes, uint32_t *segment_o
     return MAESTRO_OK;
 }
 
-static void shrink(void *context, uint32_t number, void *base, uint64_t nbytes) {
-    maestro_session_t *session = context;
+void mst_client_return(maestro_session_t *session, uint32_t number) {
     if (session->nto_return == session->to_return_capacity) {
         size_t capacity = session->to_return_capacity ? session->to_return_capacity * 2 : 16;
         void *larger = realloc(session->to_return, capacity * sizeof *session->to_return);
@@ -79,10 +78,15 @@ static void shrink(void *context, uint32_t number, void *base, uint64_t nbytes) 
         session->to_return = larger;
         session->to_return_capacity = capacity;
     }
+    session->to_return[session->nto_return++] = number;
+}
+
+static void shrink(void *context, uint32_t number, void *base, uint64_t nbytes) {
+    maestro_session_t *session = context;
     mst_mem_segment_unmap(base, nbytes);
     session->segment[number].base = NULL;
     session->segment[number].writable = false;
-    session->to_return[session->nto_return++] = number;
+    mst_client_return(session, number);
 }
 
 static void return_segments(maestro_session_t *session) {
@@ -95,7 +99,8 @@ static void return_segments(maestro_session_t *session) {
 }
 
 maestro_status_t mst_client_memory_init(maestro_session_t *session) {
-    return mst_mem_allocator_create(grow, shrink, session, KEEP_NBYTES, &session->allocator);
+    int64_t keep = session->memory_limit / 16 < KEEP_NBYTES ? session->memory_limit / 16 : KEEP_NBYTES;
+    return mst_mem_allocator_create(grow, shrink, session, (uint64_t)keep, &session->allocator);
 }
 
 void mst_client_memory_fini(maestro_session_t *session) {
@@ -107,12 +112,22 @@ void mst_client_memory_fini(maestro_session_t *session) {
     free(session->held);
 }
 
-/* Asks the manager for a segment; waits for room. */
+static bool granted_or_freed(maestro_session_t *session, void *context) {
+    return ((const maestro_request_t *)context)->done || !mst_wire_ring_empty(&session->channel.freed);
+}
+
+/* Asks the manager for a segment; waits for room, or for own blocks to come back (then AGAIN). */
 static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t deadline_ns, const char *operation) {
     maestro_request_t request = {0};
     mst_client_segment_t *segment = NULL;
     mst_wire_request_t like = {.head.kind = MST_WIRE_SEGMENT, .argument = session->wanted_nbytes};
-    maestro_status_t status = mst_client_call(session, &request, &like, NULL, deadline_ns, operation);
+    mst_mem_allocator_trim(session->allocator); /* what is free and too small for this makes room for it */
+    return_segments(session);
+    maestro_status_t status = mst_client_send(session, &request, &like, NULL, deadline_ns, operation);
+    if (status == MAESTRO_OK) status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, granted_or_freed, &request);
+    if (status == MAESTRO_TIMEOUT) status = mst_base_fail(status, "%s: the pool manager did not answer in time; is it stopped? see maestro doctor", operation);
+    else if (status == MAESTRO_OK && !request.done) status = MAESTRO_AGAIN;
+    else if (status == MAESTRO_OK) status = mst_client_request_status(&request);
     if (status == MAESTRO_OK) status = map_segment(session, (uint32_t)request.reply->value, true, &segment);
     if (status == MAESTRO_OK) {
         session->fresh_segment = (uint32_t)request.reply->value;
@@ -129,7 +144,8 @@ maestro_status_t mst_client_alloc(maestro_session_t *session, uint64_t nbytes, i
         maestro_status_t status = mst_mem_allocator_alloc(session->allocator, nbytes, block_out);
         if (MST_LIKELY(status == MAESTRO_OK)) return MAESTRO_OK;
         if (!session->wanted_nbytes) return mst_base_fail_context(status, "%s", operation);
-        MST_TRY(ask_for_segment(session, deadline_ns, operation)); /* also when a signal came */
+        status = ask_for_segment(session, deadline_ns, operation);
+        if (status != MAESTRO_OK && status != MAESTRO_AGAIN) return status; /* also when a signal came */
     }
 }
 

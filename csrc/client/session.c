@@ -123,12 +123,6 @@ maestro_status_t maestro_session_open(const maestro_session_options_t *options, 
 /* ---- Flush. */
 
 static maestro_status_t first_refusal(maestro_session_t *session, const char *operation) {
-    for (size_t i = 0; i < session->nrefusals; i++) { /* those read through their handle are no news */
-        maestro_cdo_t *cdo = mst_client_cdo_by_id(session, session->refusal[i].id);
-        if (!cdo || !cdo->refusal_read) continue;
-        free(session->refusal[i].text);
-        session->refusal[i--] = session->refusal[--session->nrefusals];
-    }
     size_t count = session->nrefusals + session->refusals_uncounted;
     if (!count) return MAESTRO_OK;
     mst_client_refusal_t first = session->refusal[0];

@@ -26,6 +26,7 @@ static void take_reply(maestro_session_t *session, const mst_wire_reply_t *messa
     maestro_request_t *request = *link;
     if (!request) { /* retracted meanwhile: what came with it goes back */
         if (message->lease) mst_client_release(session, message->lease);
+        else if (message->status == MAESTRO_OK && message->place.segment != MST_WIRE_NO_SEGMENT) mst_client_return(session, message->place.segment);
         return;
     }
     *link = request->next;
@@ -74,6 +75,15 @@ static void take_refusal(maestro_session_t *session, const mst_wire_refused_t *m
     else {
         session->refusals_uncounted++;
         free(text);
+    }
+}
+
+void mst_client_forget_refusal(maestro_session_t *session, uint64_t id) {
+    for (size_t i = 0; i < session->nrefusals; i++) {
+        if (session->refusal[i].id != id) continue;
+        free(session->refusal[i].text);
+        memmove(&session->refusal[i], &session->refusal[i + 1], (--session->nrefusals - i) * sizeof session->refusal[0]);
+        return;
     }
 }
 

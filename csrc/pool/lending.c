@@ -212,7 +212,7 @@ void mst_pool_lending_block_ended(mst_pool_t *pool, uint64_t id, const mst_wire_
     mst_pool_session_t *owner = mst_pool_session_by_number(pool, segment->owner);
     if (owner && owner->number == mst_pool_owner(id)) {
         owner->used_nbytes -= place->nbytes;
-        mst_pool_session_freed(owner, place->segment, place->offset);
+        mst_pool_session_freed(pool, owner, place->segment, place->offset);
     } else if (!segment->owner && !segment->blocks) {
         keep_idle(pool, place->segment);
     }

@@ -204,11 +204,12 @@ static void wake_sessions(mst_pool_t *pool) {
         mst_pool_session_t *session = pool->touched[i];
         session->touched = false;
         uint64_t end = session->channel.replies.position;
-        bool sleeps = atomic_load_explicit(&session->channel.replies.shared->sleeping, memory_order_relaxed) && session->woken != end;
+        bool sleeps = atomic_load_explicit(&session->channel.replies.shared->sleeping, memory_order_relaxed) && (session->woken != end || session->freed_news);
         bool blocked = atomic_load_explicit(&session->channel.offers.shared->blocked, memory_order_relaxed) ||
                        atomic_load_explicit(&session->channel.control.shared->blocked, memory_order_relaxed);
         if (!sleeps && !blocked) continue;
         session->woken = end;
+        session->freed_news = false;
         atomic_store_explicit(&session->channel.offers.shared->blocked, 0, memory_order_relaxed);
         atomic_store_explicit(&session->channel.control.shared->blocked, 0, memory_order_relaxed);
         if (write(session->wake_client, &one, sizeof one) < 0) continue; /* full counter: it is readable anyway */

@@ -205,6 +205,9 @@ struct mst_pool_session {
     uint32_t notice;             /* handle of its joined notice */
     uint64_t last_id;
     uint64_t woken;              /* end of the replies for which it was last woken */
+    uint32_t segment_requests;   /* it waits for memory: freed blocks are news to it */
+    bool freed_news;
+    uint64_t refuse_until;       /* offers up to here in its ring waited with one whose time is over */
     int64_t stalled_since_ns;    /* its next offer waits since then; 0: it does not */
     int64_t joined_ns;
     mst_pool_queue_t outbox;     /* replies that found no room */
@@ -233,7 +236,7 @@ void mst_pool_session_reply(mst_pool_t *pool, mst_pool_session_t *session, const
 void mst_pool_session_fail(mst_pool_t *pool, mst_pool_session_t *session, uint64_t request, maestro_status_t status, const char *text);
 void mst_pool_session_post(mst_pool_t *pool, mst_pool_session_t *session, const void *message, size_t nbytes); /* into the replies ring or the outbox */
 void mst_pool_session_flush(mst_pool_t *pool, mst_pool_session_t *session); /* what waited for room in its rings */
-void mst_pool_session_freed(mst_pool_session_t *session, uint32_t segment, uint64_t offset);
+void mst_pool_session_freed(mst_pool_t *pool, mst_pool_session_t *session, uint32_t segment, uint64_t offset);
 uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle); /* a lease; 0: no memory */
 void mst_pool_session_release(mst_pool_t *pool, mst_pool_session_t *session, uint64_t lease);
 void mst_pool_session_release_all(mst_pool_t *pool, mst_pool_session_t *session);

@@ -32,6 +32,7 @@ static void destroy(mst_pool_t *pool, mst_pool_request_t *request) {
         pool->kinds_wanted[0]--;
     }
     if (request->slot != MST_POOL_NONE) pool->request_slot[request->slot] = NULL;
+    request->session->segment_requests -= request->kind == MST_WIRE_SEGMENT;
     mst_pool_search_fini(&request->search);
     mst_meta_selector_destroy(request->selector);
     free(request->object);
@@ -400,6 +401,7 @@ static mst_pool_request_t *create(mst_pool_t *pool, mst_pool_session_t *session,
     }
     request->next = pool->requests;
     pool->requests = request;
+    session->segment_requests += request->kind == MST_WIRE_SEGMENT;
     return request;
 }
 
@@ -421,6 +423,13 @@ static maestro_status_t prepare(mst_pool_t *pool, mst_pool_request_t *request, c
 }
 
 static void cancel(mst_pool_t *pool, mst_pool_session_t *session, uint64_t number) {
+    for (mst_pool_message_t *node = session->deferred.first; node; node = node->next) {
+        mst_wire_request_t *deferred = (mst_wire_request_t *)node->bytes;
+        if (deferred->request != number) continue;
+        deferred->head.kind = MST_WIRE_CANCEL; /* of nothing: it is dropped when its turn comes */
+        deferred->argument = 0;
+        return;
+    }
     for (mst_pool_request_t *request = pool->requests; request; request = request->next) {
         char holders[256];
         if (request->session != session || request->number != number) continue;

@@ -11,11 +11,13 @@ static void refuse(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire
     if (nbytes > MST_WIRE_TEXT_MAX) nbytes = MST_WIRE_TEXT_MAX;
     *refused = (mst_wire_refused_t){.head.kind = MST_WIRE_REFUSED, .id = offer->id, .status = status, .text_nbytes = (uint32_t)nbytes, .other = other};
     if (nbytes) memcpy(refused->text, text, nbytes);
-    if (offer->place.segment != MST_WIRE_NO_SEGMENT) mst_pool_session_freed(session, offer->place.segment, offer->place.offset);
+    if (offer->place.segment != MST_WIRE_NO_SEGMENT) mst_pool_session_freed(pool, session, offer->place.segment, offer->place.offset);
     mst_pool_session_post(pool, session, refused, sizeof *refused + nbytes);
     session->total.refused++;
     pool->catalogue.refused_total++;
 }
+
+static int64_t bounded(int64_t timeout_ns) { return timeout_ns < 0 ? 0 : timeout_ns < (int64_t)1e18 ? timeout_ns : (int64_t)1e18; }
 
 /* Why an offer cannot be taken now, or NULL. */
 static const char *obstacle(mst_pool_t *pool, char *text, size_t nbytes) {
@@ -27,6 +29,8 @@ static const char *obstacle(mst_pool_t *pool, char *text, size_t nbytes) {
     return mst_pool_subscription_holder(pool, text, nbytes);
 }
 
+/* True when the offer waits, or was refused after waiting (then stalled_since_ns is 0).  What lay behind it in the ring waited with it, and is
+ * refused with it. */
 static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer) {
     char text[512];
     const char *why = obstacle(pool, text, sizeof text);
@@ -34,11 +38,14 @@ static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_
         session->stalled_since_ns = 0;
         return false;
     }
-    if (!session->stalled_since_ns) session->stalled_since_ns = pool->now_ns;
-    int64_t deadline = session->stalled_since_ns + (offer->timeout_ns < 0 ? 0 : offer->timeout_ns < (int64_t)1e18 ? offer->timeout_ns : (int64_t)1e18);
-    if (pool->now_ns < deadline) {
-        if (deadline < pool->stall_deadline_ns) pool->stall_deadline_ns = deadline;
-        return true;
+    if (session->channel.offers.position >= session->refuse_until) {
+        if (!session->stalled_since_ns) session->stalled_since_ns = pool->now_ns;
+        int64_t deadline = session->stalled_since_ns + bounded(offer->timeout_ns);
+        if (pool->now_ns < deadline) {
+            if (deadline < pool->stall_deadline_ns) pool->stall_deadline_ns = deadline;
+            return true;
+        }
+        session->refuse_until = session->channel.offers.other;
     }
     refuse(pool, session, offer, pool->catalogue.live >= pool->catalogue.limit ? MAESTRO_NO_MEMORY : MAESTRO_TIMEOUT, 0, why);
     session->stalled_since_ns = 0;
@@ -101,10 +108,30 @@ static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
     return true;
 }
 
-static void take_control(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *request) {
-    if (request->after <= session->channel.offers.position || request->head.kind == MST_WIRE_CANCEL) mst_pool_request_take(pool, session, request);
-    else if (session->deferred.count < DEFERRED_MAX && mst_pool_queue_push(&session->deferred, request, request->head.nbytes)) return;
-    else mst_pool_session_break(session, "too many of its requests wait for offers before them");
+enum { DEFERRED = 1 }; /* flag of a request in the queue: its timeout is a deadline */
+
+static void defer(mst_pool_t *pool, mst_pool_session_t *session, mst_wire_request_t *request) {
+    if (!(request->head.flags & DEFERRED)) request->timeout_ns = pool->now_ns + bounded(request->timeout_ns);
+    request->head.flags = DEFERRED;
+    if (request->timeout_ns < pool->stall_deadline_ns) pool->stall_deadline_ns = request->timeout_ns;
+    if (session->deferred.count >= DEFERRED_MAX || !mst_pool_queue_push(&session->deferred, request, request->head.nbytes))
+        mst_pool_session_break(session, "too many of its requests wait for offers before them");
+}
+
+static void fail_deferred(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *request) {
+    char text[768], why[512];
+    const char *what = obstacle(pool, why, sizeof why);
+    snprintf(text, sizeof text, "offers made before this request still wait: %s", what ? what : "the manager is busy");
+    mst_pool_session_fail(pool, session, request->request, MAESTRO_TIMEOUT, text);
+}
+
+static void take_control(mst_pool_t *pool, mst_pool_session_t *session, mst_wire_request_t *request) {
+    bool deferred = request->head.flags & DEFERRED;
+    if (request->after <= session->channel.offers.position || request->head.kind == MST_WIRE_CANCEL) {
+        if (deferred) request->timeout_ns -= pool->now_ns;
+        mst_pool_request_take(pool, session, request);
+    } else if (deferred && pool->now_ns >= request->timeout_ns) fail_deferred(pool, session, request);
+    else defer(pool, session, request);
 }
 
 static bool serve_control(mst_pool_t *pool, mst_pool_session_t *session) {
@@ -122,6 +149,7 @@ static bool serve_control(mst_pool_t *pool, mst_pool_session_t *session) {
         return false;
     }
     mst_wire_ring_consume(&session->channel.control, nbytes);
+    request->head.flags = 0;
     take_control(pool, session, request);
     return true;
 }

@@ -82,7 +82,11 @@ void mst_pool_session_fail(mst_pool_t *pool, mst_pool_session_t *session, uint64
     mst_pool_session_reply(pool, session, &reply, text, nbytes);
 }
 
-void mst_pool_session_freed(mst_pool_session_t *session, uint32_t segment, uint64_t offset) {
+void mst_pool_session_freed(mst_pool_t *pool, mst_pool_session_t *session, uint32_t segment, uint64_t offset) {
+    if (session->segment_requests) {
+        session->freed_news = true;
+        mst_pool_touch(pool, session);
+    }
     mst_wire_word_t word = {.head = {sizeof word, MST_WIRE_WORD, 0}, .word = (uint64_t)segment << 32 | offset / 64};
     if (!session->freed.first && put(session, &session->channel.freed, &word, sizeof word)) return;
     if (!mst_pool_queue_push(&session->freed, &word, sizeof word)) mst_pool_session_break(session, "no memory for its freed blocks");

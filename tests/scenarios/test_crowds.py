@@ -91,7 +91,6 @@ def test_hold_subscription_that_never_reads_makes_offers_wait_and_is_named(node,
         session.cdo(number=200_000).offer(wait=True)
 
 
-@pytest.mark.xfail(reason="a refusal that was read is told again when its handle is gone")
 def test_a_refusal_is_told_once(node):
     with open_session(node, "producer") as session:
         kept = session.offer(None, number=1)
@@ -101,7 +100,6 @@ def test_a_refusal_is_told_once(node):
         assert not kept.gone
 
 
-@pytest.mark.xfail(reason="offers that are held time out one after the other, and a flush behind them does not say why")
 def test_flush_behind_held_offers_names_the_holder(node, monkeypatch):
     monkeypatch.setenv("MAESTRO_POOL_LOG", "64KiB")
     session = open_session(node, "producer", timeout=1)
@@ -143,7 +141,6 @@ def test_full_pool_names_its_holder_and_serves_whoever_holds_leases(node, monkey
         leased.dispose()
 
 
-@pytest.mark.xfail(reason="an alloc that waits for a segment does not look at the own blocks that come back")
 def test_alloc_that_waits_takes_own_memory_that_comes_back(node, monkeypatch):
     monkeypatch.setenv("MAESTRO_POOL_MEMORY", "16MiB")
     with open_session(node, "producer", timeout=3) as session, open_session(node, "worker") as worker:
@@ -160,7 +157,6 @@ def test_alloc_that_waits_takes_own_memory_that_comes_back(node, monkeypatch):
             withdrawal.wait()
 
 
-@pytest.mark.xfail(reason="segments that are entirely free are hoarded by who has them")
 @pytest.mark.parametrize("who", ["itself", "another"])
 def test_free_segments_are_given_back_to_who_needs_them(node, monkeypatch, who):
     monkeypatch.setenv("MAESTRO_POOL_MEMORY", "16MiB")
