@@ -1,7 +1,8 @@
 """The sink `maestro`: fields become objects of the pool, with their MARS keys as attributes.
 
-The message is written straight into pool memory: that one write is all the copying there is, readers map the same pages. What has been
-offered is withdrawn when every subscription that matches has released it; a forecast that outgrows `keep` waits for that.
+The message is written straight into pool memory: that one write is all the copying there is, readers map the same pages. What was offered
+stays until the pool ends, for readers that come late or again; only a forecast that outgrows `keep` takes its oldest steps back, when every
+subscription has released them, and waits for that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import deque
 from .errors import StageTimeoutError
 from .sinks import Sink
 
+POOL_SHARE = 0.75  # of the pool's memory: the rest is for products
 READERS_S = 60  # the longest wait for the product workers to come
 CONSUMED_S = 180  # the longest wait for readers to release everything
 
@@ -28,6 +30,8 @@ class PoolSink(Sink):
         self.session = maestro.Session(pool=options.pool, component="hammer", rank=self.rank, schema=options.schema_name)
         self.steps: deque[tuple[dict, int]] = deque()
         self.here, self.nbytes = {}, 0
+        room = self.session.stats(timeout=10)["memory"]["limit"] * POOL_SHARE
+        self.keep = min(options.keep, room) / self.nranks
         if self.plan.workers:
             wait_for_readers(self.session, "products", self.plan.workers)
 
@@ -52,15 +56,14 @@ class PoolSink(Sink):
             self.cdo.offer()
 
     def end_of_step(self) -> None:
-        """Raise what the manager has refused; let go of the oldest steps when more than `keep` bytes are out."""
+        """Raise what the manager has refused; let go of the oldest steps when more bytes are out than are to be kept."""
         self.session.flush(timeout=READERS_S)
         self.steps.append((self.here, self.nbytes))
         self.nbytes = 0
-        while sum(nbytes for _, nbytes in self.steps) > self.plan.maestro.keep:
+        while sum(nbytes for _, nbytes in self.steps) > self.keep:
             self.session.withdraw(self.steps.popleft()[0], when="consumed", timeout=CONSUMED_S)
 
     def close(self) -> None:
-        self.session.withdraw("has(param)", when="consumed", timeout=CONSUMED_S)
         self.session.close()
 
 

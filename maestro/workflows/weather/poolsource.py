@@ -17,14 +17,14 @@ from .trace import Kind, Trace, now, records
 
 PRODUCTS_SCHEMA = str(Path(__file__).with_name("products.yaml"))
 IDLE_S = 0.5  # how long a silence lasts before one looks who is still there
-GAP_S = 3.0  # how long nobody must be there: a worker that died is started again within
+RESTART_S = 3.0  # how long no product worker must be there: one that died is started again within
 
 
 class Stream:
     """The events of one subscription until its producers have left."""
 
-    def __init__(self, session, wanted: str | None, producer: str, timeout: float):
-        self.session, self.producer, self.timeout = session, producer, timeout
+    def __init__(self, session, wanted: str | None, producer: str, timeout: float, restart: float = 0):
+        self.session, self.producer, self.timeout, self.restart = session, producer, timeout, restart
         self.subscription = session.subscribe(wanted, hold=True)
         self.seen = False  # a producer, or anything from one
 
@@ -39,7 +39,7 @@ class Stream:
             there = bool(sessions(self.session, self.producer))
             self.seen |= there
             alone_since = None if there or not self.seen else alone_since or time.monotonic()
-            if alone_since and time.monotonic() - alone_since > GAP_S:
+            if alone_since and time.monotonic() - alone_since > max(self.restart, IDLE_S / 2):  # a second silence: nothing was on its way
                 return
             if time.monotonic() - silent_since > self.timeout:
                 raise StageTimeoutError(f"wait for objects of {self.producer}: none came for {self.timeout:g} s; does it run?")
@@ -72,7 +72,7 @@ class PoolSource:
         for cdo in self.stream:
             start = now()
             item = self.by_keys.get(identity(cdo.attributes))
-            if item is None or item.worker(self.workers) != self.worker:
+            if item is None or item.worker(self.workers) != self.worker or item.index in done:
                 cdo.dispose()
                 continue
             data = cdo.array()
@@ -99,7 +99,7 @@ class ProductOutlet:
     def __init__(self, pool: str | None, worker: int):
         import maestro
 
-        self.session = maestro.Session(pool=pool, component="products", rank=worker, schema=PRODUCTS_SCHEMA)
+        self.session = maestro.Session(pool=pool, component="outlet", rank=worker, schema=PRODUCTS_SCHEMA)
 
     def offer_product(self, product, message: bytes) -> None:
         """One copy, of a message of some kilobytes, into the pool."""
@@ -111,7 +111,6 @@ class ProductOutlet:
         )
 
     def close(self) -> None:
-        self.session.withdraw("has(product)", when="consumed", timeout=60)
         self.session.close()
 
 
@@ -121,7 +120,7 @@ def finished_products(plan, products, timeout: float):
 
     waiting = {product.index for product in products if product.picture and product.field}
     with maestro.Session(pool=plan.maestro.pool, component="pictures", schema=PRODUCTS_SCHEMA) as session:
-        for cdo in Stream(session, "picture = true", "products", timeout):
+        for cdo in Stream(session, "picture = true", "outlet", timeout, RESTART_S):
             with cdo:
                 index, message = cdo["product"], bytes(cdo.array())
             yield products[index], message

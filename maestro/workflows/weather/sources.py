@@ -7,6 +7,8 @@ crash it yields again what had been announced but not finished.
 from __future__ import annotations
 
 import os
+import queue
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from .notices import Reader
 from .plan import Field, Plan
 from .sinks import step_file
 from .trace import Kind, Record, Trace, now
+
+AHEAD = 512  # fields that a worker may hold before it has worked on them: half a gigabyte at most where readers copy
 
 
 class Arrival:
@@ -143,6 +147,25 @@ class FileSource(Source):
         buffer = bytearray(notice.nbytes)
         os.preadv(self.files[path], [buffer], notice.offset)
         return buffer
+
+
+def ahead(source):
+    """Take fields from `source` in a thread of their own, so that one can be read while MIR works on another; an error comes through."""
+    fetched: queue.Queue = queue.Queue(AHEAD)
+
+    def take() -> None:
+        try:
+            for arrival in source:
+                fetched.put(arrival)
+            fetched.put(None)
+        except BaseException as error:  # whatever it is, the worker must hear of it
+            fetched.put(error)
+
+    threading.Thread(target=take, name="fields", daemon=True).start()
+    while (got := fetched.get()) is not None:
+        if isinstance(got, BaseException):
+            raise got
+        yield got
 
 
 def open_source(plan: Plan, products: list, *arguments):

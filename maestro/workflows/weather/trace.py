@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import threading
 from enum import IntEnum
 from pathlib import Path
 from time import monotonic_ns as now
@@ -68,6 +69,7 @@ class Trace:
         self.map = mmap.mmap(descriptor, 0)
         os.close(descriptor)
         self.count = struct.unpack_from("<Q", self.map)[0]
+        self.lock = threading.Lock()
 
     def add(self, kind: Kind, field: int = -1, t: int = 0, ns: int = 0, **more) -> None:
         """Append one record; `t` is now unless given."""
@@ -76,10 +78,11 @@ class Trace:
     def put(self, record: Record) -> None:
         if self.count >= CAPACITY:
             raise MemoryError(f"write trace {self.path}: it is full at {CAPACITY} records; make a smaller plan")
-        at = HEADER + self.count * RECORD.size
-        self.map[at : at + RECORD.size] = record.pack()
-        self.count += 1
-        struct.pack_into("<Q", self.map, 0, self.count)
+        with self.lock:
+            at = HEADER + self.count * RECORD.size
+            self.map[at : at + RECORD.size] = record.pack()
+            self.count += 1
+            struct.pack_into("<Q", self.map, 0, self.count)
 
     def close(self) -> None:
         """Cut the file to its length."""

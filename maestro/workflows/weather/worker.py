@@ -16,7 +16,7 @@ from .errors import WeatherError
 from .outlet import Outlet
 from .plan import Plan
 from .requirements import Product
-from .sources import Arrival, open_source
+from .sources import Arrival, ahead, open_source
 from .trace import Kind, Trace, now
 
 
@@ -32,7 +32,7 @@ def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor
         needed = {} if dry else wishes.needed(products)
         log.add(Kind.BEGIN)
         source.ready()
-        for arrival in source:
+        for arrival in ahead(source):
             _serve(arrival, needed, tool, outlet, state, log, run)
         log.add(Kind.END)
         outlet.close()
