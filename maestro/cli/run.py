@@ -98,8 +98,9 @@ def _signals(runner: Runner):
     """Ctrl-C and SIGTERM end the components, not this program; a second one goes a stage further."""
 
     def on_signal(number, _frame):
-        name = signal.Signals(number).name
-        runner.stop("Ctrl-C" if number == signal.SIGINT else name, 128 + number)
+        if not runner.members:  # nothing to end yet; the wait for the pool is to be left
+            raise SystemExit(128 + number)
+        runner.stop("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name, 128 + number)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

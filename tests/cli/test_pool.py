@@ -2,13 +2,11 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -33,21 +31,13 @@ CONSUMER = """
 import sys, time
 import maestro
 with maestro.Session(schema="mars") as session:
-    for number, event in enumerate(session.subscribe("param = t", timeout=10), 1):
-        with event.cdo as cdo:
+    for number, cdo in enumerate(session.subscribe("param = t", timeout=10), 1):
+        with cdo:
             assert cdo.array().sum() == 10 * cdo["step"]
         if number == 4:
             break
     print("received", flush=True)
     time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else 0)
-"""
-RANK = """
-import os, time
-import maestro
-from mpi4py import MPI
-maestro.Session(rank=MPI.COMM_WORLD.rank).close()
-MPI.Finalize()
-os.write(1, b"%f\\n" % time.time())
 """
 SILENT = "import time; time.sleep(30)"
 
@@ -103,7 +93,7 @@ def test_producer_and_consumer_find_each_other(cli):
 
 def test_ranks_and_processes_join_under_their_components_name(cli):
     pytest.importorskip("mpi4py")
-    cli.write("rank.py", RANK)
+    cli.write("rank.py", "import maestro\nfrom mpi4py import MPI\nmaestro.Session(rank=MPI.COMM_WORLD.rank).close()")
     workflow(cli, "{a: {run: python rank.py, ranks: 2}, b: {run: python consumer.py}, c: {run: python producer.py}}", "[a, b, c]")
     done = cli("run", "w.yaml")
     assert done.returncode == 0, done.stderr
@@ -163,7 +153,7 @@ def test_check_points_at_a_wrong_selector(cli):
 
 
 def test_check_takes_a_dictionary_as_selector(cli):
-    text = "workflow: w\npool: {schema: mars}\ncomponents:\n  a:\n    run: python x.py\n    offers: {param: [t, u], step: 0/to/24/by/6}\n"
+    text = "workflow: w\npool: {schema: mars}\ncomponents:\n  a:\n    run: python x.py\n    offers: {param: [t, u], step: [0, 6, 12]}\n"
     cli.write("w.yaml", text)
     assert cli.json("check", "w.yaml")["problems"] == []
 
@@ -219,7 +209,7 @@ def test_query_takes_every_form(cli, living, selector, count):
 
 
 def test_query_of_a_wrong_selector_points_at_the_character(cli, living):
-    done = cli("query", "param = t and and step = 1")
+    done = cli("query", "param = t and step in")
     assert done.returncode == 1
     assert "error:" in done.stderr
     assert "expected" in done.stderr
@@ -286,24 +276,3 @@ def test_info_has_memory_versions_and_pools(cli, living):
     assert found["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert [one["pool"] for one in found["running"]] == ["default"]
     assert "machine numa[0] bytes" in cli("info").stdout
-
-
-# ---- mpirun and the manager
-
-
-def test_mpirun_returns_while_the_manager_lingers(cli):
-    pytest.importorskip("mpi4py")
-    mpiexec = Path(sys.executable).parent / "mpiexec"
-    launcher = str(mpiexec) if mpiexec.exists() else shutil.which("mpiexec")
-    if launcher is None:
-        pytest.skip("no mpiexec")
-    cli.write("rank.py", RANK)
-    done = subprocess.run(
-        [launcher, "-n", "2", sys.executable, "rank.py"], check=True, capture_output=True, text=True, timeout=30, cwd=cli.folder,
-        env={**cli.environment, "MAESTRO_LINGER_S": "20", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"},
-    )  # fmt: skip
-    ended = max(float(line) for line in done.stdout.split())
-    assert time.time() - ended < 1.0
-    manager = rendezvous.listener(cli.folder / "r" / f"default.{rendezvous.node()}.sock")
-    assert manager is not None
-    os.kill(manager, signal.SIGTERM)
