@@ -115,6 +115,7 @@ struct maestro_session {
     size_t nto_return, to_return_capacity;
     maestro_cdo_t **held;              /* own offered blocks whose handle is open, by (segment, offset); open addressing */
     size_t held_mask, nheld;
+    uint64_t freed_blocks;             /* how many came back so far */
     maestro_cdo_t *cdos, *spare;
     maestro_subscription_t *subscriptions;
 };

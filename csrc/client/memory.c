@@ -112,28 +112,35 @@ void mst_client_memory_fini(maestro_session_t *session) {
     free(session->held);
 }
 
+typedef struct asked {
+    maestro_request_t request;
+    uint64_t freed_blocks; /* when it was asked */
+} asked_t;
+
 static bool granted_or_freed(maestro_session_t *session, void *context) {
-    return ((const maestro_request_t *)context)->done || !mst_wire_ring_empty(&session->channel.freed);
+    const asked_t *asked = context;
+    return asked->request.done || asked->freed_blocks != session->freed_blocks || !mst_wire_ring_empty(&session->channel.freed);
 }
 
 /* Asks the manager for a segment; waits for room, or for own blocks to come back (then AGAIN). */
 static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t deadline_ns, const char *operation) {
-    maestro_request_t request = {0};
+    asked_t asked = {.freed_blocks = session->freed_blocks};
+    maestro_request_t *request = &asked.request;
     mst_client_segment_t *segment = NULL;
     mst_wire_request_t like = {.head.kind = MST_WIRE_SEGMENT, .argument = session->wanted_nbytes};
     mst_mem_allocator_trim(session->allocator); /* what is free and too small for this makes room for it */
     return_segments(session);
-    maestro_status_t status = mst_client_send(session, &request, &like, NULL, deadline_ns, operation);
-    if (status == MAESTRO_OK) status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, granted_or_freed, &request);
+    maestro_status_t status = mst_client_send(session, request, &like, NULL, deadline_ns, operation);
+    if (status == MAESTRO_OK) status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, granted_or_freed, &asked);
     if (status == MAESTRO_TIMEOUT) status = mst_base_fail(status, "%s: the pool manager did not answer in time; is it stopped? see maestro doctor", operation);
-    else if (status == MAESTRO_OK && !request.done) status = MAESTRO_AGAIN;
-    else if (status == MAESTRO_OK) status = mst_client_request_status(&request);
-    if (status == MAESTRO_OK) status = map_segment(session, (uint32_t)request.reply->value, true, &segment);
+    else if (status == MAESTRO_OK && !request->done) status = MAESTRO_AGAIN;
+    else if (status == MAESTRO_OK) status = mst_client_request_status(request);
+    if (status == MAESTRO_OK) status = map_segment(session, (uint32_t)request->reply->value, true, &segment);
     if (status == MAESTRO_OK) {
-        session->fresh_segment = (uint32_t)request.reply->value;
+        session->fresh_segment = (uint32_t)request->reply->value;
         session->has_fresh = true;
     }
-    mst_client_request_fini(session, &request);
+    mst_client_request_fini(session, request);
     return status < 0 ? mst_base_fail_context(status, "%s", operation) : status;
 }
 
@@ -209,6 +216,7 @@ void mst_client_take_freed(maestro_session_t *session) {
         if (cdo) cdo->block_is_back = true;
         else mst_mem_allocator_free(session->allocator, segment, offset);
         mst_wire_ring_consume(&session->channel.freed, nbytes);
+        session->freed_blocks++;
     }
     mst_wire_ring_publish(&session->channel.freed);
     if (session->nto_return) return_segments(session);

@@ -157,6 +157,7 @@ void mst_meta_schema_seal(mst_meta_schema_t *schema) {
         schema->name_slot[at] = (uint8_t)(key + 1);
         mix_attribute(&content, a);
     }
+    if (!schema->identity[0] && !schema->identity[1]) schema->identity[0] = 1ull << MST_META_KEY_NAME; /* who marks nothing tells objects apart by name */
     schema->hash = mst_base_hash(content.data, content.nbytes);
     mst_base_buffer_fini(&content);
 }

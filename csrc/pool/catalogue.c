@@ -136,6 +136,11 @@ static void free_metadata(mst_pool_t *pool, uint32_t handle) {
     mst_pool_arena_free(&pool->catalogue.arena, handle, object_nbytes(&object->attributes));
 }
 
+/* Objects without name and identity attributes are all different. */
+static bool has_no_identity(const mst_meta_attributes_t *attributes, const mst_meta_schema_t *schema) {
+    return !(attributes->mask[0] & schema->identity[0]) && !(attributes->mask[1] & schema->identity[1]);
+}
+
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
                                           const mst_meta_attributes_t *attributes, uint32_t *handle_out, uint64_t *other_out) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
@@ -146,8 +151,9 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
     if (catalogue->old.entry) __builtin_prefetch(&catalogue->old.entry[tag & catalogue->old.mask]);
     uint32_t handle = create(pool, id, attributes, session);
     if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
-    mst_pool_identity_entry_t *same = table_find(pool, &catalogue->table, tag, session, attributes);
-    if (!same) same = table_find(pool, &catalogue->old, tag, session, attributes);
+    bool anonymous = has_no_identity(attributes, pool->schema[attributes->schema]);
+    mst_pool_identity_entry_t *same = anonymous ? NULL : table_find(pool, &catalogue->table, tag, session, attributes);
+    if (!same && !anonymous) same = table_find(pool, &catalogue->old, tag, session, attributes);
     if (same) {
         free_metadata(pool, handle);
         *other_out = mst_pool_object(catalogue, same->handle)->id;
@@ -159,7 +165,7 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
     object->segment = place->segment;
     object->offset = place->offset;
     object->nbytes = place->nbytes;
-    table_put(&catalogue->table, tag, handle);
+    if (!anonymous) table_put(&catalogue->table, tag, handle);
     if (place->segment != MST_WIRE_NO_SEGMENT) mst_pool_lending_block_taken(pool, place);
     catalogue->live++;
     catalogue->offered_total++;

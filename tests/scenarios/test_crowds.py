@@ -144,17 +144,17 @@ def test_full_pool_names_its_holder_and_serves_whoever_holds_leases(node, monkey
 def test_alloc_that_waits_takes_own_memory_that_comes_back(node, monkeypatch):
     monkeypatch.setenv("MAESTRO_POOL_MEMORY", "16MiB")
     with open_session(node, "producer", timeout=3) as session, open_session(node, "worker") as worker:
-        objects = [session.offer(bytes(MIB), number=number) for number in range(16)]
+        session.offer_many([bytes(MIB)] * 16, number=range(16))
         leased = worker.demand("number = 5")
-        withdrawal = objects[5].withdraw_start(timeout=10)
-        objects.clear()
+        withdrawal = threading.Thread(target=session.withdraw, args=["number = 5"])
+        withdrawal.start()
         later = threading.Timer(0.3, leased.dispose)
         later.start()
         try:
             session.cdo(number=100).empty(MIB)
         finally:
             later.join()
-            withdrawal.wait()
+            withdrawal.join()
 
 
 @pytest.mark.parametrize("who", ["itself", "another"])
