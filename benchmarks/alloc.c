@@ -2,7 +2,7 @@
  * Peers: glibc's malloc, and a bare size-class list (the floor: no checks, no way back for memory, links kept in the blocks).
  * Each block is stamped and the stamp is checked before the free, so nobody can win by handing out the same memory twice.
  * A round is shorter than a time slice, so the median holds on a busy machine too.
- * Prints one JSON object per line; value_ns and peer_ns are medians over the rounds, range_ns the smallest and largest of Maestro's. */
+ * Usage: alloc [plain].  Prints one JSON object per line; value_ns and peer_ns are medians over the rounds, range_ns the smallest and largest of Maestro's. */
 #include "mem/allocator.h"
 #include "mem/segment.h"
 
@@ -251,13 +251,15 @@ static void compare(const work_t *work, unsigned nthreads, bool shared) {
     print_rows(work, nthreads, shared, ns);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    bool plain = argc > 1 && strcmp(argv[1], "plain") == 0; /* one size at a time, pages not touched */
     static const work_t works[] = {
         {"64 B", 64, false, 20000},     {"4 KiB", 4 << 10, false, 20000},  {"64 KiB", 64 << 10, false, 20000}, {"1 MiB", 1 << 20, false, 20000},
         {"16 MiB", 16 << 20, false, 5000}, {"64 MiB", 64 << 20, false, 50}, {"mix", 0, false, 10000},
         {"4 KiB", 4 << 10, true, 20000}, {"1 MiB", 1 << 20, true, 500},     {"64 MiB", 64 << 20, true, 1},      {"mix", 0, true, 1000},
     };
     for (size_t i = 0; i < MST_COUNT(works); i++) {
+        if (plain && (works[i].touch || !works[i].nbytes)) continue;
         compare(&works[i], 1, false);
         if (works[i].touch) continue; /* there the page faults are measured, which two threads only make noisier */
         compare(&works[i], 2, false);

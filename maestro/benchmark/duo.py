@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .peers import Missing, System, open_system, place_of
+from .peers import MissingError, System, open_system, place_of
 
 PARAMS = ("t", "u", "v", "q", "z", "w", "d", "vo", "r", "o3")
 LEVELS = 137
@@ -77,7 +77,10 @@ def rate_producer(system: System, meeting: Meeting, count: int, nbytes: int) -> 
 
 
 def rate_consumer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+    """`nbytes` is the number of further subscriptions here, which want what never comes."""
     receive, total = system.receive_object, 0
+    if nbytes:
+        system.subscribe_to_others(nbytes)
     meeting.tell()
     for _ in range(count):
         got = receive()
@@ -119,7 +122,11 @@ def columns_consumer(system: System, meeting: Meeting, count: int, nbytes: int) 
     while came < count:
         got = system.receive_columns(CHUNK, ("number", "step"))
         came += len(got["number"])
-        total += int(sum(got["number"])) + int(sum(got["step"])) if isinstance(got["number"], list) else int(got["number"].sum() + got["step"].sum())
+        total += (
+            int(sum(got["number"])) + int(sum(got["step"]))
+            if isinstance(got["number"], list)
+            else int(got["number"].sum() + got["step"].sum())
+        )
     end = now()
     check(came == count and total == expected_sum(count), "columns arrived as they were set")
     return {"end": end}
@@ -246,6 +253,57 @@ def question_consumer(system: System, meeting: Meeting, count: int, nbytes: int)
     return {"p50_ns": samples[len(samples) // 2], "p99_ns": samples[int(0.99 * (len(samples) - 1))]}
 
 
+# ---- Queries among few and among many objects: 100 of them hit, whatever their company
+HITS = 100
+QUERIES = {
+    "equality": "param = tp",
+    "in": "levelist in (9000, 9001, 9002, 9003, 9004, 9005, 9006, 9007, 9008, 9009)",
+    "range": "step >= 5000",
+    "has": "has(number)",
+    "and": "stream = enfo and param = tp",
+}
+
+
+def queries_producer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+    import numpy as np
+
+    hit, miss = np.arange(HITS), np.arange(count - HITS)
+    system.send_columns(HITS, {"stream": "enfo", "param": "tp", "levelist": 9000.0 + hit % 10, "step": 5000 + hit, "number": hit})
+    params = [PARAMS[i % 10] for i in miss.tolist()]
+    streams = ["enfo" if i % 2 else "oper" for i in miss.tolist()]
+    system.send_columns(count - HITS, {"stream": streams, "param": params, "levelist": miss // 10 % 1000.0, "step": miss // 10000})
+    system.flush()
+    meeting.tell()
+    meeting.wait()
+    return {}
+
+
+def queries_consumer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+    meeting.wait()
+    figures = {}
+    for kind, selector in QUERIES.items():
+        samples = []
+        for _ in range(60):
+            start = now()
+            found = system.query(selector)
+            samples.append(now() - start)
+            check(found == HITS, f"a query of kind {kind} found what hits")
+        figures[f"{kind}_us"] = sorted(samples[10:])[len(samples[10:]) // 2] / 1e3
+    meeting.tell()
+    return figures
+
+
+# ---- Memory for each object that lies there
+def memory_producer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+    meeting.wait()
+    return system.memory(field, count)
+
+
+def memory_consumer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+    meeting.tell()
+    return {}
+
+
 # ---- Roles as processes
 def check(condition: bool, claim: str) -> None:
     if not condition:
@@ -259,10 +317,12 @@ ROLES: dict[str, tuple[Callable[..., dict], Callable[..., dict]]] = {
     "handover": (handover_producer, handover_consumer),
     "wrapped": (wrapped_producer, wrapped_consumer),
     "question": (question_producer, question_consumer),
+    "queries": (queries_producer, queries_consumer),
+    "memory": (memory_producer, memory_consumer),
 }
 
 
-def start_role(role: Callable[..., dict], side: int, name: str, meeting: Meeting, what: str, count: int, nbytes: int) -> tuple[int, int]:
+def start_role(role: Callable[..., dict], side: int, name: str, meeting: Meeting, what: str, count: int, nbytes: int):
     """A forked process that runs one role; its pid and the pipe its figures come through."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -296,7 +356,7 @@ def run(name: str, what: str, count: int, nbytes: int) -> dict[str, Any]:
         with os.fdopen(reading) as text:
             said = text.read()
         if os.waitpid(pid, 0)[1] != 0:
-            raise SystemExit(1)
+            sys.exit(1)
         figures |= json.loads(said)
     return reduce(figures)
 
@@ -318,7 +378,7 @@ def main() -> None:
     try:
         with place_of(name):
             print(json.dumps(run(name, what, int(count), int(rest[0]) if rest else 0)))
-    except Missing as error:
+    except MissingError as error:
         sys.exit(f"missing: {error}")
 
 

@@ -56,11 +56,15 @@ def program(name: str) -> list[str]:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """One JSON object with numbers, also nested ones: {"a": {"b": 1}} gives "a.b"; several lines give a dictionary by "row"."""
+    """One JSON object with numbers, also nested ones: {"a": {"b": 1}} gives "a.b"; of lines with a name in "row", its parts follow that."""
     lines = [json.loads(line) for line in text.splitlines() if line.strip()]
     if not lines:
         raise SourceError("a program printed nothing")
-    return flat(lines[0]) if len(lines) == 1 else {"lines": lines}
+    figures: dict[str, Any] = {}
+    for line in lines:
+        name = line.pop("row", None)
+        figures |= flat(line if name is None else {name: {"value_ns": line["value_ns"], line["peer"]: line["peer_ns"]}})
+    return figures
 
 
 def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -74,6 +78,6 @@ def c(program: str, words: str, quick: str | None = None, **more: Any) -> Source
     return Source((program, *words.split()), (program, *(words if quick is None else quick).split()), **more)
 
 
-def python(peer: str, words: str, quick: str | None = None) -> Source:
+def python(peer: str, words: str, quick: str | None = None, **more: Any) -> Source:
     named = None if peer == "maestro" else peer
-    return Source(("duo", peer, *words.split()), ("duo", peer, *(words if quick is None else quick).split()), peer=named)
+    return Source(("duo", peer, *words.split()), ("duo", peer, *(words if quick is None else quick).split()), peer=named, **more)

@@ -1,7 +1,7 @@
 """How each system sends and receives: Maestro and its peers behind one interface, so that duo.py measures all of them with one loop.
 
 A peer is used the quickest way that its documentation shows for Python; what it does not do (store, match) is said in rows.py.
-Invariant: a system that lacks a package or a server raises Missing with the remedy, before a process is started.
+Invariant: a system that lacks a package or a server raises MissingError with the remedy, before a process is started.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 SYSTEMS = {"maestro": ".pool", "zeromq": ".zeromq", "iceoryx2": ".iceoryx", "redis": ".redis"}
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """Something that a system needs is not there."""
 
 
@@ -49,7 +49,7 @@ class System:
 def place_of(name: str) -> Iterator[None]:
     """What both processes need around them: a folder, a server."""
     if name not in SYSTEMS:
-        raise Missing(f"there is no system '{name}'; there are: {', '.join(SYSTEMS)}")
+        raise MissingError(f"there is no system '{name}'; there are: {', '.join(SYSTEMS)}")
     module = load(name)
     with tempfile.TemporaryDirectory(prefix="mb-", ignore_cleanup_errors=True) as folder:
         os.environ["BENCH_PLACE"] = folder
@@ -61,7 +61,7 @@ def load(name: str) -> Any:
     try:
         return importlib.import_module(SYSTEMS[name], __name__)
     except ImportError as error:
-        raise Missing(f"{error}; install it with: pip install 'maestro-hpc[bench]'") from error
+        raise MissingError(f"{error}; install it with: pip install 'maestro-hpc[bench]'") from error
 
 
 @contextlib.contextmanager

@@ -36,14 +36,20 @@ class System(Base):
         self.node = iceoryx2.NodeBuilder.new().create(iceoryx2.ServiceType.Ipc)
         self.name = f"maestro-bench-{os.getppid()}"
         depth = {"handover": count, "wrapped": 8, "columns": 64}.get(what, RING)
-        longest = nbytes or (OBJECT_NBYTES * 1000 if what == "columns" else OBJECT_NBYTES)
+        longest = (0 if what == "rate" else nbytes) or (OBJECT_NBYTES * 1000 if what == "columns" else OBJECT_NBYTES)
         self.bell = self.listener = None
         self.open(depth, longest)
 
     def open(self, depth: int, longest: int) -> None:
         named = self.node.service_builder(iceoryx2.ServiceName.new(self.name))
         slices = named.publish_subscribe(iceoryx2.Slice[ctypes.c_uint8]).enable_safe_overflow(False)
-        self.service = slices.subscriber_max_buffer_size(depth).subscriber_max_borrowed_samples(2).max_publishers(1).max_subscribers(1).open_or_create()
+        self.service = (
+            slices.subscriber_max_buffer_size(depth)
+            .subscriber_max_borrowed_samples(2)
+            .max_publishers(1)
+            .max_subscribers(1)
+            .open_or_create()
+        )
         if self.producer:
             builder = self.service.publisher_builder().initial_max_slice_len(longest).max_loaned_samples(2)
             self.publisher = builder.backpressure_strategy(iceoryx2.BackpressureStrategy.RetryUntilDelivered).create()

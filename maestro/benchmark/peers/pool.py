@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import maestro.session  # before the processes fork, so that it is loaded once
+
 from . import System as Base
 
 ALL = "stream = enfo and type = pf"
@@ -22,11 +24,9 @@ def around(folder: str) -> Iterator[None]:
 
 class System(Base):
     def __init__(self, producer: bool, what: str, count: int, nbytes: int) -> None:
-        import maestro
-
         super().__init__(producer, what, count, nbytes)
         self.session = maestro.Session(component="bench-producer" if producer else "bench-consumer", schema="mars")
-        self.subscription = None if producer or what == "question" else self.session.subscribe(ALL)
+        self.subscription = None if producer or what in ("question", "queries") else self.session.subscribe(ALL)
         self.live: list[Any] = []
 
     def close(self) -> None:
@@ -39,6 +39,12 @@ class System(Base):
 
     def receive_object(self) -> Any:
         return self.subscription.next()
+
+    def subscribe_to_others(self, count: int) -> None:
+        self.others = [self.session.subscribe(f"param = other{i}") for i in range(count)]
+
+    def query(self, selector: str) -> int:
+        return sum(1 for _ in self.session.query(selector))
 
     def send_columns(self, count: int, columns: dict[str, Any]) -> None:
         self.session.offer_many(None, columns)

@@ -1,22 +1,24 @@
 """Redis Streams for objects, lists for bytes, keys for questions; a server of our own on a unix socket, without persistence.
 
-The server stores; it matches nothing, the consumer filters.  Offers are pipelined, 100 at a time, for rates: one at a time it is five times slower.
+The server stores; it matches nothing, the consumer filters.  Offers are pipelined, 100 at a time, for rates: one at a time it is
+five times slower.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import redis
 
-from . import Missing
+from . import MissingError
 from . import System as Base
 from .zeromq import key_of, rows
 
@@ -27,7 +29,7 @@ PIPELINED, READ_COUNT, WAIT_S = 100, 200, 30
 def around(folder: str) -> Iterator[None]:
     server = shutil.which("redis-server")
     if server is None:
-        raise Missing("redis-server is not installed; install it with: apt-get install redis-server")
+        raise MissingError("redis-server is not installed; install it with: apt-get install redis-server")
     words = [server, "--port", "0", "--unixsocket", f"{folder}/redis", "--save", "", "--appendonly", "no", "--dir", folder]
     with open(f"{folder}/redis.log", "w") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log)
@@ -48,7 +50,7 @@ def wait_until_ready(folder: str) -> None:
             return
         except redis.ConnectionError as error:
             if time.monotonic() > give_up:
-                raise Missing(f"redis-server does not answer: {Path(folder, 'redis.log').read_text()[-300:]}") from error
+                raise MissingError(f"redis-server does not answer: {Path(folder, 'redis.log').read_text()[-300:]}") from error
             time.sleep(0.01)
 
 
@@ -63,13 +65,23 @@ class System(Base):
         self.client = connect(os.environ["BENCH_PLACE"], decode_responses=not bytes_wanted)
         self.pipe = self.client.pipeline(transaction=False)
         self.waiting, self.last, self.came = 0, "0", iter(())
-        self.block = bytearray(nbytes)
+        self.block = bytearray(nbytes if bytes_wanted else 0)
+        self.channel = self.client.pubsub(ignore_subscribe_messages=True) if what == "rate" and nbytes else None
 
     def close(self) -> None:
         self.client.close()
 
+    def subscribe_to_others(self, count: int) -> None:
+        """Patterns on a channel's name, which bears the attributes: all that the server matches."""
+        self.channel.psubscribe(*(f"od.enfo.pf.other{i}.*" for i in range(count)))
+        self.channel.psubscribe("od.enfo.pf.*")
+        time.sleep(0.5)
+
     def send_object(self, attributes: dict[str, Any]) -> None:
-        self.pipe.xadd("objects", attributes)
+        if self.channel is not None:
+            self.pipe.publish(f"od.enfo.pf.{attributes['param']}.{attributes['number']}", json.dumps(attributes))
+        else:
+            self.pipe.xadd("objects", attributes)
         self.waiting += 1
         if self.waiting == PIPELINED:
             self.flush()
@@ -83,12 +95,20 @@ class System(Base):
         self.flush()
 
     def receive_object(self) -> dict[str, Any]:
+        if self.channel is not None:
+            return self.receive_published()
         one = next(self.came, None)
         if one is None:
             entries = self.client.xread({"objects": self.last}, count=READ_COUNT, block=WAIT_S * 500)[0][1]
             self.last, self.came = entries[-1][0], iter(entries)
             one = next(self.came)
         return one[1] | {"number": int(one[1]["number"]), "step": int(one[1]["step"])}
+
+    def receive_published(self) -> dict[str, Any]:
+        message = None
+        while message is None:  # confirmations of subscriptions are passed over
+            message = self.channel.get_message(timeout=WAIT_S)
+        return json.loads(message["data"])
 
     def send_columns(self, count: int, columns: dict[str, Any]) -> None:
         for one in rows(count, columns):
@@ -121,3 +141,21 @@ class System(Base):
 
     def ask(self, wanted: dict[str, Any]) -> str:
         return self.client.get(key_of(wanted))
+
+    def memory(self, field: Callable[[int], dict[str, Any]], count: int) -> dict[str, Any]:
+        """Bytes per object as an entry of a stream, which cannot be asked for by value, and as a hash with a key."""
+
+        def used() -> int:
+            return self.client.info("memory")["used_memory"]
+
+        before = used()
+        for i in range(count):
+            self.send_object(field(i))
+        self.flush()
+        stream = used()
+        for i in range(count):
+            self.pipe.hset(f"object:{i}", mapping=field(i))
+            if i % PIPELINED == 0:
+                self.pipe.execute()
+        self.pipe.execute()
+        return {"stream_nbytes": (stream - before) / count, "hash_nbytes": (used() - stream) / count}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import zmq
 from . import System as Base
 
 SMALL = 65536
+PREFIX = b"enfo.pf:"
 
 
 @contextlib.contextmanager
@@ -24,24 +26,33 @@ class System(Base):
     def __init__(self, producer: bool, what: str, count: int, nbytes: int) -> None:
         super().__init__(producer, what, count, nbytes)
         self.context = zmq.Context()
-        question = {True: zmq.REP, False: zmq.REQ}[producer]
-        self.socket = self.context.socket(question if what == "question" else zmq.PUSH if producer else zmq.PULL)
+        self.socket = self.context.socket(kind_of(what, nbytes)[0 if producer else 1])
         self.socket.set_hwm(4 if what == "wrapped" else 1_000_000)
         self.socket.setsockopt(zmq.RCVTIMEO, 30_000)
         self.socket.setsockopt(zmq.SNDTIMEO, 30_000)
         address = f"ipc://{os.environ['BENCH_PLACE']}/zeromq"
         (self.socket.bind if producer else self.socket.connect)(address)
+        self.by_prefix = what == "rate" and nbytes > 0
         self.blocks = [bytearray(nbytes) for _ in range(count)] if producer and what == "handover" else []
 
     def close(self) -> None:
         self.socket.close(linger=30_000)
         self.context.term()
 
+    def subscribe_to_others(self, count: int) -> None:
+        """Prefixes are all that it matches; a publisher drops what comes before it knows of them, so they get time."""
+        for i in range(count):
+            self.socket.setsockopt(zmq.SUBSCRIBE, b"other%d:" % i)
+        self.socket.setsockopt(zmq.SUBSCRIBE, PREFIX)
+        time.sleep(1)
+
     def send_object(self, attributes: dict[str, Any]) -> None:
-        self.socket.send(pickle.dumps(attributes, 5))
+        packed = pickle.dumps(attributes, 5)
+        self.socket.send(PREFIX + packed if self.by_prefix else packed)
 
     def receive_object(self) -> Any:
-        return pickle.loads(self.socket.recv())
+        message = self.socket.recv()
+        return pickle.loads(message[len(PREFIX) :] if self.by_prefix else message)
 
     def send_columns(self, count: int, columns: dict[str, Any]) -> None:
         self.socket.send(pickle.dumps(rows(count, columns), 5))
@@ -72,9 +83,19 @@ class System(Base):
         return self.socket.recv().decode()
 
 
+def kind_of(what: str, nbytes: int) -> tuple[int, int]:
+    """Sockets of producer and consumer; only publishers and subscribers match."""
+    if what == "question":
+        return zmq.REP, zmq.REQ
+    return (zmq.PUB, zmq.SUB) if what == "rate" and nbytes else (zmq.PUSH, zmq.PULL)
+
+
 def rows(count: int, columns: dict[str, Any]) -> list[dict[str, Any]]:
     """Columns as one dictionary for each object: a peer that has no columns of attributes sends these."""
-    lists = {key: value if isinstance(value, list) else value.tolist() if hasattr(value, "tolist") else [value] * count for key, value in columns.items()}
+    lists = {
+        key: value if isinstance(value, list) else value.tolist() if hasattr(value, "tolist") else [value] * count
+        for key, value in columns.items()
+    }
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 

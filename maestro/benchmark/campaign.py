@@ -1,0 +1,97 @@
+"""Runs the sources of each group in turn, again and again, and says how far it is.
+
+Invariant: Maestro and its peers of one group alternate, so a machine that grows busy slows all of them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import shlex
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import groups as plan
+from . import judge, rows
+from .sources import BIN, Source, SourceError
+
+REPETITIONS = 3
+
+
+def chosen_rows(patterns: list[str]) -> list[rows.Row]:
+    everything = rows.rows()
+    chosen = [row for row in everything if not patterns or any(fnmatch.fnmatch(row.key, p) or row.group == p for p in patterns)]
+    if not chosen:
+        raise ValueError(f"no row is called {', '.join(patterns)}; there are: {', '.join(row.key for row in everything)}")
+    return chosen
+
+
+def run(patterns: list[str], quick: bool, progress: Callable[[float, str], None]) -> dict[str, Any]:
+    """Everything: measured, judged, as one JSON object."""
+    if not any(BIN.glob("maestro-bench-*")):
+        raise ValueError(f"the benchmark programs are not in {BIN}; they come with a build from the source tree: make build")
+    wanted = chosen_rows(patterns)
+    groups = {name: sources for name, sources in plan.groups().items() if any(row.group == name for row in wanted)}
+    began, load = time.monotonic(), os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="mb-", ignore_cleanup_errors=True) as folder:
+        os.environ |= {"MAESTRO_DIR": folder, "TMPDIR": folder}
+        measured = measure(groups, quick, progress)
+    judged = [judge.judge(row, measured[row.group]) for row in wanted]
+    left_out = [row["key"] for row in judged if row.get("missing") == judge.LEFT_OUT]
+    judged = [row for row in judged if row["key"] not in left_out]
+    return {
+        "machine": machine() | {"load_before": load, "load_after": os.getloadavg()[0]},
+        "quick": quick,
+        "repetitions": REPETITIONS,
+        "seconds": round(time.monotonic() - began, 1),
+        "rows": judged,
+        "missed": [row["key"] for row in judged if row["met"] is False],
+        "behind_a_peer": [row["key"] for row in judged if row["ahead_of_peers"] is False],
+        "failed": {f"{group}:{name}": why for group, m in measured.items() for name, why in m.missing.items()},
+        "left_out": left_out,
+        "not_measured": rows.NOT_MEASURED,
+    }
+
+
+def measure(groups: dict[str, dict[str, Source]], quick: bool, progress: Callable[[float, str], None]) -> dict[str, judge.Measured]:
+    measured = {name: judge.Measured() for name in groups}
+    for name, sources in groups.items():
+        for source in sources:
+            if quick and any(fnmatch.fnmatch(f"{name}:{source}", pattern) for pattern in plan.NOT_QUICK):
+                measured[name].left_out.add(source)
+    total = sum(1 if s.once else REPETITIONS for g, sources in groups.items() for n, s in sources.items() if n not in measured[g].left_out)
+    done = 0
+    for group, sources in groups.items():
+        for repetition in range(REPETITIONS):
+            measured[group].repetitions.append({})
+            for name, source in sources.items():
+                if name in measured[group].left_out or (source.once and repetition):
+                    continue
+                progress(done / total, f"{group}: {name}")
+                take(measured[group], name, source, quick)
+                done += 1
+    progress(1.0, "done")
+    return measured
+
+
+def take(measured: judge.Measured, name: str, source: Source, quick: bool) -> None:
+    """One run; its figures join the last repetition.  What is missing is asked for once only."""
+    measured.commands[name] = shlex.join([Path(word).name if i == 0 else word for i, word in enumerate(source.command(quick))])
+    if measured.missing.get(name, "").startswith("missing:"):
+        return
+    try:
+        figures = source.run(quick)
+    except SourceError as error:
+        measured.missing[name] = str(error)
+        return
+    measured.repetitions[-1] |= {f"{name}:{figure}": value for figure, value in figures.items() if isinstance(value, (int, float))}
+
+
+def machine() -> dict[str, Any]:
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "unknown"
+    )
+    return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "kernel": os.uname().release}

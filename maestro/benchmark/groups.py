@@ -1,0 +1,120 @@
+"""Which programs are run for which group of rows, and with which words.
+
+Sources of one group run in turn, again and again, so that Maestro, its bound and its peers see the same machine.
+Invariant: no source runs more processes that spin than there are cores.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .sources import Source, c, python
+
+
+def zeromq_library() -> str:
+    """libzmq as pyzmq brings it; a name that cannot be loaded if there is none, so that the source says so."""
+    try:
+        import zmq
+    except ImportError:
+        return "libzmq.so.5"
+    found = sorted(Path(zmq.__file__).parents[1].glob("pyzmq.libs/libzmq*"))
+    return str(found[0]) if found else "libzmq.so.5"
+
+
+def zeromq(words: str, quick: str) -> Source:
+    library = zeromq_library()
+    return c("zeromq", f"{library} {words}", f"{library} {quick}", peer="ZeroMQ in C")
+
+
+MIB = 1 << 20
+# Bytes, objects in a round, and in a round of a quick run.
+SIZES = {"64 B": (64, 500, 500), "64 KiB": (64 << 10, 300, 300), "1 MiB": (MIB, 200, 50), "64 MiB": (64 * MIB, 8, 4)}
+
+
+# A quick run leaves out what takes long and says little more than its neighbours (group:source).
+NOT_QUICK = (
+    "offers-c:direct",
+    "subscriptions:n10",
+    "subscriptions:n100",
+    "subscriptions:[zr]*",
+    "columns-python:iceoryx2",
+    "columns-python:redis",
+    "columns-python:relay",
+    "latency:redis",
+    "demand-*64 KiB",
+    "demand-*64 MiB",
+    "demand-python:*1 MiB",
+    "demand-python:[zr]*",
+    "question:zeromq",
+    "question:redis",
+    "question:maestro",
+    "wrap:16 MiB",
+    "wrap-python:*",
+    "meaning:few",
+    "meaning:many",
+)
+
+
+def groups() -> dict[str, dict[str, Source]]:
+    """Group -> name -> source."""
+    systems = ("maestro", "zeromq", "iceoryx2", "redis")
+    few = {"redis": ("20000", "4000")}
+    handovers = {"64 B": systems, "64 KiB": systems[:3], "1 MiB": systems[:3], "64 MiB": ("maestro", "iceoryx2")}
+    return {
+        "offers-c": {
+            "one": c("stream", "500000 1", "150000 1"),
+            "relay": c("bare", "relay 2000000", "relay 500000"),
+            "direct": zeromq("direct 400000", "direct 100000"),
+            "stored": zeromq("relay 400000", "relay 100000"),
+        },
+        "subscriptions": {
+            **{f"n{n}": c("stream", f"300000 {n}", f"80000 {n}") for n in (1, 10, 100, 1000)},
+            "zeromq1": python("zeromq", "rate 30000 1", "rate 8000 1"),
+            "zeromq1000": python("zeromq", "rate 30000 999", "rate 8000 999"),
+            "redis1": python("redis", "rate 10000 1", "rate 3000 1"),
+            "redis1000": python("redis", "rate 4000 999", "rate 1500 999"),
+        },
+        "offers-python": {s: python(s, "rate " + few.get(s, ("100000",))[0], "rate " + few.get(s, ("", "25000"))[1]) for s in systems},
+        "columns-python": {
+            "maestro": python("maestro", "columns 1000000", "columns 200000"),
+            "zeromq": python("zeromq", "columns 200000", "columns 50000"),
+            "iceoryx2": python("iceoryx2", "columns 200000", "columns 50000"),
+            "redis": python("redis", "columns 20000", "columns 5000"),
+            "relay": c("bare", "relay 2000000", "relay 500000"),
+        },
+        "latency": {
+            "c": c("latency", "1000", "300"),
+            "zeromq-c": zeromq("latency 1000", "latency 300"),
+            **{s: python(s, "latency 1000", "latency 300") for s in systems},
+        },
+        "demand-python": {
+            f"{s} {size}": python(s, f"handover {SIZES[size][1]} {SIZES[size][0]}", f"handover {SIZES[size][2]} {SIZES[size][0]}")
+            for size, those in handovers.items()
+            for s in those
+        },
+        "demand-c": {size: c("demand", f"pushed {nbytes} 10", f"pushed {nbytes} 5", once=True) for size, (nbytes, *_) in SIZES.items()},
+        "question": {
+            "c": c("demand", "question 1000", "question 400"),
+            "asleep": c("bare", "asleep 1000", "asleep 400"),
+            "awake": c("bare", "awake 100000", "awake 50000"),
+            "zeromq-c": zeromq("question 1000", "question 400"),
+            **{s: python(s, "question 1000", "question 300") for s in ("maestro", "zeromq", "redis")},
+        },
+        "busy": {"busy": c("demand", "busy 1", "busy 1", once=True)},
+        "touch": {"touch": c("memory", "touch 134217728", "touch 67108864", once=True)},
+        "wrap": {
+            "1 MiB": c("memory", "wrap 1048576 5", "wrap 1048576 3", once=True),
+            "16 MiB": c("memory", "wrap 16777216 5", "wrap 16777216 3", once=True),
+        },
+        "wrap-python": {s: python(s, "wrapped 3 1048576", "wrapped 3 1048576") for s in systems},
+        "idle": {
+            "catalogue": c("memory", "catalogue 200000", "catalogue 100000"),
+            "redis": python("redis", "memory 20000", "memory 5000", once=True),
+        },
+        "alloc": {"alloc": c("alloc", "plain", "plain", once=True)},
+        "meaning": {
+            "meta": c("meta_cost", "", "", once=True),
+            "few": python("maestro", "queries 1000"),
+            "many": python("maestro", "queries 100000"),
+        },
+    }

@@ -1,0 +1,79 @@
+"""The report as a table: one line a row, the peers below it, then what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .judge import LEFT_OUT
+
+MARKS = {True: "[green]yes[/]", False: "[red]no[/]", None: "-"}
+
+
+def show(report: dict[str, Any], console: Console) -> None:
+    table = Table(title=title(report), title_justify="left", show_lines=False, pad_edge=False)
+    for name, right in (
+        ("what", 0),
+        ("value", 1),
+        ("spread", 1),
+        ("bound", 1),
+        ("best peer", 1),
+        ("ratio", 1),
+        ("must", 1),
+        ("aim", 1),
+        ("met", 0),
+    ):
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "what")
+    for row in report["rows"]:
+        table.add_row(*cells(row))
+    console.print(table)
+    for line in notes(report):
+        console.print(line, soft_wrap=True)
+
+
+def title(report: dict[str, Any]) -> str:
+    of = report["machine"]
+    kind = "quick run" if report["quick"] else "run"
+    where = f"{of['cores']} cores of {of['cpu']}, load {of['load_before']:.1f} before, {of['load_after']:.1f} after"
+    return f"maestro bench, {kind}, {report['seconds']:.0f} s, {where}; medians of {report['repetitions']} repetitions"
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    bound, best = row["bound"] or {}, next((p for p in row["peers"] if p["name"] == row["best_peer"]), None)
+    spread = row.get("spread")
+    return [
+        row["title"],
+        "-" if row["value"] is None else f"{number(row['value'])} {row['unit']}",
+        "-" if spread is None else f"{number(spread[0])}..{number(spread[1])}",
+        number(bound.get("value")),
+        "-" if best is None else f"{best['name']} {number(best['value'])}",
+        "-" if row["ratio"] is None else f"{row['ratio']:.2f}",
+        number(row["must"]),
+        number(row["aim"]),
+        MARKS[row["met"]],
+    ]
+
+
+def number(value: float | None) -> str:
+    """Three digits that count."""
+    if value is None:
+        return "-"
+    if value != 0 and abs(value) < 1:
+        return f"{value:.2g}"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def notes(report: dict[str, Any]) -> list[str]:
+    out = ["ratio: how many times better than the best peer of the same run; bound and must in the row's unit."]
+    out += [f"below must: {', '.join(report['missed']) or 'nothing'}", f"behind a peer: {', '.join(report['behind_a_peer']) or 'nothing'}"]
+    if report["left_out"]:
+        out.append(f"left out of a quick run: {', '.join(report['left_out'])}")
+    for row in report["rows"]:
+        said = [*row["peers"], *row["references"], *([row["bound"]] if row["bound"] else [])]
+        out += [f"{row['key']}: {one['name']} is missing: {one['missing']}" for one in said if one.get("missing", LEFT_OUT) != LEFT_OUT]
+        if row["value"] is None:
+            out.append(f"{row['key']}: {row['missing']}")
+    out += [f"not measured: {what}: {why}" for what, why in report["not_measured"].items()]
+    return list(dict.fromkeys(out))
