@@ -82,8 +82,9 @@ cdef extern from "maestro.h" nogil:
     maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t **cdo_out)
     maestro_status_t maestro_request_dispose(maestro_request_t *request)
     maestro_status_t maestro_count(maestro_session_t *session, const char *selector, double timeout_s, uint64_t *count_out)
-    maestro_status_t maestro_withdraw(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s,
-                                      uint64_t *count_out)
+    maestro_status_t maestro_withdraw_start(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s,
+                                            maestro_request_t **request_out)
+    maestro_status_t maestro_request_count(maestro_request_t *request, uint64_t *count_out)
 
     # ---- Subscriptions
     ctypedef int maestro_event_kind_t

@@ -2,7 +2,7 @@
 # maestro/columns.py has brought what goes there into simple forms: contiguous int64, float64 and bool arrays, lists of str, buffers.
 
 cdef struct batch_t:
-    size_t count
+    size_t count            # objects that are still to be offered
     maestro_column_t *columns
     size_t ncolumns
     const void **payloads
@@ -10,12 +10,25 @@ cdef struct batch_t:
     Py_buffer *views
     size_t nviews
 
+cdef size_t PORTION_NBYTES = 16 << 20  # signals are served between portions, which copy no more than this
+cdef size_t PORTION_COUNT = 4096
+
+cdef size_t portion(const batch_t *batch) noexcept nogil:
+    """How many objects one call offers: one at least."""
+    cdef size_t count = min(batch.count, PORTION_COUNT), nbytes = 0, i
+    if batch.payloads != NULL:
+        for i in range(count):
+            nbytes += batch.nbytes[i]
+            if nbytes > PORTION_NBYTES:
+                return max(i, 1)
+    return count
+
 cdef maestro_status_t call_offer_many(call_t *call, double timeout_s) noexcept nogil:
-    """Goes on after those that were offered before a signal came."""
+    """Offers a portion, and tells INTERRUPTED when there are more; goes on after those that were offered before a signal came."""
     cdef batch_t *batch = <batch_t *>call.bytes
     cdef size_t i, offered = 0
     cdef maestro_status_t status = maestro_offer_many(
-        <maestro_session_t *>call.handle, batch.count, batch.columns, batch.ncolumns, batch.payloads, batch.nbytes, &offered)
+        <maestro_session_t *>call.handle, portion(batch), batch.columns, batch.ncolumns, batch.payloads, batch.nbytes, &offered)
     call.number += offered
     batch.count -= offered
     if batch.payloads != NULL:
@@ -24,7 +37,7 @@ cdef maestro_status_t call_offer_many(call_t *call, double timeout_s) noexcept n
     for i in range(batch.ncolumns):
         if not batch.columns[i].constant:
             batch.columns[i].values = <const char *>batch.columns[i].values + offered * width(batch.columns[i].type)
-    return status
+    return MAESTRO_INTERRUPTED if status == MAESTRO_OK and batch.count else status
 
 cdef size_t width(maestro_type_t kind) noexcept nogil:
     return sizeof(stdbool) if kind == MAESTRO_TYPE_BOOL else 8
@@ -110,7 +123,15 @@ def offer_batch(SessionHandle session, size_t count, list columns, payloads):
     call.bytes = &batch.c
     call.number = 0
     status = session.wait(call_offer_many, &call, session.timeout, False)
-    return call.number, failure(status) if status < 0 else None
+    return call.number, renumbered(status, call.number, count) if status < 0 else None
+
+
+cdef object renumbered(int status, size_t offered, size_t count):
+    """The error of a portion, with the object's number among all."""
+    cdef str text = maestro_last_error().decode("utf-8", "replace")
+    if text.startswith("offer many: object "):
+        text = f"offer many: object {offered} of {count}: " + text.split(": ", 2)[2]
+    return exceptions[status](text)
 
 
 # ---- From the pool

@@ -7,9 +7,6 @@ cdef maestro_status_t call_flush(call_t *call, double timeout_s) noexcept nogil:
 cdef maestro_status_t call_count(call_t *call, double timeout_s) noexcept nogil:
     return maestro_count(<maestro_session_t *>call.handle, call.selector, timeout_s, &call.number)
 
-cdef maestro_status_t call_withdraw(call_t *call, double timeout_s) noexcept nogil:
-    return maestro_withdraw(<maestro_session_t *>call.handle, call.selector, call.when, timeout_s, &call.number)
-
 cdef bint slice_is_over(int status, double slice_s, double took) noexcept:
     """Whether a call ended because its slice did.  TIMEOUT may also be what the call was to tell (a refused offer): earlier."""
     return status == MAESTRO_IN_PROGRESS or (status == MAESTRO_TIMEOUT and took > slice_s - 0.001)
@@ -228,11 +225,18 @@ cdef class SessionHandle:
 
     def _withdraw(self, str selector, int when, timeout):
         cdef call_t call
-        call.handle = self.use("withdraw")
-        call.selector = utf8(selector, "selector")
-        call.when = when
-        check(self.wait(call_withdraw, &call, self.seconds(timeout), False))
-        return call.number
+        cdef maestro_request_t *request = NULL
+        cdef uint64_t number = 0
+        cdef double seconds = self.seconds(timeout)
+        check(maestro_withdraw_start(self.use("withdraw"), utf8(selector, "selector"), <maestro_when_t>when, seconds, &request))
+        call.handle = request
+        try:
+            if check(self.wait(call_request, &call, seconds + GRACE_S, True)) == MAESTRO_IN_PROGRESS:
+                raise own_failure(MAESTRO_TIMEOUT, "withdraw: the pool manager did not answer in time; is it stopped? see maestro doctor")
+            check(maestro_request_count(request, &number))
+        finally:
+            maestro_request_dispose(request)
+        return number
 
     def _subscribe(self, type subscription_class, str selector, uint32_t kinds, int start, bint hold, size_t window_bytes, patience):
         cdef maestro_subscription_options_t options

@@ -127,6 +127,13 @@ def test_refused_objects_are_told_by_flush(session):
     assert session.count() == 2
 
 
+def test_error_in_a_later_portion_has_the_number_among_all(session):
+    steps = np.arange(10_000)
+    with raises(maestro.AttributeValueError, "object 9000 of 10000", "class") as caught:
+        session.offer_many(param="t", step=steps, **{"class": ["od"] * 9000 + ["xx"] * 1000})
+    assert caught.value.offered == session.count() == 9000
+
+
 def test_more_than_the_ring_holds_travels(session):
     count = 50_000
     assert session.offer_many(param="t", step=np.arange(count)) == count

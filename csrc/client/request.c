@@ -49,6 +49,14 @@ maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t *
     return status;
 }
 
+maestro_status_t maestro_request_count(maestro_request_t *request, uint64_t *count_out) {
+    if (!request || !count_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "request: the request or the output is NULL");
+    if (!request->done || request->status != MAESTRO_OK || !request->reply)
+        return mst_base_fail(MAESTRO_WRONG_STATE, "count what was withdrawn: the request is not finished, or failed; wait for it first");
+    *count_out = request->reply->lease || request->cdo ? 1 : request->reply->value;
+    return MAESTRO_OK;
+}
+
 maestro_status_t maestro_request_dispose(maestro_request_t *request) {
     if (!request) return MAESTRO_OK;
     maestro_session_t *session = request->session;
@@ -65,18 +73,29 @@ maestro_status_t maestro_request_dispose(maestro_request_t *request) {
 
 /* ---- Demand. */
 
-maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s, maestro_request_t **request_out) {
-    MST_TRY(mst_client_enter(session, "demand"));
-    maestro_request_t *request = request_out ? calloc(1, sizeof *request) : NULL;
-    mst_wire_request_t like = {.head.kind = MST_WIRE_DEMAND, .after = session->channel.offers.position};
-    maestro_status_t status = request ? mst_client_send(session, request, &like, selector, mst_client_deadline(session, timeout_s), "demand")
-                                      : mst_base_fail(MAESTRO_INVALID_ARGUMENT, "demand: the output is NULL, or no memory");
+static maestro_status_t start(maestro_session_t *session, mst_wire_request_t *like, const char *selector, double timeout_s, const char *operation, maestro_request_t **request_out) {
+    if (!request_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the output is NULL", operation);
+    MST_TRY(mst_client_enter(session, operation));
+    maestro_request_t *request = calloc(1, sizeof *request);
+    like->after = session->channel.offers.position;
+    maestro_status_t status = request ? mst_client_send(session, request, like, selector, mst_client_deadline(session, timeout_s), operation)
+                                      : mst_base_fail(MAESTRO_SYSTEM, "%s: no memory", operation);
     if (status == MAESTRO_OK) {
         session->handles++;
         *request_out = request;
     } else free(request);
     mst_client_leave(session);
     return status;
+}
+
+maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s, maestro_request_t **request_out) {
+    mst_wire_request_t like = {.head.kind = MST_WIRE_DEMAND};
+    return start(session, &like, selector, timeout_s, "demand", request_out);
+}
+
+maestro_status_t maestro_withdraw_start(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s, maestro_request_t **request_out) {
+    mst_wire_request_t like = {.head.kind = MST_WIRE_WITHDRAW_MATCHING, .kinds = when};
+    return start(session, &like, selector, timeout_s, "withdraw", request_out);
 }
 
 maestro_status_t maestro_demand(maestro_session_t *session, const char *selector, double timeout_s, maestro_cdo_t **cdo_out) {

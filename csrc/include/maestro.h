@@ -220,9 +220,12 @@ MAESTRO_API maestro_status_t maestro_demand(maestro_session_t *session, const ch
  * maestro_request_dispose retracts a request that is not finished. */
 MAESTRO_API maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s, maestro_request_t **request_out);
 MAESTRO_API maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s, maestro_request_t **request_out);
+MAESTRO_API maestro_status_t maestro_withdraw_start(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s,
+                                                    maestro_request_t **request_out);
 MAESTRO_API maestro_status_t maestro_request_wait(maestro_request_t *request, double timeout_s);
 MAESTRO_API maestro_status_t maestro_request_test(maestro_request_t *request); /* OK, IN_PROGRESS or the error */
 MAESTRO_API maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t **cdo_out); /* the demanded object, once */
+MAESTRO_API maestro_status_t maestro_request_count(maestro_request_t *request, uint64_t *count_out); /* how many objects were withdrawn */
 MAESTRO_API maestro_status_t maestro_request_dispose(maestro_request_t *request);
 
 /* How many live objects match. */

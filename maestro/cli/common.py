@@ -19,7 +19,9 @@ from ..launch import rendezvous
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 PoolName = Annotated[str | None, typer.Option("--pool", "-p", help="The pool's name.", envvar="MAESTRO_POOL", show_default="default")]
 
-out = Console(highlight=False)
+WIDE = 200  # columns of a table in a pipe or file, which have no width of their own
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 err = Console(stderr=True, highlight=False)
 
 

@@ -8,6 +8,7 @@ import sys
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from ..launch import mpi, rendezvous
 from .common import Json, human_bytes, out, print_json
@@ -52,7 +53,7 @@ def info(as_json: Json = False) -> None:
     drawn.add_column(style="bold")
     drawn.add_column()
     for name, value in lines(gathered):
-        drawn.add_row(name, value)
+        drawn.add_row(Text(name), Text(value))
     out.print(drawn)
 
 
@@ -65,4 +66,5 @@ def lines(value, prefix: str = ""):
         for number, inner in enumerate(value):
             yield from lines(inner, f"{prefix}[{number}]")
     else:
-        yield prefix, human_bytes(value) if "bytes" in prefix and isinstance(value, int) else str(value)
+        counts_bytes = isinstance(value, int) and ("bytes" in prefix or prefix.startswith("memory"))
+        yield prefix, "-" if value is None else human_bytes(value) if counts_bytes else str(value)

@@ -10,7 +10,9 @@ from collections import Counter
 from typing import Annotated
 
 import typer
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from .common import Json, PoolName, attach, err, human_bytes, out, print_json
 
@@ -44,7 +46,7 @@ def _show(summary: dict) -> None:
     drawn.add_column("attribute")
     drawn.add_column("values", overflow="fold")
     for key, counts in summary["attributes"].items():
-        drawn.add_row(key, values_text(counts, summary["objects"]))
+        drawn.add_row(key, Text(values_text(counts, summary["objects"])))
     out.print(drawn)
 
 
@@ -121,11 +123,16 @@ def values_text(counts: list[dict], objects: int) -> str:
     return shown if having == objects else f"{shown}   [{having:,} objects]"
 
 
-def listing(rows: list[dict]) -> Table:
+def listing(rows: list[dict]) -> Group:
+    """A table of what differs between the rows, below one line of what is alike in all of them."""
     keys = list(dict.fromkeys(key for row in rows for key in row["attributes"]))
+    alike = [key for key in keys if len(rows) > 1 and len({repr(row["attributes"].get(key)) for row in rows}) == 1]
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for key in [*keys, "size"]:
-        drawn.add_column(key, justify="right" if key == "size" else "left")
+    for key in keys:
+        if key not in alike:
+            drawn.add_column(key)
+    drawn.add_column("size", justify="right")
     for row in rows:
-        drawn.add_row(*(str(row["attributes"].get(key, "")) for key in keys), human_bytes(row["bytes"]))
-    return drawn
+        drawn.add_row(*(Text(str(row["attributes"].get(key, ""))) for key in keys if key not in alike), human_bytes(row["bytes"]))
+    common = ", ".join(f"{key} {rows[0]['attributes'][key]}" for key in alike)
+    return Group(Text(f"alike in all: {common}", style="dim"), drawn) if alike else Group(drawn)

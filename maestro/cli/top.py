@@ -1,4 +1,4 @@
-"""`maestro top` and `maestro stats`: the manager's counters on the screen.
+"""`maestro top`: the manager's counters as a screen that moves.
 
 Drawing only; rates come from telemetry.py.
 """
@@ -10,6 +10,7 @@ import time
 from typing import Annotated
 
 import typer
+from rich.columns import Columns
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -25,7 +26,6 @@ BAR = 8
 
 def register(app: typer.Typer) -> None:
     app.command("top")(top)
-    app.command("stats")(stats)
 
 
 def top(
@@ -72,12 +72,13 @@ def picture(shown: Screen) -> Group:
     return Group(headline(shown), Text(), table(shown))
 
 
-def headline(shown: Screen) -> Text:
+def headline(shown: Screen) -> Columns:
+    """One line; on a narrow terminal its parts stand below each other, unbroken."""
     used, limit = shown.memory.get("used"), shown.memory.get("limit")
     memory = f"memory {human_bytes(used)} / {human_bytes(limit)}  {bar(used, limit)}"
-    objects, leases = shown.objects.get("live", 0), shown.leases.get("live", 0)
+    counts = f"objects {shown.objects.get('live', 0):,}   leases {shown.leases.get('live', 0):,}"
     pool = f"pool {shown.pool} · node {shown.node} · {clock(shown.uptime_s)}"
-    return Text(f"{pool}        {memory}   objects {objects:,}   leases {leases:,}")
+    return Columns([Text(part) for part in (pool, memory, counts)], padding=(0, 3))
 
 
 def bar(used, limit) -> str:
@@ -86,10 +87,10 @@ def bar(used, limit) -> str:
 
 
 def table(shown: Screen) -> Table:
-    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    drawn.add_column("component")
+    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    drawn.add_column("component", no_wrap=True)
     for heading in ("ranks", "offers/s", "GB/s", "events/s", "demands/s", "oldest lease"):
-        drawn.add_column(heading, justify="right")
+        drawn.add_column(heading, justify="right", no_wrap=True)
     drawn.add_column("state")
     for row in shown.components:
         rates, totals = row.rates, row.totals
@@ -121,31 +122,3 @@ def state(row: Row) -> str:
     if row.totals["refused"]:
         notes.append(f"refused {row.totals['refused']:,}")
     return ", ".join(notes)
-
-
-def stats(pool: PoolName = None, as_json: Json = False) -> None:
-    """Print every counter of a pool since its manager started."""
-    with attach(pool, command="stats") as session:
-        counters = session.stats()
-    if as_json:
-        print_json(counters)
-        return
-    drawn = Table(box=None, pad_edge=False, show_header=False)
-    drawn.add_column(style="bold")
-    drawn.add_column(justify="right")
-    for name, value in flatten(counters):
-        drawn.add_row(name, f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value))
-    out.print(drawn)
-
-
-def flatten(value, prefix: str = ""):
-    """(dotted name, value) of every leaf; parts of lists are named by what names them."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from flatten(inner, f"{prefix}.{key}" if prefix else key)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for number, inner in enumerate(value):
-            name = f"{inner['component']}.{inner['rank']}" if "component" in inner else inner.get("name", number)
-            yield from flatten(inner, f"{prefix}[{name}]")
-    else:
-        yield prefix, value

@@ -218,7 +218,10 @@ def test_query_of_a_wrong_selector_points_at_the_character(cli, living):
 
 def test_a_table_shows_as_many_rows_as_asked_for(cli, living):
     done = cli("query", "--limit", "3")
-    assert len(done.stdout.splitlines()) == 4
+    alike, header, *rows = done.stdout.splitlines()
+    assert alike.startswith("alike in all: ")
+    assert header.split() == ["param", "step", "size"]
+    assert len(rows) == 3
     assert "... and 5 more (--limit)" in done.stderr
 
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 from rich.console import Console
 
-from maestro.cli import telemetry, top
+from maestro.cli import stats, telemetry, top
 
 
 def session(component, rank=0, **counters):
@@ -72,10 +72,17 @@ def test_the_same_as_json_has_every_field(shown):
     assert {"component", "state", "ranks", "pids", "rates", "totals", "lag", "oldest_lease_s"} <= found["components"][0].keys()
 
 
+def test_a_narrow_screen_breaks_no_part_of_the_headline(shown):
+    console = Console(width=60, record=True)
+    console.print(top.headline(shown))
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert lines == ["pool default · node n0 · 00:42", "memory 1.5 GiB / 4.0 GiB ▇▇▇▁▁▁▁▁", "objects 4,812 leases 37"]
+
+
 def test_an_empty_bar_and_a_full_one():
     assert (top.bar(0, 8), top.bar(8, 8), top.bar(99, 8), top.bar(1, 0)) == ("▁" * 8, "▇" * 8, "▇" * 8, "▁" * 8)
 
 
 def test_counters_are_flattened_with_names():
-    found = dict(top.flatten({"a": {"b": 1}, "sessions": [{"component": "x", "rank": 1, "offers": 2}], "kinds": ["offered"]}))
+    found = dict(stats.flatten({"a": {"b": 1}, "sessions": [{"component": "x", "rank": 1, "offers": 2}], "kinds": ["offered"]}))
     assert found == {"a.b": 1, "sessions[x.1].component": "x", "sessions[x.1].rank": 1, "sessions[x.1].offers": 2, "kinds": ["offered"]}

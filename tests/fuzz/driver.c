@@ -37,13 +37,16 @@ static char crash_path[512];
 
 /* ---- Coverage: the compiler calls these from instrumented code.  Counts go by powers of two, so that a loop's length is news. */
 static uint8_t counts[EDGES], seen[EDGES];
+static uint16_t reached[EDGES];   /* which counts are not zero: a run reaches few of them */
+static size_t nreached;
 static uint64_t words[WORDS];     /* operands of recent comparisons: good material for mutations */
 static size_t nwords;
 
 void __sanitizer_cov_trace_pc(void) {
     uintptr_t pc = (uintptr_t)__builtin_return_address(0);
-    uint8_t *count = &counts[(pc ^ pc >> 16) % EDGES];
-    if (*count < 255) ++*count;
+    uint16_t edge = (uint16_t)(pc ^ pc >> 16);
+    if (!counts[edge]) reached[nreached++] = edge;
+    if (counts[edge] < 255) counts[edge]++;
 }
 
 static void note_word(uint64_t word) {
@@ -68,10 +71,10 @@ void __sanitizer_cov_trace_switch(uint64_t value, uint64_t *cases) {
 /* Whether the last run reached something that no run before it reached. */
 static bool take_news(void) {
     bool news = false;
-    for (size_t i = 0; i < EDGES; i++) {
-        if (!counts[i]) continue;
-        uint8_t bit = (uint8_t)(1u << (31 - __builtin_clz(counts[i])));
-        if (!(seen[i] & bit)) seen[i] |= bit, news = true;
+    for (size_t i = 0; i < nreached; i++) {
+        uint16_t edge = reached[i];
+        uint8_t bit = (uint8_t)(1u << (31 - __builtin_clz(counts[edge])));
+        if (!(seen[edge] & bit)) seen[edge] |= bit, news = true;
     }
     return news;
 }
@@ -95,7 +98,7 @@ static void give_up(int signal_number) {
 static void run(input_t input) {
     uint8_t *exact = malloc(input.nbytes ? input.nbytes : 1);
     memcpy(exact, input.bytes, input.nbytes);
-    memset(counts, 0, sizeof counts);
+    while (nreached) counts[reached[--nreached]] = 0;
     current = input;
     alarm(INPUT_SECONDS);
     LLVMFuzzerTestOneInput(exact, input.nbytes);

@@ -113,3 +113,13 @@ class Run:
 @pytest.fixture
 def run(tmp_path):
     return Run(tmp_path / "run")
+
+
+@pytest.fixture
+def private_pool(monkeypatch):
+    """A pool that only this test's programs attach to; it leaves by itself, soon after they have."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="mst", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("MAESTRO_DIR", folder)  # a short path: sockets have room for 100 characters
+        yield folder

@@ -36,9 +36,31 @@ def test_fdb_run_makes_the_same_products_as_the_file_run(run, tmp_path, small_pl
     assert report.figures(other.folder)["copies_per_field"] == 3
 
 
-def test_one_damaged_and_one_dropped_field_are_reported_exactly(run, small_plan, wishes):
-    wishes.append({"name": "all", "retrieve": {"param": "t/z/msl/2t"}, "post": {"grid": "5/5"}, "to": "all"})
+@pytest.mark.usefixtures("private_pool")
+def test_pool_run_makes_the_same_products_as_the_file_run_with_one_copy(run, tmp_path, small_plan, wishes):
     run.write(small_plan, wishes)
+    run.execute()
+    other = type(run)(tmp_path / "other")
+    other.write(small_plan | {"sink": "maestro"}, wishes)
+    outcome = other.execute()
+    assert outcome == {"requirements": 8, "met": 8, "failed": [], "received": 8, "lost": [], "corrupt": [], "duplicates": []}
+    assert report.digests(other.folder) == report.digests(run.folder)
+    assert report.figures(other.folder)["copies_per_field"] == 1
+
+
+@pytest.mark.usefixtures("private_pool")
+def test_a_forecast_larger_than_it_may_keep_takes_consumed_steps_back(run, small_plan, wishes):
+    wishes.append({"name": "all", "retrieve": {"param": "t/z/msl/2t"}, "post": {"grid": "5/5"}, "to": "all"})
+    run.write(small_plan | {"sink": "maestro", "maestro": {"keep": 100_000}}, wishes)  # of about 300,000 bytes
+    outcome = run.execute()
+    assert (outcome["received"], outcome["failed"], outcome["duplicates"]) == (24, [], [])
+
+
+@pytest.mark.usefixtures("private_pool")
+@pytest.mark.parametrize("sink", ["file", "maestro"])
+def test_one_damaged_and_one_dropped_field_are_reported_exactly(run, small_plan, wishes, sink):
+    wishes.append({"name": "all", "retrieve": {"param": "t/z/msl/2t"}, "post": {"grid": "5/5"}, "to": "all"})
+    run.write(small_plan | {"sink": sink}, wishes)
     outcome = run.execute("--corrupt-field", 5, "--drop-field", 9)
     assert run.status == 1
     assert outcome["corrupt"] == [5]
@@ -69,12 +91,13 @@ def user_wishes(count):
     return [{"name": "file", "retrieve": {"iteration": number}, "post": {"grid": "5/5"}, "to": "user"} for number in range(1, count + 1)]
 
 
-@pytest.mark.parametrize("name", ["budg", "diag"])
-def test_a_field_that_kills_mir_fails_its_requirement_only(run, sample_fields, name):
+@pytest.mark.usefixtures("private_pool")
+@pytest.mark.parametrize(("name", "sink"), [("budg", "file"), ("diag", "maestro")])
+def test_a_field_that_kills_mir_fails_its_requirement_only(run, sample_fields, name, sink):
     good = (sample_fields / "regular_latlon_surface.grib2").read_bytes()
     path = run.folder.parent / "mine.grib"
     path.write_bytes(good + eccodes_sample(name) + good)
-    run.write({"input": str(path), "sink": "file", "workers": 1}, user_wishes(3))
+    run.write({"input": str(path), "sink": sink, "workers": 1}, user_wishes(3))
     outcome = run.execute()
     assert outcome["met"] == 2
     assert [failure["product"] for failure in outcome["failed"]] == [1]

@@ -22,9 +22,9 @@ def test_every_sample_becomes_product_and_map_or_is_refused_by_name(sample_field
     assert len(files) >= 19
     mine = tmp_path / "mine.grib"
     mine.write_bytes(b"".join(next(grib.read_messages(path)) for path in files))
-    draft = {"input": str(mine), "sink": "file"}
+    draft = {"input": str(mine)}
     wishes = requirements.of_file(plan.Plan.model_validate(draft).fields(), pictures=100)
-    column = columns.Column("file", draft, wishes, tmp_path)
+    column = columns.Column("maestro", draft, wishes, tmp_path)
     figures = column.execute(draw=True, environment=environment())
     failed = {failure["product"]: failure for failure in figures["failed"]}
     drawn = json.loads((column.run / "pictures.json").read_text())
