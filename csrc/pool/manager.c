@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, ROUND_NS_MAX = 1000000000 };
+enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 50000, ROUND_NS_MAX = 1000000000 };
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -197,6 +197,12 @@ static void poll_descriptors(mst_pool_t *pool, int64_t timeout_ns) {
 
 /* ---- One round. */
 
+/* A writer that found its ring full is woken when half of it is free, so that it does not sleep again after a few messages. */
+static bool writer_may_go_on(const mst_wire_ring_t *ring) {
+    if (!atomic_load_explicit(&ring->shared->blocked, memory_order_relaxed)) return false;
+    return atomic_load_explicit(&ring->shared->head, memory_order_relaxed) - ring->position <= ring->capacity / 2;
+}
+
 static void wake_sessions(mst_pool_t *pool) {
     static const uint64_t one = 1;
     if (pool->ntouched) atomic_thread_fence(memory_order_seq_cst);
@@ -205,8 +211,7 @@ static void wake_sessions(mst_pool_t *pool) {
         session->touched = false;
         uint64_t end = session->channel.replies.position;
         bool sleeps = atomic_load_explicit(&session->channel.replies.shared->sleeping, memory_order_relaxed) && (session->woken != end || session->freed_news);
-        bool blocked = atomic_load_explicit(&session->channel.offers.shared->blocked, memory_order_relaxed) ||
-                       atomic_load_explicit(&session->channel.control.shared->blocked, memory_order_relaxed);
+        bool blocked = writer_may_go_on(&session->channel.offers) || writer_may_go_on(&session->channel.control);
         if (!sleeps && !blocked) continue;
         session->woken = end;
         session->freed_news = false;
@@ -215,6 +220,11 @@ static void wake_sessions(mst_pool_t *pool) {
         if (write(session->wake_client, &one, sizeof one) < 0) continue; /* full counter: it is readable anyway */
     }
     pool->ntouched = 0;
+}
+
+static void wake_all(mst_pool_t *pool) {
+    mst_pool_subscription_wake(pool);
+    wake_sessions(pool);
 }
 
 static void drop_broken(mst_pool_t *pool) {
@@ -236,19 +246,26 @@ static size_t serve_round(mst_pool_t *pool) {
     if (pool->requests && (served || pool->recheck_consumed || pool->now_ns >= pool->next_deadline_ns)) mst_pool_request_step_all(pool);
     mst_pool_subscription_advance_all(pool);
     mst_pool_log_sweep(pool);
-    mst_pool_subscription_wake(pool);
-    wake_sessions(pool);
     if (broken) drop_broken(pool);
     return served;
 }
-
-/* ---- Sleeping. */
 
 static bool more_to_do(mst_pool_t *pool) {
     for (size_t i = 0; i < pool->nsessions; i++)
         if (!mst_pool_session_idle(pool->session[i])) return true;
     return pool->next_deadline_ns <= pool->now_ns;
 }
+
+/* What costs a system call waits in a flood of messages until enough of it has come together; when there is nothing more to serve it is done at
+ * once, so that a single offer is not late. */
+static void end_round(mst_pool_t *pool) {
+    if (pool->now_ns - pool->called_ns < GATHER_NS && more_to_do(pool)) return;
+    pool->called_ns = pool->now_ns;
+    wake_all(pool);
+    poll_descriptors(pool, 0);
+}
+
+/* ---- Sleeping. */
 
 static bool lagging_can_move(mst_pool_t *pool) {
     for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
@@ -297,9 +314,10 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
         if (served >= BUSY_MESSAGES) naps = 2;
         if (served) {
             idle_since_ns = 0;
-            poll_descriptors(pool, 0);
+            end_round(pool);
             continue;
         }
+        wake_all(pool);
         bool spare = (int)pool->nsessions + 1 < cores;
         atomic_store_explicit(&pool->board->spin_ns, spare ? (uint32_t)spin_ns : 0, memory_order_relaxed);
         if (!idle_since_ns) idle_since_ns = pool->now_ns;

@@ -382,6 +382,7 @@ struct mst_pool {
     size_t ntouched_windows, touched_windows_capacity;
     uint64_t *scratch;               /* one message, copied out of a ring */
     int64_t now_ns, started_ns, empty_since_ns;
+    int64_t called_ns;               /* when descriptors were last looked at and doorbells rung */
     double linger_s;
     bool stop;
 };
