@@ -34,22 +34,36 @@ static bool word_is_valid(const mst_meta_attributes_t *set, uint64_t word, const
 
 static maestro_status_t malformed(const char *what) { return mst_base_fail(MAESTRO_PROTOCOL, "attribute set: %s", what); }
 
-maestro_status_t mst_meta_attributes_check(const mst_meta_attributes_t *set, size_t nbytes, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary, bool complete) {
+maestro_status_t mst_meta_attributes_check_form(const mst_meta_attributes_t *set, size_t nbytes, const mst_meta_schema_t *schema, bool complete) {
     if (nbytes < sizeof *set) return malformed("shorter than its header");
     unsigned count = (unsigned)(__builtin_popcountll(set->mask[0]) + __builtin_popcountll(set->mask[1]));
     if (set->nvalues != count || set->tail_nbytes > MST_META_TAIL_MAX || set->tail_nbytes % 8 || mst_meta_attributes_nbytes(set) != nbytes) return malformed("lengths do not add up");
     if (set->mask[0] & ~schema->all[0] || set->mask[1] & ~schema->all[1]) return malformed("keys that the schema does not have");
-    uint32_t codes = dictionary ? mst_meta_dictionary_count(dictionary) : 0;
-    const uint64_t *word = set->value;
-    for (unsigned half = 0; half < 2; half++)
-        for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
-            uint64_t bit = bits & -bits;
-            if (!(schema->checked[half] & bit) || (schema->common[half] & bit && *word - 1 < codes)) continue; /* numbers and codes: nearly all */
-            if (!word_is_valid(set, *word, &schema->attribute[half * 64 + (unsigned)__builtin_ctzll(bit)], codes)) return malformed("a value does not fit its type");
-        }
     uint64_t missing = (schema->required[0] & ~set->mask[0]) | (schema->required[1] & ~set->mask[1]);
     if (complete && missing) return mst_base_fail(MAESTRO_MISSING_ATTRIBUTE, "attribute set: a required attribute is missing");
     return MAESTRO_OK;
+}
+
+bool mst_meta_attributes_check_word(const mst_meta_attributes_t *set, uint64_t word, unsigned key, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary) {
+    uint64_t bit = 1ull << (key & 63);
+    if (!(schema->checked[key >> 6] & bit)) return true; /* numbers and codes: nearly all */
+    uint32_t codes = dictionary ? mst_meta_dictionary_count(dictionary) : 0;
+    if (schema->common[key >> 6] & bit && word - 1 < codes) return true;
+    return word_is_valid(set, word, &schema->attribute[key], codes);
+}
+
+maestro_status_t mst_meta_attributes_check_words(const mst_meta_attributes_t *set, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary) {
+    const uint64_t *word = set->value;
+    unsigned key;
+    EACH_KEY(set->mask, key) if (!mst_meta_attributes_check_word(set, *word++, key, schema, dictionary)) return malformed("a value does not fit its type");
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_meta_attributes_check(const mst_meta_attributes_t *set, size_t nbytes, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary, bool complete) {
+    maestro_status_t form = mst_meta_attributes_check_form(set, nbytes, schema, complete);
+    if (form == MAESTRO_PROTOCOL) return form;
+    MST_TRY(mst_meta_attributes_check_words(set, schema, dictionary));
+    return form;
 }
 
 void mst_meta_attributes_intern(mst_meta_attributes_t *set, const mst_meta_schema_t *schema, mst_meta_dictionary_t *dictionary, bool intern) {
@@ -81,19 +95,16 @@ static uint64_t content_of(const mst_meta_attributes_t *set, uint64_t word, maes
     return mst_base_hash(mst_meta_attributes_tail(set) + mst_meta_word_offset(word), mst_meta_word_nbytes(word));
 }
 
+uint64_t mst_meta_identity_term(const mst_meta_attributes_t *set, uint64_t word, unsigned key, const mst_meta_schema_t *schema) {
+    if (mst_meta_word_is_tail(word)) word = content_of(set, word, schema->attribute[key].type);
+    return mst_base_mix(word + (key + 1) * 0x9e3779b97f4a7c15ull); /* splitmix64's increment */
+}
+
 uint64_t mst_meta_attributes_identity_hash(const mst_meta_attributes_t *set, const mst_meta_schema_t *schema, uint64_t seed) {
-    uint64_t words[2 + MST_META_KEYS_MAX];
-    const uint64_t *word = set->value;
-    size_t count = 0;
-    for (unsigned half = 0; half < 2; half++) {
-        uint64_t identity = schema->identity[half];
-        words[count++] = set->mask[half] & identity;
-        for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, word++) {
-            if (!(identity & bits & -bits)) continue;
-            words[count++] = MST_LIKELY(!mst_meta_word_is_tail(*word)) ? *word : content_of(set, *word, schema->attribute[half * 64 + (unsigned)__builtin_ctzll(bits)].type);
-        }
-    }
-    return mst_base_hash_seeded(words, count * sizeof words[0], seed);
+    uint64_t mask[2] = {set->mask[0] & schema->identity[0], set->mask[1] & schema->identity[1]}, hash = mst_base_mix(seed);
+    unsigned key;
+    EACH_KEY(mask, key) hash += mst_meta_identity_term(set, set->value[mst_meta_attributes_rank(set, key)], key, schema);
+    return hash;
 }
 
 bool mst_meta_attributes_identity_equal(const mst_meta_attributes_t *a, const mst_meta_attributes_t *b, const mst_meta_schema_t *schema) {

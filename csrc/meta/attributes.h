@@ -70,6 +70,12 @@ struct mst_meta_dictionary;
 maestro_status_t mst_meta_attributes_check(const mst_meta_attributes_t *set, size_t nbytes, const struct mst_meta_schema *schema,
                                            const struct mst_meta_dictionary *dictionary, bool complete);
 
+/* Its parts: lengths, mask and required attributes; all words; one word. */
+maestro_status_t mst_meta_attributes_check_form(const mst_meta_attributes_t *set, size_t nbytes, const struct mst_meta_schema *schema, bool complete);
+maestro_status_t mst_meta_attributes_check_words(const mst_meta_attributes_t *set, const struct mst_meta_schema *schema, const struct mst_meta_dictionary *dictionary);
+bool mst_meta_attributes_check_word(const mst_meta_attributes_t *set, uint64_t word, unsigned key, const struct mst_meta_schema *schema,
+                                    const struct mst_meta_dictionary *dictionary);
+
 /* Replaces text of common attributes by dictionary codes where the text has one (intern = false) or can get one (intern = true: only the
  * dictionary's owner).  Works in place: words change, the tail stays.  After this, equal common values have equal words. */
 void mst_meta_attributes_intern(mst_meta_attributes_t *set, const struct mst_meta_schema *schema, struct mst_meta_dictionary *dictionary, bool intern);
@@ -77,8 +83,10 @@ void mst_meta_attributes_intern(mst_meta_attributes_t *set, const struct mst_met
 /* Text of a string or blob word of this set (tail or dictionary). */
 const char *mst_meta_attributes_text(const mst_meta_attributes_t *set, uint64_t word, const struct mst_meta_dictionary *dictionary, uint32_t *nbytes_out);
 
-/* Hash and equality of the identity attributes (absent is a value); `seed` mixes in what else belongs to the identity. */
+/* Hash and equality of the identity attributes (absent is a value); `seed` mixes in what else belongs to the identity.  The hash is the seed and
+ * a sum of one term an attribute, so that parts of it can be kept. */
 uint64_t mst_meta_attributes_identity_hash(const mst_meta_attributes_t *set, const struct mst_meta_schema *schema, uint64_t seed);
+uint64_t mst_meta_identity_term(const mst_meta_attributes_t *set, uint64_t word, unsigned key, const struct mst_meta_schema *schema);
 bool mst_meta_attributes_identity_equal(const mst_meta_attributes_t *a, const mst_meta_attributes_t *b, const struct mst_meta_schema *schema);
 
 /* Writes "param=t step=6 ..." (identity attributes first, then the others) for messages; always terminated; returns the length needed. */

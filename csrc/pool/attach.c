@@ -251,6 +251,8 @@ void mst_pool_session_detach(mst_pool_t *pool, mst_pool_session_t *session, cons
     while (session->subscriptions) mst_pool_subscription_destroy(pool, session->subscriptions);
     mst_pool_session_release_all(pool, session);
     pool->next_deadline_ns = pool->now_ns; /* what waited for its leases or memory is looked at in this round */
+    for (size_t i = 0; i < MST_COUNT(session->template); i++)
+        if (session->template[i]) mst_pool_template_unref(pool, session->template[i]);
     pool->by_number[session->number] = NULL;
     mst_pool_lending_orphan(pool, session);
     if (session->notice != MST_POOL_NONE) mst_pool_catalogue_withdraw(pool, session->notice);

@@ -6,13 +6,14 @@
 
 enum { EMPTY = 0, TOMBSTONE = 1, FIRST_SIZE = 1024, MOVED_PER_OPERATION = 16 };
 
-static size_t object_nbytes(const mst_meta_attributes_t *attributes) {
-    return offsetof(mst_pool_object_t, attributes) + mst_meta_attributes_nbytes(attributes);
+static size_t object_nbytes(const mst_pool_catalogue_t *catalogue, const mst_pool_object_t *object) {
+    return offsetof(mst_pool_object_t, own) + 8u * mst_pool_template(catalogue, object->template)->nown + object->tail_nbytes;
 }
 
 static const mst_meta_attributes_t *lookup(void *context, uint32_t handle) {
-    mst_pool_object_t *object = mst_pool_object(context, handle);
-    return object->id && object->state == MST_POOL_LIVE && !object->notice && object->indexed ? &object->attributes : NULL;
+    mst_pool_t *pool = context;
+    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    return object->id && object->state == MST_POOL_LIVE && !object->notice && object->indexed ? mst_pool_attributes(pool, object) : NULL;
 }
 
 static maestro_status_t table_init(mst_pool_identity_table_t *table, uint64_t size) {
@@ -27,7 +28,7 @@ maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool) {
     MST_TRY(mst_pool_arena_init(&catalogue->arena));
     MST_TRY(table_init(&catalogue->table, FIRST_SIZE));
     catalogue->limit = (uint64_t)mst_base_setting_bytes("MAESTRO_POOL_OBJECTS", 20000000);
-    return mst_meta_index_create(lookup, catalogue, pool->dictionary, &catalogue->index);
+    return mst_meta_index_create(lookup, pool, pool->dictionary, &catalogue->index);
 }
 
 void mst_pool_catalogue_fini(mst_pool_t *pool) {
@@ -74,18 +75,19 @@ static maestro_status_t table_reserve(mst_pool_catalogue_t *catalogue) {
     return MAESTRO_OK;
 }
 
-static mst_pool_identity_entry_t *table_find(mst_pool_t *pool, mst_pool_identity_table_t *table, uint32_t tag, const mst_pool_session_t *session,
-                                             const mst_meta_attributes_t *attributes) {
+/* Component and rank, which follow each other, belong to the identity. */
+static bool same_owner(const mst_meta_attributes_t *a, const mst_meta_attributes_t *b) {
+    unsigned x = mst_meta_attributes_rank(a, MST_META_KEY_COMPONENT), y = mst_meta_attributes_rank(b, MST_META_KEY_COMPONENT);
+    return a->value[x] == b->value[y] && a->value[x + 1] == b->value[y + 1];
+}
+
+static mst_pool_identity_entry_t *table_find(mst_pool_t *pool, mst_pool_identity_table_t *table, uint32_t tag, const mst_meta_attributes_t *attributes) {
     if (!table->entry) return NULL;
     for (uint64_t at = tag & table->mask; table->entry[at].handle != EMPTY; at = (at + 1) & table->mask) {
         if (table->entry[at].tag != tag || table->entry[at].handle == TOMBSTONE) continue;
-        const mst_pool_object_t *other = mst_pool_object(&pool->catalogue, table->entry[at].handle);
-        uint64_t component = session->component_code, rank = (uint64_t)session->rank;
-        if (other->attributes.schema != attributes->schema ||
-            other->attributes.value[mst_meta_attributes_rank(&other->attributes, MST_META_KEY_COMPONENT)] != component ||
-            other->attributes.value[mst_meta_attributes_rank(&other->attributes, MST_META_KEY_RANK)] != rank)
-            continue;
-        if (mst_meta_attributes_identity_equal(&other->attributes, attributes, pool->schema[attributes->schema])) return &table->entry[at];
+        const mst_meta_attributes_t *other = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, table->entry[at].handle));
+        if (other->schema != attributes->schema || !same_owner(other, attributes)) continue;
+        if (mst_meta_attributes_identity_equal(other, attributes, pool->schema[attributes->schema])) return &table->entry[at];
     }
     return NULL;
 }
@@ -103,37 +105,24 @@ static bool table_remove_handle(mst_pool_identity_table_t *table, uint32_t tag, 
     return false;
 }
 
-#define OWNER_KEYS (1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK)
-
-/* Copies `from` into `to`, with component and rank of the session put in.  Offers come without these two (serve.c checks), which follow each other. */
-static void copy_attributes(mst_meta_attributes_t *to, const mst_meta_attributes_t *from, const mst_pool_session_t *session) {
-    unsigned before = (unsigned)__builtin_popcountll(from->mask[0] & ((1ull << MST_META_KEY_COMPONENT) - 1)), after = from->nvalues - before;
-    *to = *from;
-    to->mask[0] |= OWNER_KEYS;
-    to->nvalues = (uint16_t)(from->nvalues + 2);
-    for (unsigned i = 0; i < before; i++) to->value[i] = from->value[i];
-    to->value[before] = session->component_code;
-    to->value[before + 1] = (uint64_t)session->rank;
-    memcpy(&to->value[before + 2], &from->value[before], 8u * after + from->tail_nbytes);
-}
-
-static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_meta_attributes_t *attributes, const mst_pool_session_t *session) {
-    size_t nbytes = object_nbytes(attributes) + (session ? 16 : 0);
-    uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, nbytes);
+/* The object takes a reference to its template. */
+static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_meta_attributes_t *attributes, uint32_t template_handle) {
+    mst_pool_template_t *template = mst_pool_template(&pool->catalogue, template_handle);
+    uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, offsetof(mst_pool_object_t, own) + 8u * template->nown + attributes->tail_nbytes);
     if (handle == MST_POOL_NONE) return handle;
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    memset(object, 0, offsetof(mst_pool_object_t, attributes));
-    if (session) copy_attributes(&object->attributes, attributes, session);
-    else memcpy(&object->attributes, attributes, mst_meta_attributes_nbytes(attributes));
-    object->id = id;
-    object->segment = MST_WIRE_NO_SEGMENT;
-    object->waiter = MST_POOL_NONE;
+    *object = (mst_pool_object_t){.id = id, .segment = MST_WIRE_NO_SEGMENT, .waiter = MST_POOL_NONE, .template = template_handle, .tail_nbytes = (uint16_t)attributes->tail_nbytes};
+    mst_pool_template_take(template, attributes, object->own);
+    template->refs++;
+    template->objects++;
     return handle;
 }
 
 static void free_metadata(mst_pool_t *pool, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    mst_pool_arena_free(&pool->catalogue.arena, handle, object_nbytes(&object->attributes));
+    uint32_t template = object->template;
+    mst_pool_arena_free(&pool->catalogue.arena, handle, object_nbytes(&pool->catalogue, object));
+    mst_pool_template_unref(pool, template);
 }
 
 /* Objects without name and identity attributes are all different. */
@@ -142,18 +131,17 @@ static bool has_no_identity(const mst_meta_attributes_t *attributes, const mst_m
 }
 
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
-                                          const mst_meta_attributes_t *attributes, uint32_t *handle_out, uint64_t *other_out) {
+                                          const mst_meta_attributes_t *attributes, uint32_t template, uint32_t *handle_out, uint64_t *other_out) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
-    uint64_t seed = mst_base_mix((uint64_t)session->component_code << 32 ^ (uint64_t)session->rank ^ (uint64_t)attributes->schema << 56);
-    uint32_t tag = (uint32_t)mst_meta_attributes_identity_hash(attributes, pool->schema[attributes->schema], seed);
+    uint32_t tag = (uint32_t)mst_pool_template_identity(pool, mst_pool_template(catalogue, template), attributes);
     MST_TRY(table_reserve(catalogue));
     __builtin_prefetch(&catalogue->table.entry[tag & catalogue->table.mask]); /* a cache miss nearly always: the copy hides it */
     if (catalogue->old.entry) __builtin_prefetch(&catalogue->old.entry[tag & catalogue->old.mask]);
-    uint32_t handle = create(pool, id, attributes, session);
+    uint32_t handle = create(pool, id, attributes, template);
     if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
     bool anonymous = has_no_identity(attributes, pool->schema[attributes->schema]);
-    mst_pool_identity_entry_t *same = anonymous ? NULL : table_find(pool, &catalogue->table, tag, session, attributes);
-    if (!same && !anonymous) same = table_find(pool, &catalogue->old, tag, session, attributes);
+    mst_pool_identity_entry_t *same = anonymous ? NULL : table_find(pool, &catalogue->table, tag, attributes);
+    if (!same && !anonymous) same = table_find(pool, &catalogue->old, tag, attributes);
     if (same) {
         free_metadata(pool, handle);
         *other_out = mst_pool_object(catalogue, same->handle)->id;
@@ -176,7 +164,11 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
 }
 
 uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes) {
-    uint32_t handle = create(pool, id, attributes, NULL);
+    static const uint64_t none[2];
+    uint32_t template = mst_pool_template_make(pool, attributes, none);
+    if (template == MST_POOL_NONE) return template;
+    uint32_t handle = create(pool, id, attributes, template);
+    mst_pool_template_unref(pool, template);
     if (handle == MST_POOL_NONE) return handle;
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     object->notice = kind;
@@ -194,7 +186,7 @@ static void end(mst_pool_t *pool, uint32_t handle) {
         mst_pool_lending_block_ended(pool, object->id, &place);
     }
     if (object->waiter != MST_POOL_NONE) mst_pool_request_released(pool, object->waiter, handle);
-    if (object->refs) pool->log.dead_nbytes += object_nbytes(&object->attributes);
+    if (object->refs) pool->log.dead_nbytes += object_nbytes(&pool->catalogue, object);
     else free_metadata(pool, handle);
 }
 
@@ -225,7 +217,7 @@ void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle) {
     if (!object->notice) {
         move_some(catalogue);
         if (!table_remove_handle(&catalogue->table, object->tag, handle)) table_remove_handle(&catalogue->old, object->tag, handle);
-        if (object->indexed) mst_meta_index_remove(catalogue->index, handle, &object->attributes);
+        if (object->indexed) mst_meta_index_remove(catalogue->index, handle, mst_pool_attributes(pool, object));
         catalogue->live--;
         catalogue->withdrawn_total++;
         mst_pool_session_t *owner = mst_pool_session_by_number(pool, mst_pool_owner(object->id));
@@ -250,7 +242,7 @@ void mst_pool_catalogue_lease_ended(mst_pool_t *pool, uint32_t handle) {
 void mst_pool_catalogue_unref(mst_pool_t *pool, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     if (--object->refs || object->state != MST_POOL_ENDED) return;
-    if (object->notice != MAESTRO_EVENT_LEFT) pool->log.dead_nbytes -= object_nbytes(&object->attributes);
+    if (object->notice != MAESTRO_EVENT_LEFT) pool->log.dead_nbytes -= object_nbytes(&pool->catalogue, object);
     free_metadata(pool, handle);
 }
 
@@ -264,7 +256,7 @@ bool mst_pool_catalogue_index_step(mst_pool_t *pool, size_t budget) {
         for (size_t i = 0; i < count; i++) {
             mst_pool_object_t *object = mst_pool_object(catalogue, entries[i].handle);
             if (entries[i].kind != MAESTRO_EVENT_OFFERED || object->state != MST_POOL_LIVE || object->indexed) continue;
-            if (mst_meta_index_insert(catalogue->index, entries[i].handle, &object->attributes) == MAESTRO_OK) object->indexed = 1;
+            if (mst_meta_index_insert(catalogue->index, entries[i].handle, mst_pool_attributes(pool, object)) == MAESTRO_OK) object->indexed = 1;
             else catalogue->index_broken = true;
         }
         budget -= count < budget ? count : budget;

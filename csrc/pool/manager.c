@@ -52,6 +52,15 @@ static maestro_status_t open_signals(mst_pool_t *pool) {
     return MAESTRO_OK;
 }
 
+static maestro_status_t make_scratch(mst_pool_t *pool) {
+    size_t set = sizeof(mst_meta_attributes_t) + 8 * MST_META_KEYS_MAX + MST_META_TAIL_MAX;
+    pool->scratch = malloc(MST_WIRE_OFFERS_CAPACITY);
+    pool->offered = malloc(set);
+    bool all = pool->scratch && pool->offered;
+    for (size_t i = 0; i < MST_COUNT(pool->expanded); i++) all &= (pool->expanded[i] = malloc(set)) != NULL;
+    return all ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "start the pool: no memory");
+}
+
 static maestro_status_t init(mst_pool_t *pool, const char *name) {
     MST_TRY(mst_wire_rendezvous_init(&pool->rendezvous, name));
     maestro_status_t status = mst_wire_listen(&pool->rendezvous, &pool->lock_fd, &pool->listen_fd);
@@ -74,8 +83,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
     MST_TRY(mst_pool_log_init(pool));
     MST_TRY(mst_pool_catalogue_init(pool));
     mst_pool_lending_init(pool);
-    pool->scratch = malloc(MST_WIRE_OFFERS_CAPACITY);
-    if (!pool->scratch) return mst_base_fail(MAESTRO_NO_MEMORY, "start the pool: no memory");
+    MST_TRY(make_scratch(pool));
     pool->linger_s = mst_base_setting_f64("MAESTRO_LINGER_S", 2);
     pool->now_ns = pool->started_ns = mst_base_now_ns();
     pool->empty_since_ns = pool->now_ns + FIRST_SESSION_NS; /* also without linger, whoever started it has time to come */
@@ -112,6 +120,8 @@ void mst_pool_destroy(mst_pool_t *pool) {
     close(pool->wake_fd);
     close(pool->lock_fd);
     free(pool->scratch);
+    free(pool->offered);
+    for (size_t i = 0; i < MST_COUNT(pool->expanded); i++) free(pool->expanded[i]);
     free(pool->session);
     free(pool->by_number);
     free(pool->touched);

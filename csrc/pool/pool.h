@@ -2,6 +2,7 @@
  * long work (searches, snapshots, indexing) is cut into slices.
  *
  *   arena      memory of objects' metadata, named by 32-bit handles
+ *   template   what objects have in common
  *   catalogue  live objects: identity, leases, end of life
  *   log        numbered events, and the live objects in the order of their offers
  *   lending    segments lent to sessions, limits, the way back of blocks
@@ -56,13 +57,24 @@ typedef struct mst_pool_object {
     uint32_t leases;
     uint32_t refs;          /* entries of the retained log */
     uint32_t tag;           /* of its identity */
+    uint32_t waiter;        /* slot of the withdraw request that waits for its release; MST_POOL_NONE: none */
+    uint32_t template;      /* handle */
+    uint16_t tail_nbytes;   /* of its attributes */
     uint8_t state;          /* mst_pool_state_t */
     uint8_t notice;         /* 0: object; else MAESTRO_EVENT_JOINED or LEFT */
     uint8_t indexed;
     uint8_t consuming;      /* live, and withdrawn as soon as it is consumed */
-    uint32_t waiter;        /* slot of the withdraw request that waits for its release; MST_POOL_NONE: none */
-    mst_meta_attributes_t attributes;
+    uint64_t own[];         /* attribute words in which it differs from its template, then the tail */
 } mst_pool_object_t;
+
+/* ---- template.c */
+typedef struct mst_pool_template {
+    uint32_t refs;          /* objects, and sessions that go on with it */
+    uint32_t objects;       /* made from it so far */
+    uint32_t nown;          /* words that lie with the object */
+    uint64_t identity;      /* hash of the identity attributes that lie here */
+    mst_meta_attributes_t attributes; /* of the first object, without tail; then arrays: constants (all bits, or 0: own), positions and keys of own words */
+} mst_pool_template_t;
 
 static inline uint32_t mst_pool_owner(uint64_t id) { return (uint32_t)(id >> 40); }
 
@@ -97,11 +109,34 @@ static inline mst_pool_object_t *mst_pool_object(mst_pool_catalogue_t *catalogue
     return (mst_pool_object_t *)(catalogue->arena.base + (uint64_t)handle * 16);
 }
 
+static inline mst_pool_template_t *mst_pool_template(const mst_pool_catalogue_t *catalogue, uint32_t handle) {
+    return (mst_pool_template_t *)(catalogue->arena.base + (uint64_t)handle * 16);
+}
+static inline uint16_t mst_pool_schema_of(const mst_pool_catalogue_t *catalogue, const mst_pool_object_t *object) {
+    return mst_pool_template(catalogue, object->template)->attributes.schema;
+}
+
+/* The session's template that this set agrees with in all constants, which thus need no check; MST_POOL_NONE: none. */
+uint32_t mst_pool_template_find(mst_pool_t *pool, mst_pool_session_t *session, const mst_meta_attributes_t *set);
+/* A template that fits, in place of the one that did not; the session holds the reference.  The set is checked.  MST_POOL_NONE: no memory. */
+uint32_t mst_pool_template_renew(mst_pool_t *pool, mst_pool_session_t *session, const mst_meta_attributes_t *set);
+/* A template whose first reference is the caller's; words at the positions whose bits are set lie with the objects, and text. */
+uint32_t mst_pool_template_make(mst_pool_t *pool, const mst_meta_attributes_t *set, const uint64_t *own);
+void mst_pool_template_unref(mst_pool_t *pool, uint32_t handle);
+bool mst_pool_template_check(mst_pool_t *pool, const mst_pool_template_t *template, const mst_meta_attributes_t *set); /* own words; the rest is */
+uint64_t mst_pool_template_identity(mst_pool_t *pool, const mst_pool_template_t *template, const mst_meta_attributes_t *set); /* hash */
+void mst_pool_template_take(const mst_pool_template_t *template, const mst_meta_attributes_t *set, uint64_t *own); /* own words and tail */
+/* An object's attributes, whole: written to `out`, or into memory of the pool that stays valid until the second next call. */
+size_t mst_pool_attributes_nbytes(mst_pool_t *pool, const mst_pool_object_t *object);
+void mst_pool_attributes_write(mst_pool_t *pool, const mst_pool_object_t *object, mst_meta_attributes_t *out);
+const mst_meta_attributes_t *mst_pool_attributes(mst_pool_t *pool, const mst_pool_object_t *object);
+
+/* ---- catalogue.c, again */
 maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool);
 void mst_pool_catalogue_fini(mst_pool_t *pool);
-/* Takes an offer whose attributes are checked and interned: OK, DUPLICATE (id of the other in *other_out), NO_MEMORY. */
+/* Takes an offer whose attributes are checked and interned, made from a template: OK, DUPLICATE (id of the other in *other_out), NO_MEMORY. */
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
-                                          const mst_meta_attributes_t *attributes, uint32_t *handle_out, uint64_t *other_out);
+                                          const mst_meta_attributes_t *attributes, uint32_t template, uint32_t *handle_out, uint64_t *other_out);
 /* An object's metadata without identity: for notices. */
 uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes);
 void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle);  /* live -> withdrawn, with its event; ends when no lease is left */
@@ -200,6 +235,8 @@ struct mst_pool_session {
     int64_t rank;
     int pid;
     uint16_t schema;
+    uint32_t template[4];        /* those used last, one for each set of keys; 0: none yet */
+    uint32_t next_template;
     bool said_bye, broken, touched;
     char why[256];               /* what made it broken */
     uint32_t notice;             /* handle of its joined notice */
@@ -381,6 +418,9 @@ struct mst_pool {
     mst_pool_subscription_t **touched_window;
     size_t ntouched_windows, touched_windows_capacity;
     uint64_t *scratch;               /* one message, copied out of a ring */
+    mst_meta_attributes_t *offered;  /* its attributes with what the manager adds */
+    mst_meta_attributes_t *expanded[2]; /* of objects, see mst_pool_attributes */
+    unsigned next_expanded;
     int64_t now_ns, started_ns, empty_since_ns;
     int64_t called_ns;               /* when descriptors were last looked at and doorbells rung */
     double linger_s;

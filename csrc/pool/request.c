@@ -56,14 +56,14 @@ static bool give(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle)
     if (!lease) return false;
     mst_wire_reply_t reply = {.request = request->number, .id = object->id, .lease = lease,
                               .place = {.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes}};
-    mst_pool_session_reply(pool, request->session, &reply, &object->attributes, mst_meta_attributes_nbytes(&object->attributes));
+    mst_pool_session_reply(pool, request->session, &reply, mst_pool_attributes(pool, object), mst_pool_attributes_nbytes(pool, object));
     request->session->total.demands++;
     return true;
 }
 
 void mst_pool_request_matched(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle) {
     const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    if (object->attributes.schema != request->session->schema || object->state != MST_POOL_LIVE) return;
+    if (mst_pool_schema_of(&pool->catalogue, object) != request->session->schema || object->state != MST_POOL_LIVE) return;
     if (!give(pool, request, handle)) fail(pool, request, MAESTRO_NO_MEMORY, "demand: the pool manager has no memory for a lease");
     destroy(pool, request);
 }
@@ -82,11 +82,12 @@ static bool same_value(const mst_pool_t *pool, const mst_meta_attributes_t *a, c
 
 static void note_difference(mst_pool_t *pool, mst_pool_request_t *request, const mst_pool_object_t *object) {
     const mst_pool_object_t *first = mst_pool_object(&pool->catalogue, request->first);
-    const mst_meta_schema_t *schema = pool->schema[object->attributes.schema];
     if (first->sequence != request->first_sequence) return;
+    const mst_meta_attributes_t *a = mst_pool_attributes(pool, first), *b = mst_pool_attributes(pool, object);
+    const mst_meta_schema_t *schema = pool->schema[b->schema];
     for (unsigned key = 0; key < schema->nattributes; key++) {
         bool part = schema->identity[key >> 6] >> (key & 63) & 1 || key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK;
-        if (part && !same_value(pool, &first->attributes, &object->attributes, key)) request->differing[key >> 6] |= 1ull << (key & 63);
+        if (part && !same_value(pool, a, b, key)) request->differing[key >> 6] |= 1ull << (key & 63);
     }
 }
 
@@ -142,7 +143,7 @@ static void begin_explaining(mst_pool_t *pool, mst_pool_request_t *request) {
 }
 
 static void count_near(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle, const mst_meta_node_t **nodes, size_t nnodes) {
-    const mst_meta_attributes_t *attributes = &mst_pool_object(&pool->catalogue, handle)->attributes;
+    const mst_meta_attributes_t *attributes = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, handle));
     size_t missed = nnodes;
     for (size_t i = 0; i < nnodes; i++) {
         if (mst_meta_node_match(nodes[i], request->selector, attributes, pool->dictionary)) continue;
@@ -164,7 +165,7 @@ static void fail_timeout(mst_pool_t *pool, mst_pool_request_t *request, const ms
     int at = snprintf(text, sizeof text, "demand \"%.256s\": nothing matched within %.3g s", request->selector->source,
                       (double)(pool->now_ns - request->started_ns) / 1e9);
     if (withdrawn != MST_POOL_NONE) {
-        const mst_meta_attributes_t *attributes = &mst_pool_object(&pool->catalogue, withdrawn)->attributes;
+        const mst_meta_attributes_t *attributes = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, withdrawn));
         mst_meta_attributes_describe(attributes, pool->schema[attributes->schema], pool->dictionary, example, sizeof example);
         snprintf(text + at, sizeof text - (size_t)at, "; one that matches was withdrawn %.3g s ago: %s", (double)(pool->now_ns - when) / 1e9, example);
         fail(pool, request, MAESTRO_TIMEOUT, text);
@@ -172,7 +173,7 @@ static void fail_timeout(mst_pool_t *pool, mst_pool_request_t *request, const ms
     }
     if (nnodes && request->near[best] && mst_pool_object(&pool->catalogue, request->near_example[best])->state == MST_POOL_LIVE) {
         mst_meta_node_describe(nodes[best], request->selector, part, sizeof part);
-        const mst_meta_attributes_t *attributes = &mst_pool_object(&pool->catalogue, request->near_example[best])->attributes;
+        const mst_meta_attributes_t *attributes = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, request->near_example[best]));
         mst_meta_attributes_describe(attributes, pool->schema[attributes->schema], pool->dictionary, example, sizeof example);
         snprintf(text + at, sizeof text - (size_t)at, "; nearest: %llu objects match all but \"%s\", such as %s", (unsigned long long)request->near[best], part, example);
     } else {

@@ -19,9 +19,9 @@ void mst_pool_search_fini(mst_pool_search_t *search) {
 }
 
 bool mst_pool_selects(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, const mst_pool_object_t *object) {
-    if (!object->notice && object->attributes.schema != schema) return false;
+    if (!object->notice && mst_pool_schema_of(&pool->catalogue, object) != schema) return false;
     if (object->notice && !selector->core_only) return false;
-    return mst_meta_selector_match(selector, &object->attributes, pool->dictionary);
+    return mst_meta_selector_match(selector, mst_pool_attributes(pool, object), pool->dictionary);
 }
 
 static int by_sequence(const void *a, const void *b, void *context) {
@@ -58,7 +58,8 @@ static bool start(mst_pool_t *pool, mst_pool_search_t *search) {
 
 static bool still_matches(mst_pool_t *pool, const mst_pool_search_t *search, uint32_t handle, uint64_t sequence) {
     const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    return object->id && object->state == MST_POOL_LIVE && object->sequence == sequence && !object->notice && object->attributes.schema == search->schema;
+    return object->id && object->state == MST_POOL_LIVE && object->sequence == sequence && !object->notice &&
+           mst_pool_schema_of(&pool->catalogue, object) == search->schema;
 }
 
 static size_t step_hits(mst_pool_t *pool, mst_pool_search_t *search, mst_pool_entry_t *entries, size_t capacity, bool *done_out) {

@@ -52,22 +52,64 @@ static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_
     return true;
 }
 
-static const char *check_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer) {
+enum { OWNER_KEYS = 1 << MST_META_KEY_COMPONENT | 1 << MST_META_KEY_RANK, MANAGERS_KEYS = OWNER_KEYS | 1 << MST_META_KEY_PID | 1 << MST_META_KEY_REASON };
+
+/* Copies `from` into the pool's set, with component and rank of the session put in, which follow each other. */
+static mst_meta_attributes_t *with_owner(mst_pool_t *pool, const mst_pool_session_t *session, const mst_meta_attributes_t *from) {
+    mst_meta_attributes_t *to = pool->offered;
+    unsigned before = (unsigned)__builtin_popcountll(from->mask[0] & ((1ull << MST_META_KEY_COMPONENT) - 1)), after = from->nvalues - before;
+    *to = *from;
+    to->mask[0] |= OWNER_KEYS;
+    to->nvalues = (uint16_t)(from->nvalues + 2);
+    for (unsigned i = 0; i < before; i++) to->value[i] = from->value[i];
+    to->value[before] = session->component_code;
+    to->value[before + 1] = (uint64_t)session->rank;
+    memcpy(&to->value[before + 2], &from->value[before], 8u * after + from->tail_nbytes);
+    return to;
+}
+
+static bool take_attributes(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t *template_out) {
+    const mst_meta_schema_t *schema = pool->schema[session->schema];
+    size_t nbytes = offer->head.nbytes - offsetof(mst_wire_offer_t, attributes);
+    if (offer->attributes.schema != session->schema || offer->attributes.mask[0] & MANAGERS_KEYS) return false;
+    if (mst_meta_attributes_check_form(&offer->attributes, nbytes, schema, true) != MAESTRO_OK) return false;
+    mst_meta_attributes_t *set = with_owner(pool, session, &offer->attributes);
+    *template_out = mst_pool_template_find(pool, session, set);
+    bool valid = *template_out != MST_POOL_NONE ? mst_pool_template_check(pool, mst_pool_template(&pool->catalogue, *template_out), set)
+                                                : mst_meta_attributes_check_words(set, schema, pool->dictionary) == MAESTRO_OK;
+    if (!valid) return false;
+    if (set->tail_nbytes) mst_meta_attributes_intern(set, schema, pool->dictionary, true);
+    if (*template_out == MST_POOL_NONE) *template_out = mst_pool_template_find(pool, session, set); /* text may have become the codes of constants */
+    return true;
+}
+
+/* Checks an offer; its attributes, complete and interned, are pool->offered afterwards. */
+static const char *check_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t *template_out) {
     if (offer->head.kind != MST_WIRE_OFFER || offer->head.nbytes < sizeof *offer) return "it wrote garbage into its offers ring";
     if (mst_pool_owner(offer->id) != session->number || offer->id <= session->last_id) return "it offered an object with a wrong id";
     if (!mst_pool_lending_place_ok(pool, session, &offer->place)) return "it offered memory that is not lent to it";
-    size_t nbytes = offer->head.nbytes - offsetof(mst_wire_offer_t, attributes);
-    const uint64_t managers = 1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON;
-    if (offer->attributes.schema != session->schema || offer->attributes.mask[0] & managers ||
-        mst_meta_attributes_check(&offer->attributes, nbytes, pool->schema[session->schema], pool->dictionary, true) != MAESTRO_OK)
-        return "it offered an object with malformed attributes";
+    if (!take_attributes(pool, session, offer, template_out)) return "it offered an object with malformed attributes";
     return NULL;
+}
+
+static maestro_status_t enter(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t template, uint64_t *other_out) {
+    uint32_t handle;
+    if (template == MST_POOL_NONE) template = mst_pool_template_renew(pool, session, pool->offered);
+    if (template == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
+    MST_TRY(mst_pool_catalogue_offer(pool, session, offer->id, &offer->place, pool->offered, template, &handle, other_out));
+    bool copied = offer->head.flags & MST_WIRE_OFFER_COPIED;
+    session->total.offers++;
+    session->total.offered_bytes += offer->place.nbytes;
+    session->total.copied += copied;
+    pool->catalogue.copied_total += copied;
+    mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED);
+    return MAESTRO_OK;
 }
 
 /* True when a message was taken. */
 static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
     bool broken = false;
-    uint32_t nbytes;
+    uint32_t nbytes = 0;
     const void *message = mst_wire_ring_peek(&session->channel.offers, &nbytes, &broken);
     if (broken || nbytes > MST_WIRE_OFFERS_CAPACITY / 2) broken = broken || message;
     if (broken) mst_pool_session_break(session, "its offers ring is out of bounds");
@@ -78,7 +120,8 @@ static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
     __builtin_prefetch((const char *)message + nbytes + 64);
     __builtin_prefetch((const char *)message + nbytes + 128);
     offer->head.nbytes = nbytes;
-    const char *wrong = check_offer(pool, session, offer);
+    uint32_t template = MST_POOL_NONE;
+    const char *wrong = check_offer(pool, session, offer, &template);
     if (wrong) {
         mst_pool_session_break(session, wrong);
         return false;
@@ -86,20 +129,11 @@ static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
     if (stall(pool, session, offer)) {
         if (session->stalled_since_ns) return false;
     } else {
-        uint32_t handle;
         uint64_t other = 0;
-        mst_meta_attributes_intern(&offer->attributes, pool->schema[session->schema], pool->dictionary, true);
-        maestro_status_t status = mst_pool_catalogue_offer(pool, session, offer->id, &offer->place, &offer->attributes, &handle, &other);
-        if (status == MAESTRO_OK) {
-            bool copied = offer->head.flags & MST_WIRE_OFFER_COPIED;
-            session->total.offers++;
-            session->total.offered_bytes += offer->place.nbytes;
-            session->total.copied += copied;
-            pool->catalogue.copied_total += copied;
-            mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED);
-        } else {
+        maestro_status_t status = enter(pool, session, offer, template, &other);
+        if (status != MAESTRO_OK) {
             char description[512];
-            mst_meta_attributes_describe(&offer->attributes, pool->schema[session->schema], pool->dictionary, description, sizeof description);
+            mst_meta_attributes_describe(pool->offered, pool->schema[session->schema], pool->dictionary, description, sizeof description);
             refuse(pool, session, offer, status, other, description);
         }
     }

@@ -168,7 +168,7 @@ static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     mst_pool_session_t *session = subscription->session;
     bool offered = kind == MAESTRO_EVENT_OFFERED, gone = offered && object->state != MST_POOL_LIVE;
-    size_t attributes_nbytes = mst_meta_attributes_nbytes(&object->attributes);
+    size_t attributes_nbytes = mst_pool_attributes_nbytes(pool, object);
     mst_wire_event_t *event = reserve(subscription, offsetof(mst_wire_event_t, attributes) + attributes_nbytes, MST_WIRE_EVENT,
                                       (uint16_t)(kind | (gone ? MST_WIRE_EVENT_GONE : 0)));
     if (!event) return false;
@@ -182,7 +182,7 @@ static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32
         event->place = (mst_wire_place_t){.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes};
         session->total.event_bytes += object->nbytes;
     }
-    memcpy(&event->attributes, &object->attributes, attributes_nbytes);
+    mst_pool_attributes_write(pool, object, &event->attributes);
     commit(pool, subscription);
     subscription->delivered++;
     session->total.events++;
@@ -267,7 +267,7 @@ void mst_pool_subscription_advance_all(mst_pool_t *pool) {
 static void hand_out(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence) {
     if (subscription->lagging || !(subscription->kinds & kind)) return;
     const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    if (!object->notice && object->attributes.schema != subscription->session->schema) return;
+    if (!object->notice && mst_pool_schema_of(&pool->catalogue, object) != subscription->session->schema) return;
     if (push(pool, subscription, handle, kind, sequence)) return;
     subscription->cursor = sequence - 1;
     start_lagging(pool, subscription);
@@ -279,7 +279,7 @@ void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind) {
     void *const *subscribers;
     mst_pool_request_t *few[64], **demands = few;
     size_t ndemands = 0;
-    size_t count = mst_meta_matcher_match(pool->matcher, &mst_pool_object(&pool->catalogue, handle)->attributes, &subscribers);
+    size_t count = mst_meta_matcher_match(pool->matcher, mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, handle)), &subscribers);
     if (count > MST_COUNT(few) && !(demands = malloc(count * sizeof *demands))) abort(); /* an event would be lost silently */
     for (size_t i = 0; i < count; i++) {
         if (*(mst_pool_subscriber_t *)subscribers[i] == MST_POOL_SUBSCRIPTION) hand_out(pool, subscribers[i], handle, kind, sequence);
