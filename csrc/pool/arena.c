@@ -12,12 +12,22 @@ static unsigned class_of(size_t nbytes) {
 
 static size_t class_nbytes(unsigned class) { return class <= 64 ? (size_t)class * UNIT : (size_t)FINE_LIMIT << (class - 64); }
 
+void *mst_pool_pages_alloc(size_t nbytes) {
+    void *pages = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages == MAP_FAILED) return NULL;
+    madvise(pages, nbytes, MADV_HUGEPAGE); /* fewer page faults while it grows, fewer TLB misses ever after; refusal is no harm */
+    return pages;
+}
+
+void mst_pool_pages_free(void *pages, size_t nbytes) {
+    if (pages) munmap(pages, nbytes);
+}
+
 maestro_status_t mst_pool_arena_init(mst_pool_arena_t *arena) {
     memset(arena, 0, sizeof *arena);
     for (arena->reserved = 64ull << 30; arena->reserved >= 64ull << 20; arena->reserved /= 2) {
-        void *base = mmap(NULL, arena->reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (base == MAP_FAILED) continue;
-        madvise(base, arena->reserved, MADV_HUGEPAGE); /* fewer page faults while it grows, fewer TLB misses ever after; refusal is no harm */
+        void *base = mst_pool_pages_alloc(arena->reserved);
+        if (!base) continue;
         arena->base = base;
         arena->used = PAGE; /* handle 0 is nobody's */
         for (size_t i = 0; i < MST_COUNT(arena->size_class); i++) arena->size_class[i].free = MST_POOL_NONE;
@@ -27,7 +37,7 @@ maestro_status_t mst_pool_arena_init(mst_pool_arena_t *arena) {
 }
 
 void mst_pool_arena_fini(mst_pool_arena_t *arena) {
-    if (arena->base) munmap(arena->base, arena->reserved);
+    mst_pool_pages_free(arena->base, arena->reserved);
 }
 
 uint32_t mst_pool_arena_alloc(mst_pool_arena_t *arena, size_t nbytes) {

@@ -17,10 +17,15 @@ static const mst_meta_attributes_t *lookup(void *context, uint32_t handle) {
 }
 
 static maestro_status_t table_init(mst_pool_identity_table_t *table, uint64_t size) {
-    table->entry = calloc(size, sizeof *table->entry);
+    table->entry = mst_pool_pages_alloc(size * sizeof *table->entry);
     table->mask = size - 1;
     table->used = 0;
     return table->entry ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "grow the table of identities: no memory for %llu entries", (unsigned long long)size);
+}
+
+static void table_fini(mst_pool_identity_table_t *table) {
+    mst_pool_pages_free(table->entry, (table->mask + 1) * sizeof *table->entry);
+    table->entry = NULL;
 }
 
 maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool) {
@@ -34,8 +39,8 @@ maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool) {
 void mst_pool_catalogue_fini(mst_pool_t *pool) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     mst_meta_index_destroy(catalogue->index);
-    free(catalogue->table.entry);
-    free(catalogue->old.entry);
+    table_fini(&catalogue->table);
+    table_fini(&catalogue->old);
     mst_pool_arena_fini(&catalogue->arena);
 }
 
@@ -55,8 +60,7 @@ static void move_some(mst_pool_catalogue_t *catalogue) {
             entry->handle = TOMBSTONE; /* empty ones stay: they end the search */
         }
         if (catalogue->old_next++ < old->mask) continue;
-        free(old->entry);
-        old->entry = NULL;
+        table_fini(old);
     }
 }
 

@@ -18,22 +18,22 @@ maestro_status_t mst_pool_log_init(mst_pool_t *pool) {
     log->capacity = FIRST_CAPACITY;
     log->base = log->next = 1;
     log->limit_nbytes = (uint64_t)mst_base_setting_bytes("MAESTRO_POOL_LOG", 64 << 20);
-    log->retained = calloc(log->capacity, sizeof *log->retained);
+    log->retained = mst_pool_pages_alloc(log->capacity * sizeof *log->retained);
     return log->retained ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "make the event log: no memory");
 }
 
 void mst_pool_log_fini(mst_pool_t *pool) {
     for (size_t i = 0; i < pool->log.nchunks; i++) free(pool->log.chunk[i]);
     free(pool->log.chunk);
-    free(pool->log.retained);
+    mst_pool_pages_free(pool->log.retained, pool->log.capacity * sizeof *pool->log.retained);
 }
 
 static bool grow(mst_pool_log_t *log) {
-    void *memory = malloc(2 * log->capacity * sizeof *log->retained);
+    void *memory = mst_pool_pages_alloc(2 * log->capacity * sizeof *log->retained);
     if (!memory) return false;
     __typeof__(log->retained) larger = memory;
     for (uint64_t s = log->base; s < log->next; s++) larger[s & (2 * log->capacity - 1)] = log->retained[s & (log->capacity - 1)];
-    free(log->retained);
+    mst_pool_pages_free(log->retained, log->capacity * sizeof *log->retained);
     log->retained = larger;
     log->capacity *= 2;
     return true;

@@ -253,7 +253,8 @@ static size_t serve_round(mst_pool_t *pool) {
         served += mst_pool_session_serve(pool, pool->session[i]);
         broken |= pool->session[i]->broken;
     }
-    if (pool->requests && (served || pool->recheck_consumed || pool->now_ns >= pool->next_deadline_ns)) mst_pool_request_step_all(pool);
+    if (!pool->requests) pool->next_deadline_ns = INT64_MAX;
+    else if (served || pool->recheck_consumed || pool->now_ns >= pool->next_deadline_ns) mst_pool_request_step_all(pool);
     mst_pool_subscription_advance_all(pool);
     mst_pool_log_sweep(pool);
     if (broken) drop_broken(pool);

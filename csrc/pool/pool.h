@@ -41,6 +41,10 @@ typedef struct mst_pool_arena {
     } size_class[80];
 } mst_pool_arena_t;
 
+/* Large tables: zeroed memory straight from the kernel, in huge pages where it has them.  NULL when there is none; freeing NULL is allowed. */
+void *mst_pool_pages_alloc(size_t nbytes);
+void mst_pool_pages_free(void *pages, size_t nbytes);
+
 maestro_status_t mst_pool_arena_init(mst_pool_arena_t *arena);
 void mst_pool_arena_fini(mst_pool_arena_t *arena);
 uint32_t mst_pool_arena_alloc(mst_pool_arena_t *arena, size_t nbytes); /* MST_POOL_NONE when full */

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from node import wait_until
@@ -92,3 +93,20 @@ def test_stopped_manager_ends_every_wait_within_its_bound(full_node):
         finally:
             os.kill(manager, signal.SIGCONT)
         assert session.count(timeout=5) == OBJECTS
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_manager_sleeps_when_a_session_has_left(node):
+    session = open_session(node)
+    with open_session(node) as other:
+        other.count()
+    manager = node.manager()
+    time.sleep(0.1)
+    before = cpu_seconds(manager)
+    time.sleep(1)
+    assert cpu_seconds(manager) - before <= 0.05
+    session.close()
