@@ -140,6 +140,11 @@ static uint32_t make_notice(mst_pool_t *pool, const mst_pool_session_t *session,
     return handle;
 }
 
+static void announce(mst_pool_t *pool, uint32_t notice, uint32_t kind) {
+    if (notice == MST_POOL_NONE) return; /* there was no memory for it */
+    mst_pool_publish(pool, notice, kind, mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, notice)));
+}
+
 static void destroy(mst_pool_session_t *session) {
     if (session->channel_memory) mst_mem_segment_unmap(session->channel_memory, mst_wire_channel_nbytes());
     int fds[] = {session->socket, session->pidfd, session->channel_fd, session->wake_client};
@@ -222,7 +227,7 @@ static maestro_status_t attach(mst_pool_t *pool, int socket, const mst_wire_hell
     pool->by_number[session->number] = session;
     pool->session[pool->nsessions++] = session;
     session->notice = make_notice(pool, session, MAESTRO_EVENT_JOINED, NULL);
-    if (session->notice != MST_POOL_NONE) mst_pool_publish(pool, session->notice, MAESTRO_EVENT_JOINED);
+    announce(pool, session->notice, MAESTRO_EVENT_JOINED);
     return MAESTRO_OK;
 }
 
@@ -260,8 +265,7 @@ void mst_pool_session_detach(mst_pool_t *pool, mst_pool_session_t *session, cons
         if (pool->touched[i] == session) pool->touched[i] = pool->touched[--pool->ntouched];
     for (size_t i = 0; i < pool->nsessions; i++)
         if (pool->session[i] == session) pool->session[i] = pool->session[--pool->nsessions];
-    uint32_t notice = make_notice(pool, session, MAESTRO_EVENT_LEFT, reason);
-    if (notice != MST_POOL_NONE) mst_pool_publish(pool, notice, MAESTRO_EVENT_LEFT);
+    announce(pool, make_notice(pool, session, MAESTRO_EVENT_LEFT, reason), MAESTRO_EVENT_LEFT);
     if (session->broken) fprintf(stderr, "maestro-pool: session %u (%s[%lld], process %d) ended: %s\n", session->number, session->component,
                                  (long long)session->rank, session->pid, session->why);
     destroy(session);

@@ -231,7 +231,7 @@ void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle) {
     }
     object->state = MST_POOL_WITHDRAWN;
     object->indexed = 0;
-    if (!object->notice) mst_pool_publish(pool, handle, MAESTRO_EVENT_WITHDRAWN);
+    if (!object->notice) mst_pool_publish(pool, handle, MAESTRO_EVENT_WITHDRAWN, mst_pool_attributes(pool, object));
     end(pool, handle);
 }
 

@@ -340,7 +340,8 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
 void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription);
 mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session, uint32_t number);
 void mst_pool_subscription_advance_all(mst_pool_t *pool);      /* lagging ones, one slice each */
-void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind); /* appends to the log and hands out to who matches */
+/* Appends to the log and hands out to who matches; `set` are the object's attributes. */
+void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind, const mst_meta_attributes_t *set);
 bool mst_pool_subscription_awaits(mst_pool_t *pool, const mst_pool_object_t *object); /* a lagging one still has to see it */
 const char *mst_pool_subscription_holder(mst_pool_t *pool, char *text, size_t nbytes); /* who holds the log; NULL: nobody */
 void mst_pool_subscription_wake(mst_pool_t *pool);

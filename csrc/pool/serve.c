@@ -102,7 +102,7 @@ static maestro_status_t enter(mst_pool_t *pool, mst_pool_session_t *session, con
     session->total.offered_bytes += offer->place.nbytes;
     session->total.copied += copied;
     pool->catalogue.copied_total += copied;
-    mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED);
+    mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED, pool->offered);
     return MAESTRO_OK;
 }
 

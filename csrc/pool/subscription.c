@@ -273,13 +273,13 @@ static void hand_out(mst_pool_t *pool, mst_pool_subscription_t *subscription, ui
     start_lagging(pool, subscription);
 }
 
-void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind) {
+void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind, const mst_meta_attributes_t *set) {
     uint64_t sequence = mst_pool_log_append(pool, handle, kind);
     if (!pool->kinds_wanted[kind_bit(kind)]) return;
     void *const *subscribers;
     mst_pool_request_t *few[64], **demands = few;
     size_t ndemands = 0;
-    size_t count = mst_meta_matcher_match(pool->matcher, mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, handle)), &subscribers);
+    size_t count = mst_meta_matcher_match(pool->matcher, set, &subscribers);
     if (count > MST_COUNT(few) && !(demands = malloc(count * sizeof *demands))) abort(); /* an event would be lost silently */
     for (size_t i = 0; i < count; i++) {
         if (*(mst_pool_subscriber_t *)subscribers[i] == MST_POOL_SUBSCRIPTION) hand_out(pool, subscribers[i], handle, kind, sequence);
