@@ -54,7 +54,7 @@ static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_
 
 static const char *check_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer) {
     if (offer->head.kind != MST_WIRE_OFFER || offer->head.nbytes < sizeof *offer) return "it wrote garbage into its offers ring";
-    if (mst_pool_owner(offer->id) != session->number || offer->id <= session->last_id) return "it offered an object with a wrong id";
+    if (offer->id != session->last_id + 1) return "it offered an object with a wrong id";
     if (!mst_pool_lending_place_ok(pool, session, &offer->place)) return "it offered memory that is not lent to it";
     size_t nbytes = offer->head.nbytes - offsetof(mst_wire_offer_t, attributes);
     const uint64_t managers = 1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON;
