@@ -318,12 +318,27 @@ void mst_client_release(maestro_session_t *session, uint64_t lease) {
     mst_client_ring(session, MST_WIRE_ASLEEP_RELEASES);
 }
 
+/* The answer to the last question: what comes late to earlier ones is thrown away, else it would be taken for it. */
+static maestro_status_t receive_answer(maestro_session_t *session, mst_wire_fetch_reply_t *reply, size_t *nbytes_out, int *fds, size_t *nfds_inout) {
+    int64_t deadline = mst_base_now_ns() + GRACE_NS;
+    size_t room = *nfds_inout;
+    for (;;) {
+        *nfds_inout = room;
+        maestro_status_t status = mst_wire_receive(session->socket, reply, sizeof *reply, nbytes_out, fds, nfds_inout, deadline);
+        if (status == MAESTRO_INTERRUPTED) continue;
+        if (status == MAESTRO_TIMEOUT) session->late_answers++;
+        if (status != MAESTRO_OK || !session->late_answers) return status;
+        session->late_answers--;
+        while (*nfds_inout) close(fds[--*nfds_inout]);
+    }
+}
+
 maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds) {
     mst_wire_fetch_request_t request = {.kind = kind, .number = number};
     size_t nbytes, came = nfds;
     maestro_status_t status = mst_wire_send(session->socket, &request, sizeof request, NULL, 0);
-    if (status == MAESTRO_OK) status = mst_wire_receive(session->socket, reply, sizeof *reply, &nbytes, fds, &came, mst_base_now_ns() + GRACE_NS);
-    if (status == MAESTRO_TIMEOUT) return mst_base_fail(MAESTRO_TIMEOUT, "fetch from the pool manager: no answer within 2 s; is it stopped?");
+    if (status == MAESTRO_OK) status = receive_answer(session, reply, &nbytes, fds, &came);
+    if (status == MAESTRO_TIMEOUT || status == MAESTRO_AGAIN) return mst_base_fail(MAESTRO_TIMEOUT, "fetch from the pool manager: no answer within 2 s; is it stopped?");
     if (status != MAESTRO_OK) {
         session->lost = true;
         return mst_client_lost(session, "fetch from the pool manager");

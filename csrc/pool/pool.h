@@ -203,7 +203,7 @@ struct mst_pool_session {
     bool said_bye, broken, touched;
     char why[256];               /* what made it broken */
     uint32_t notice;             /* handle of its joined notice */
-    uint64_t last_id;
+    uint64_t last_id;            /* of its last offer: ids come one after the other */
     uint64_t woken;              /* end of the replies for which it was last woken */
     uint32_t segment_requests;   /* it waits for memory: freed blocks are news to it */
     bool freed_news;
@@ -281,7 +281,8 @@ struct mst_pool_subscription {
     mst_pool_session_t *session;
     mst_meta_selector_t *selector;
     uint32_t kinds;
-    bool hold, query, lagging, touched, ended;
+    bool hold, query, lagging, touched, ended, fetched;
+    uint64_t request;                /* that asked for it: may be cancelled while its window was not fetched */
     mst_pool_search_t search;        /* the snapshot, while `snapshot` */
     bool snapshot;
     uint64_t cursor;                 /* lagging: last sequence seen */

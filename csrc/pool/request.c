@@ -437,6 +437,11 @@ static void cancel(mst_pool_t *pool, mst_pool_session_t *session, uint64_t numbe
         destroy(pool, request);
         return;
     }
+    for (mst_pool_subscription_t *subscription = session->subscriptions; subscription; subscription = subscription->next) {
+        if (subscription->request != number || subscription->fetched) continue;
+        mst_pool_subscription_destroy(pool, subscription);
+        return;
+    }
 }
 
 static void subscribe(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message, char *text) {

@@ -82,6 +82,7 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     }
     subscription->type = MST_POOL_SUBSCRIPTION;
     subscription->number = ++pool->next_subscription;
+    subscription->request = request->request;
     subscription->session = session;
     subscription->kinds = request->kinds;
     subscription->hold = request->hold;
@@ -100,7 +101,21 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     return MAESTRO_OK;
 }
 
+/* Leases of events in a window that no client has ever had. */
+static void release_unfetched(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    mst_wire_ring_t window;
+    bool broken = false;
+    uint32_t nbytes;
+    const mst_wire_event_t *event;
+    mst_wire_ring_init_reader(&window, subscription->window_memory, subscription->window.capacity);
+    while ((event = mst_wire_ring_peek(&window, &nbytes, &broken))) {
+        if (event->head.kind == MST_WIRE_EVENT && event->lease) mst_pool_session_release(pool, subscription->session, event->lease);
+        mst_wire_ring_consume(&window, nbytes);
+    }
+}
+
 void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    if (!subscription->fetched) release_unfetched(pool, subscription);
     mst_pool_subscription_t **link = &subscription->session->subscriptions;
     while (*link != subscription) link = &(*link)->next;
     *link = subscription->next;
