@@ -162,11 +162,14 @@ static maestro_status_t take_schema(maestro_session_t *session, int fd, uint32_t
 
 static maestro_status_t take_welcome(maestro_session_t *session, const mst_wire_welcome_t *welcome, int *fds) {
     void *board = NULL;
+    const struct { int fd; uint64_t nbytes; } memory[] = {
+        {fds[MST_WIRE_FD_CHANNEL], welcome->channel_nbytes}, {fds[MST_WIRE_FD_DICTIONARY], welcome->dictionary_nbytes}, {fds[MST_WIRE_FD_BOARD], 4096}};
     session->number = welcome->session;
     session->schema_number = (uint16_t)welcome->schema_number;
     session->memory_limit = welcome->memory_limit;
     session->dictionary_nbytes = welcome->dictionary_nbytes;
     if (welcome->channel_nbytes != mst_wire_channel_nbytes()) return mst_base_fail(MAESTRO_PROTOCOL, "open a session: the manager's channel has another size");
+    for (size_t i = 0; i < MST_COUNT(memory); i++) MST_TRY(mst_mem_segment_check(memory[i].fd, memory[i].nbytes));
     MST_TRY(mst_mem_segment_map(fds[MST_WIRE_FD_CHANNEL], welcome->channel_nbytes, true, &session->channel_memory));
     mst_wire_channel_init(&session->channel, session->channel_memory, false);
     MST_TRY(mst_mem_segment_map(fds[MST_WIRE_FD_DICTIONARY], welcome->dictionary_nbytes, false, &session->dictionary_memory));
@@ -183,16 +186,21 @@ static maestro_status_t take_welcome(maestro_session_t *session, const mst_wire_
 
 /* AGAIN when the manager left meanwhile. */
 static maestro_status_t greet(maestro_session_t *session, const mst_wire_hello_t *hello, int schema_fd, patience_t *patience) {
-    mst_wire_welcome_t welcome;
+    mst_wire_welcome_t welcome = {0};
     int fds[MST_WIRE_FDS_MAX];
     size_t nfds = MST_WIRE_FDS_MAX, nbytes = 0;
     if (mst_wire_send(session->socket, hello, sizeof *hello, &schema_fd, schema_fd >= 0) != MAESTRO_OK) return MAESTRO_AGAIN;
     maestro_status_t status;
     while ((status = mst_wire_receive(session->socket, &welcome, sizeof welcome, &nbytes, fds, &nfds, patience->deadline_ns)) == MAESTRO_INTERRUPTED) take_signal(patience);
     if (status == MAESTRO_END) return MAESTRO_AGAIN;
-    if (status == MAESTRO_TIMEOUT) MST_TRY(ended_by_signal(patience));
+    if (status == MAESTRO_TIMEOUT) {
+        MST_TRY(ended_by_signal(patience));
+        return mst_base_fail(status, "open a session: the manager of pool %s did not answer in time; is it stopped? see maestro doctor", session->rendezvous.pool);
+    }
     if (status != MAESTRO_OK) return mst_base_fail_context(status, "open a session: pool %s", session->rendezvous.pool);
     if (nbytes < 12 || welcome.magic != MST_WIRE_MAGIC) status = mst_base_fail(MAESTRO_PROTOCOL, "open a session: %s is no Maestro pool", session->rendezvous.socket);
+    else if (nbytes != sizeof welcome && welcome.protocol == MST_WIRE_PROTOCOL)
+        status = mst_base_fail(MAESTRO_PROTOCOL, "open a session: the manager of pool %s answered with %zu bytes where %zu were due", session->rendezvous.pool, nbytes, sizeof welcome);
     else if (nbytes != sizeof welcome || welcome.status != MAESTRO_OK) {
         welcome.text[sizeof welcome.text - 1] = '\0';
         status = welcome.protocol != MST_WIRE_PROTOCOL && nbytes != sizeof welcome

@@ -29,7 +29,8 @@ static maestro_status_t map_segment(maestro_session_t *session, uint32_t number,
         MST_TRY(mst_client_fetch(session, MST_WIRE_FETCH_SEGMENT, number, &reply, &fd, 1));
         void *base = NULL;
         maestro_status_t status = writable && !reply.writable ? mst_base_fail(MAESTRO_PROTOCOL, "map segment %u: the manager gave it read-only", number)
-                                                              : mst_mem_segment_map(fd, reply.nbytes, reply.writable, &base);
+                                                              : mst_mem_segment_check(fd, reply.nbytes);
+        if (status == MAESTRO_OK) status = mst_mem_segment_map(fd, reply.nbytes, reply.writable, &base);
         close(fd);
         if (status != MAESTRO_OK) return status;
         if (segment->base) mst_mem_segment_unmap(segment->base, segment->nbytes);

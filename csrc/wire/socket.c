@@ -119,6 +119,8 @@ maestro_status_t mst_wire_connect(const mst_wire_rendezvous_t *rendezvous, int *
         close(fd);
         errno = error;
         if (error == ENOENT || error == ECONNREFUSED || error == EAGAIN) return MAESTRO_AGAIN;
+        if (error == EACCES)
+            return mst_base_fail(MAESTRO_REFUSED, "connect to pool %s at %s: it belongs to another user; use a pool of your own (MAESTRO_DIR)", rendezvous->pool, rendezvous->socket);
         return mst_base_fail_errno("connect to pool %s at %s", rendezvous->pool, rendezvous->socket);
     }
     unsigned uid;
