@@ -9,6 +9,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -260,7 +261,7 @@ maestro_status_t mst_client_attach(maestro_session_t *session, const maestro_ses
 void mst_client_detach(maestro_session_t *session) {
     if (session->socket >= 0 && !session->lost) {
         mst_wire_fetch_request_t bye = {.kind = MST_WIRE_FETCH_BYE};
-        mst_wire_send(session->socket, &bye, sizeof bye, NULL, 0);
+        if (send(session->socket, &bye, sizeof bye, MSG_NOSIGNAL) < 0) session->lost = true; /* no error of its own: one may be on its way to the caller */
     }
     int *fds[] = {&session->socket, &session->wake_manager, &session->wake_client};
     for (size_t i = 0; i < MST_COUNT(fds); i++) {

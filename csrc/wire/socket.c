@@ -199,6 +199,7 @@ maestro_status_t mst_wire_receive(int fd, void *bytes, size_t capacity, size_t *
             bool whole = came > 0 && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
             while (!whole && nfds) close(fds[--nfds]); /* an empty packet may bring some too */
             if (came == 0) return MAESTRO_END;
+            if (message.msg_flags & MSG_CTRUNC) return mst_base_fail(MAESTRO_SYSTEM, "receive: no room for the descriptors that came; raise the limit of open files (ulimit -n)");
             if (!whole) return mst_base_fail(MAESTRO_PROTOCOL, "receive: a packet longer than %zu bytes", capacity);
             *nfds_inout = nfds;
             *nbytes_out = (size_t)came;
