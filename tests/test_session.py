@@ -223,7 +223,8 @@ def test_manager_without_descriptors_turns_sessions_away_and_serves_the_others(p
     pool.set(MAESTRO_MANAGER=few_files(pool, 40))
     sessions = [pool.session(f"s{i}") for i in range(4)]
     with raises(maestro.MaestroError, "open files", seconds=5):
-        sessions += [pool.session(f"more{i}", timeout=1) for i in range(20)]
+        while len(sessions) < 20:
+            sessions.append(pool.session(f"more{len(sessions)}", timeout=1))
     sessions[0].offer(param="t", step=0).wait()
     assert sessions[1].demand("step = 0")["param"] == "t"
     for session in sessions[4:]:
