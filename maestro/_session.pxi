@@ -31,7 +31,7 @@ cdef class SessionHandle:
                 status = maestro_session_open(&options, &self.c)
             if status == MAESTRO_INTERRUPTED and monotonic() > end:
                 PyErr_CheckSignals()
-                raise own_failure(MAESTRO_TIMEOUT, "open a session: the pool manager did not answer in time; is it stopped? see maestro doctor")
+                raise own_failure(MAESTRO_TIMEOUT, "open a session: the manager did not answer in time; is it stopped? see maestro doctor")
         check(status)
         self.types = {}
 
