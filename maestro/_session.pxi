@@ -24,10 +24,14 @@ cdef class SessionHandle:
         options.timeout_s = self.timeout = timeout
         options.start_pool = start_pool
         options.interruptible = True
+        cdef double end = monotonic() + timeout
         while status == MAESTRO_INTERRUPTED:
             PyErr_CheckSignals()
             with nogil:
                 status = maestro_session_open(&options, &self.c)
+            if status == MAESTRO_INTERRUPTED and monotonic() > end:
+                PyErr_CheckSignals()
+                raise own_failure(MAESTRO_TIMEOUT, "open a session: the manager did not answer in time; is it stopped? see maestro doctor")
         check(status)
         self.types = {}
 

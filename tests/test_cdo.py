@@ -600,6 +600,17 @@ def test_consumed_withdrawal_that_times_out_leaves_the_object(session):
     assert keep.next(0)
 
 
+def test_more_than_the_pool_holds_is_refused_at_once_with_the_remedy(session):
+    for give in (
+        lambda: session.cdo(param="t", step=0).empty(1 << 40),
+        lambda: session.offer(np.broadcast_to(np.uint8(0), 600 << 20), param="t", step=0),
+    ):
+        with raises(maestro.TooLargeError, "bytes are more than the pool's limit of 536870912", "MAESTRO_POOL_MEMORY"):
+            give()
+    assert session.count() == 0
+    session.offer(b"fits", param="t", step=0).wait()
+
+
 # ---- Disposal
 def test_use_after_dispose_is_a_state_error(session):
     cdo = session.offer(b"x", param="t", step=0)

@@ -64,6 +64,12 @@ def test_demand_of_something_withdrawn_waits_for_the_next(session):
     assert bytes(request.wait()) == b"new"
 
 
+def test_demand_that_comes_too_late_says_that_it_was_withdrawn(session):
+    session.offer(b"old", param="t", step=7).withdraw()
+    with raises(maestro.TimeoutError, "param = t and step = 7", "one that matches was withdrawn", "step=7"):
+        session.demand("param = t and step = 7", timeout=0.1)
+
+
 def test_many_demands_wait_at_once(pool, session):
     requests = [session.demand_start({"param": "t", "step": step}) for step in range(200)]
     offer(pool.session("producer"), param="t", step=list(range(200)))

@@ -2,8 +2,11 @@
 
 import gc
 import os
+import resource
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +125,37 @@ def test_unknown_setting_is_warned_of_with_the_nearest(pool):
     assert "MAESTRO_POOL_MEMROY is unknown; did you mean MAESTRO_POOL_MEMORY" in err
 
 
+SCHEMAS = {
+    "schema: x\nversion: 1\nattributes:\n  a: {type: i65}\n": (":4:13", "i65", "i64"),
+    "schema: x\nversion: 1\nattributes:\n  a: {tipe: i64}\n": (":4:7", "tipe", "type"),
+    "schema: x\nversion: 1\nattributes:\n  a: {type: i64\n": (":5:1",),
+    "- 1\n": (":1:1",),
+}
+
+
+@pytest.mark.parametrize("text", SCHEMAS)
+def test_mistake_in_a_schema_is_told_with_file_line_and_column(pool, tmp_path, text):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with raises(maestro.SchemaError, *(f"{path}{word}" if word.startswith(":") else word for word in SCHEMAS[text])):
+        pool.session(schema=path)
+    assert managers(pool.folder) == []  # found before anything starts
+
+
+def test_missing_schema_file_is_named(pool, tmp_path):
+    with raises(maestro.SystemError, f"{tmp_path}/none.yaml", "No such file"):
+        pool.session(schema=tmp_path / "none.yaml")
+
+
+def test_schema_of_the_same_name_and_other_content_is_refused_with_the_difference(pool, tmp_path):
+    for kind in ("i64", "f64"):
+        (tmp_path / f"{kind}.yaml").write_text(f"schema: own\nversion: 1\nattributes:\n  a: {{type: {kind}}}\n")
+    first = pool.session(schema=tmp_path / "i64.yaml")
+    with raises(maestro.RefusedError, "own", "differs", "a"):
+        pool.session(schema=tmp_path / "f64.yaml")
+    first.offer(b"x", a=1).wait()
+
+
 def test_schema_lists_attributes_with_types(pool):
     schema = pool.session().schema
     assert schema["name"] == "mars"
@@ -150,6 +184,103 @@ def test_stats_count_what_happened(pool):
     assert (own["offers"], own["demands"], own["leases"], own["pid"]) == (2, 1, 1, os.getpid())
     lease.dispose()
     within(1, lambda: session.stats()["leases"]["live"] == 0)
+
+
+# ---- What goes wrong outside
+def test_stale_socket_is_replaced(pool):
+    first = pool.session()
+    pool.kill_manager()
+    with raises(maestro.PoolLostError, "is gone"):
+        first.flush()
+    assert pool.socket.exists()
+    with pool.session() as session:
+        assert session.count() == 0
+
+
+def test_other_things_in_the_sockets_place_are_replaced(pool):
+    with pool.session():
+        path = pool.socket
+    within(2, lambda: not managers(pool.folder))
+    path.write_text("no socket")
+    with pool.session() as session:
+        assert session.count() == 0
+
+
+def test_late_answer_is_not_taken_for_that_of_the_next_question(pool):
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    producer.offer(np.arange(1000.0), param="t", step=0).wait()
+    pool.kill_manager(signal.SIGSTOP)
+    try:
+        with raises(maestro.TimeoutError, "stopped", seconds=3):
+            consumer.stats()
+    finally:
+        pool.kill_manager(signal.SIGCONT)
+    assert (consumer.demand("step = 0").array() == np.arange(1000.0)).all()  # its memory is asked for on the same socket
+    assert consumer.stats()["objects"]["live"] == 1
+
+
+def test_manager_without_descriptors_turns_sessions_away_and_serves_the_others(pool):
+    pool.set(MAESTRO_MANAGER=few_files(pool, 40))
+    sessions = [pool.session(f"s{i}") for i in range(4)]
+    with raises(maestro.MaestroError, "open files", seconds=5):
+        while len(sessions) < 20:
+            sessions.append(pool.session(f"more{len(sessions)}", timeout=1))
+    sessions[0].offer(param="t", step=0).wait()
+    assert sessions[1].demand("step = 0")["param"] == "t"
+    for session in sessions[4:]:
+        session.close()
+    within(2, lambda: len(sessions[0].stats()["sessions"]) == 4, "their end")
+    assert pool.session("later").count() == 1
+
+
+def few_files(pool, number):
+    """A manager with a low limit of open files."""
+    program = Path(maestro.__file__).parent / "_bin/maestro-pool"
+    script = Path(pool.folder) / "few"
+    script.write_text(f'#!/bin/sh\nulimit -n {number}\nexec {program} "$@"\n')
+    script.chmod(0o700)
+    return script
+
+
+def test_client_without_descriptors_says_so_and_goes_on(pool):
+    session = pool.session()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))  # one is left, where a subscription needs two
+    try:
+        with raises(maestro.MaestroError, "open files"):
+            session.subscribe()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert session.stats()["sessions"][0]["subscriptions"] == []
+    subscriptions = [session.subscribe() for _ in range(3)]
+    assert len(subscriptions) == 3
+
+
+def test_use_in_a_forked_child_is_an_error_and_leaves_the_parent_alone(pool):
+    program = pool.program("""
+        import os
+        s = Session("parent", schema="mars")
+        cdo, sub, request = s.offer(b"x", param="t", step=0), s.subscribe(), s.demand_start("step = 9")
+        uses = [s.flush, s.count, s.stats, s.subscribe, lambda: s.cdo(param="t"), lambda: s.offer(b"", param="t", step=1), cdo.wait,
+                cdo.withdraw, sub.next, request.test, lambda: s.offer_many(param="t", step=[5]), s.close]
+        if os.fork() == 0:
+            told = []
+            for use in uses:
+                try:
+                    use()
+                except maestro.ForkedError as error:
+                    told.append("parent process" in str(error))
+            own = Session("child", schema="mars")
+            print(told == [True] * len(uses), own.count(), flush=True)
+            own.close()
+            sys.exit()
+        os.wait()
+        print(s.count(), sub.next()["step"], bytes(s.demand("step = 0")))
+        s.close()
+    """)
+    assert program.end() == "True 1\n1 0 b'x'\n"
 
 
 def test_info_needs_no_session():

@@ -237,6 +237,22 @@ def test_gap_is_an_exception_among_objects(pool):
     assert subscription.passed_over > 0
 
 
+@pytest.mark.parametrize("hold", [False, True])
+def test_log_is_kept_for_its_age_but_for_whoever_holds(pool, hold):
+    pool.set(MAESTRO_POOL_LOG_S="0.4")
+    session = pool.session()
+    slow = session.subscribe("param = t", window=1, hold=hold)
+    fill_the_log(session, 3000)
+    time.sleep(0.6)
+    offer(session, 3000, 3001)
+    events = list(slow.events(timeout=0.2))
+    gaps = [event.gap for event in events if event.kind == "gap"]
+    seen = [event.cdo["step"] for event in events if event.kind == "offered"]
+    assert len(gaps) == (0 if hold else 1)
+    assert seen[-2:] == [3000, 3001]  # what is young comes
+    assert (seen == list(range(3002))) == hold
+
+
 def test_hold_makes_offers_wait_and_loses_nothing(pool):
     pool.set(MAESTRO_POOL_LOG="400KiB")
     consumer, producer = pool.session("consumer"), pool.session("producer", timeout=0.3)

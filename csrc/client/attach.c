@@ -9,13 +9,36 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
-enum { RETRY_NS = 2000000 };
+enum { RETRY_NS = 2000000, SIGNALLED_NS = 500000000 };
+
+/* How long opening may take.  A signal shortens it, and does not end it at once: frequent ones (timers) must not keep it from ever getting done. */
+typedef struct patience {
+    int64_t deadline_ns;
+    bool interruptible, signalled;
+} patience_t;
+
+static void take_signal(patience_t *patience) {
+    if (!patience->interruptible || patience->signalled) return;
+    int64_t soon = mst_base_now_ns() + SIGNALLED_NS;
+    patience->signalled = true;
+    if (soon < patience->deadline_ns) patience->deadline_ns = soon;
+}
+
+static void pause_for(patience_t *patience, long ns) {
+    if (nanosleep(&(struct timespec){.tv_nsec = ns}, NULL) != 0) take_signal(patience);
+}
+
+/* The status when time is over: INTERRUPTED, or 0 when it is the caller's to say what took so long. */
+static maestro_status_t ended_by_signal(const patience_t *patience) {
+    return patience->signalled ? mst_base_fail(MAESTRO_INTERRUPTED, "open a session: a signal came") : MAESTRO_OK;
+}
 
 /* ---- Starting the manager. */
 
@@ -76,7 +99,7 @@ static void last_line(const char *path, char *line, size_t nbytes) {
 }
 
 /* The starter returns as soon as the manager listens (or another one does). */
-static maestro_status_t start_manager(const mst_wire_rendezvous_t *rendezvous, int64_t deadline_ns) {
+static maestro_status_t start_manager(const mst_wire_rendezvous_t *rendezvous, patience_t *patience) {
     char path[4096], line[1024];
     pid_t child;
     find_manager(path, sizeof path);
@@ -93,12 +116,13 @@ static maestro_status_t start_manager(const mst_wire_rendezvous_t *rendezvous, i
             return mst_base_fail(MAESTRO_POOL_START, "start the pool manager %s: it ended with %s %d: %s; its log is %s", path, WIFEXITED(code) ? "code" : "signal",
                                  WIFEXITED(code) ? WEXITSTATUS(code) : WTERMSIG(code), line, rendezvous->log);
         }
-        if (mst_base_now_ns() > deadline_ns) {
+        if (mst_base_now_ns() > patience->deadline_ns) {
             kill(child, SIGKILL);
             waitpid(child, &code, 0);
+            MST_TRY(ended_by_signal(patience));
             return mst_base_fail(MAESTRO_POOL_START, "start the pool manager %s: it did not listen in time; its log is %s", path, rendezvous->log);
         }
-        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS / 4}, NULL);
+        pause_for(patience, RETRY_NS / 4);
     }
 }
 
@@ -139,11 +163,14 @@ static maestro_status_t take_schema(maestro_session_t *session, int fd, uint32_t
 
 static maestro_status_t take_welcome(maestro_session_t *session, const mst_wire_welcome_t *welcome, int *fds) {
     void *board = NULL;
+    const struct { int fd; uint64_t nbytes; } memory[] = {
+        {fds[MST_WIRE_FD_CHANNEL], welcome->channel_nbytes}, {fds[MST_WIRE_FD_DICTIONARY], welcome->dictionary_nbytes}, {fds[MST_WIRE_FD_BOARD], 4096}};
     session->number = welcome->session;
     session->schema_number = (uint16_t)welcome->schema_number;
     session->memory_limit = welcome->memory_limit;
     session->dictionary_nbytes = welcome->dictionary_nbytes;
     if (welcome->channel_nbytes != mst_wire_channel_nbytes()) return mst_base_fail(MAESTRO_PROTOCOL, "open a session: the manager's channel has another size");
+    for (size_t i = 0; i < MST_COUNT(memory); i++) MST_TRY(mst_mem_segment_check(memory[i].fd, memory[i].nbytes));
     MST_TRY(mst_mem_segment_map(fds[MST_WIRE_FD_CHANNEL], welcome->channel_nbytes, true, &session->channel_memory));
     mst_wire_channel_init(&session->channel, session->channel_memory, false);
     MST_TRY(mst_mem_segment_map(fds[MST_WIRE_FD_DICTIONARY], welcome->dictionary_nbytes, false, &session->dictionary_memory));
@@ -159,15 +186,22 @@ static maestro_status_t take_welcome(maestro_session_t *session, const mst_wire_
 }
 
 /* AGAIN when the manager left meanwhile. */
-static maestro_status_t greet(maestro_session_t *session, const mst_wire_hello_t *hello, int schema_fd, int64_t deadline_ns) {
-    mst_wire_welcome_t welcome;
+static maestro_status_t greet(maestro_session_t *session, const mst_wire_hello_t *hello, int schema_fd, patience_t *patience) {
+    mst_wire_welcome_t welcome = {0};
     int fds[MST_WIRE_FDS_MAX];
     size_t nfds = MST_WIRE_FDS_MAX, nbytes = 0;
     if (mst_wire_send(session->socket, hello, sizeof *hello, &schema_fd, schema_fd >= 0) != MAESTRO_OK) return MAESTRO_AGAIN;
-    maestro_status_t status = mst_wire_receive(session->socket, &welcome, sizeof welcome, &nbytes, fds, &nfds, deadline_ns);
+    maestro_status_t status;
+    while ((status = mst_wire_receive(session->socket, &welcome, sizeof welcome, &nbytes, fds, &nfds, patience->deadline_ns)) == MAESTRO_INTERRUPTED) take_signal(patience);
     if (status == MAESTRO_END) return MAESTRO_AGAIN;
+    if (status == MAESTRO_TIMEOUT) {
+        MST_TRY(ended_by_signal(patience));
+        return mst_base_fail(status, "open a session: the manager of pool %s did not answer in time; is it stopped? see maestro doctor", session->rendezvous.pool);
+    }
     if (status != MAESTRO_OK) return mst_base_fail_context(status, "open a session: pool %s", session->rendezvous.pool);
     if (nbytes < 12 || welcome.magic != MST_WIRE_MAGIC) status = mst_base_fail(MAESTRO_PROTOCOL, "open a session: %s is no Maestro pool", session->rendezvous.socket);
+    else if (nbytes != sizeof welcome && welcome.protocol == MST_WIRE_PROTOCOL)
+        status = mst_base_fail(MAESTRO_PROTOCOL, "open a session: the manager of pool %s answered with %zu bytes where %zu were due", session->rendezvous.pool, nbytes, sizeof welcome);
     else if (nbytes != sizeof welcome || welcome.status != MAESTRO_OK) {
         welcome.text[sizeof welcome.text - 1] = '\0';
         status = welcome.protocol != MST_WIRE_PROTOCOL && nbytes != sizeof welcome
@@ -181,39 +215,44 @@ static maestro_status_t greet(maestro_session_t *session, const mst_wire_hello_t
     return status;
 }
 
-static maestro_status_t connect_or_start(maestro_session_t *session, bool may_start, int64_t deadline_ns) {
+static maestro_status_t connect_or_start(maestro_session_t *session, bool may_start, patience_t *patience) {
     for (int64_t started = 0;;) {
         maestro_status_t status = mst_wire_connect(&session->rendezvous, &session->socket);
         if (status != MAESTRO_AGAIN) return status;
         if (!may_start)
             return mst_base_fail(MAESTRO_POOL_START, "open a session: no pool %s on this node (%s); start one with: maestro pool start", session->rendezvous.pool, session->rendezvous.socket);
         int64_t now = mst_base_now_ns();
-        if (now > deadline_ns)
+        if (now > patience->deadline_ns) {
+            MST_TRY(ended_by_signal(patience));
             return mst_base_fail(MAESTRO_POOL_START, "open a session: the manager of pool %s did not answer in time; see %s", session->rendezvous.pool, session->rendezvous.log);
+        }
         if (now - started > 500000000) {
             started = now;
-            MST_TRY(start_manager(&session->rendezvous, deadline_ns));
-        } else nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+            MST_TRY(start_manager(&session->rendezvous, patience));
+        } else pause_for(patience, RETRY_NS);
     }
 }
 
 maestro_status_t mst_client_attach(maestro_session_t *session, const maestro_session_options_t *options, int64_t deadline_ns) {
     mst_wire_hello_t hello;
     int schema_fd;
+    patience_t patience = {.deadline_ns = deadline_ns, .interruptible = session->interruptible};
     MST_TRY(mst_wire_rendezvous_init(&session->rendezvous, options->pool));
     MST_TRY(make_hello(session, options, &hello, &schema_fd));
     maestro_status_t status;
     for (;;) {
-        status = connect_or_start(session, options->start_pool, deadline_ns);
-        if (status == MAESTRO_OK) status = greet(session, &hello, schema_fd, deadline_ns);
+        status = connect_or_start(session, options->start_pool, &patience);
+        if (status == MAESTRO_OK) status = greet(session, &hello, schema_fd, &patience);
         if (status != MAESTRO_AGAIN) break;
         close(session->socket); /* the manager was about to leave: the next one is ours */
         session->socket = -1;
-        if (mst_base_now_ns() > deadline_ns) {
-            status = mst_base_fail(MAESTRO_TIMEOUT, "open a session: pool %s keeps closing the connection; see %s", session->rendezvous.pool, session->rendezvous.log);
+        if (mst_base_now_ns() > patience.deadline_ns) {
+            status = ended_by_signal(&patience);
+            if (status == MAESTRO_OK)
+                status = mst_base_fail(MAESTRO_TIMEOUT, "open a session: pool %s keeps closing the connection; see %s", session->rendezvous.pool, session->rendezvous.log);
             break;
         }
-        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+        pause_for(&patience, RETRY_NS);
     }
     if (schema_fd >= 0) close(schema_fd);
     return status;
@@ -222,7 +261,7 @@ maestro_status_t mst_client_attach(maestro_session_t *session, const maestro_ses
 void mst_client_detach(maestro_session_t *session) {
     if (session->socket >= 0 && !session->lost) {
         mst_wire_fetch_request_t bye = {.kind = MST_WIRE_FETCH_BYE};
-        mst_wire_send(session->socket, &bye, sizeof bye, NULL, 0);
+        if (send(session->socket, &bye, sizeof bye, MSG_NOSIGNAL) < 0) session->lost = true; /* no error of its own: one may be on its way to the caller */
     }
     int *fds[] = {&session->socket, &session->wake_manager, &session->wake_client};
     for (size_t i = 0; i < MST_COUNT(fds); i++) {

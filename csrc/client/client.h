@@ -102,6 +102,8 @@ struct maestro_session {
     const mst_meta_dictionary_t *dictionary;
     mst_wire_board_t *board;
     uint64_t last_id, last_request;
+    unsigned late_answers;             /* to questions on the socket whose time was over */
+    uint64_t interrupted_at;           /* end of the offers of the last flush that a signal ended */
     maestro_request_t *requests;
     mst_client_refusal_t *refusal;
     size_t nrefusals, refusals_capacity, refusals_uncounted;

@@ -29,7 +29,8 @@ static maestro_status_t map_segment(maestro_session_t *session, uint32_t number,
         MST_TRY(mst_client_fetch(session, MST_WIRE_FETCH_SEGMENT, number, &reply, &fd, 1));
         void *base = NULL;
         maestro_status_t status = writable && !reply.writable ? mst_base_fail(MAESTRO_PROTOCOL, "map segment %u: the manager gave it read-only", number)
-                                                              : mst_mem_segment_map(fd, reply.nbytes, reply.writable, &base);
+                                                              : mst_mem_segment_check(fd, reply.nbytes);
+        if (status == MAESTRO_OK) status = mst_mem_segment_map(fd, reply.nbytes, reply.writable, &base);
         close(fd);
         if (status != MAESTRO_OK) return status;
         if (segment->base) mst_mem_segment_unmap(segment->base, segment->nbytes);
@@ -145,6 +146,9 @@ static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t dead
 }
 
 maestro_status_t mst_client_alloc(maestro_session_t *session, uint64_t nbytes, int64_t deadline_ns, const char *operation, mst_mem_block_t *block_out) {
+    if (MST_UNLIKELY(nbytes > (uint64_t)session->memory_limit))
+        return mst_base_fail(MAESTRO_TOO_LARGE, "%s: %llu bytes are more than the pool's limit of %lld; raise MAESTRO_POOL_MEMORY before the pool starts", operation,
+                             (unsigned long long)nbytes, (long long)session->memory_limit);
     for (;;) {
         if (MST_UNLIKELY(!mst_wire_ring_empty(&session->channel.freed))) mst_client_take_freed(session);
         session->wanted_nbytes = 0;

@@ -138,7 +138,15 @@ static maestro_status_t flush(maestro_session_t *session, int64_t deadline_ns, c
     mst_wire_request_t like = {.head.kind = MST_WIRE_FLUSH, .after = session->channel.offers.position};
     maestro_status_t status = mst_client_call(session, &request, &like, NULL, deadline_ns, operation);
     mst_client_request_fini(session, &request);
+    if (status == MAESTRO_INTERRUPTED) session->interrupted_at = like.after;
     return status == MAESTRO_OK ? first_refusal(session, operation) : status; /* else it is told by the next one */
+}
+
+/* Whoever pressed Ctrl-C in a flush does not want to wait for the same offers again. */
+static maestro_status_t last_flush(maestro_session_t *session) {
+    if (session->interrupted_at && session->interrupted_at == session->channel.offers.position)
+        return mst_base_fail(MAESTRO_INTERRUPTED, "close: a signal ended the flush before; offers may be unconfirmed");
+    return flush(session, mst_base_deadline_ns(session->timeout_s), "close");
 }
 
 maestro_status_t maestro_session_flush(maestro_session_t *session, double timeout_s) {
@@ -154,7 +162,7 @@ maestro_status_t maestro_session_close(maestro_session_t *session) {
     pthread_mutex_lock(&session->lock);
     maestro_status_t status = session->closed ? mst_base_fail(MAESTRO_CLOSED, "close: the session is closed already") : MAESTRO_OK;
     if (status == MAESTRO_OK) {
-        status = session->lost ? mst_client_lost(session, "close") : flush(session, mst_base_deadline_ns(session->timeout_s), "close");
+        status = session->lost ? mst_client_lost(session, "close") : last_flush(session);
         session->closed = true;
         mst_client_detach(session);
         pthread_cond_broadcast(&session->news);

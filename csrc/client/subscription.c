@@ -31,7 +31,8 @@ static maestro_status_t open_window(maestro_session_t *session, maestro_subscrip
     int fds[2] = {-1, -1};
     MST_TRY(mst_client_fetch(session, MST_WIRE_FETCH_WINDOW, subscription->number, &reply, fds, 2));
     maestro_status_t status = reply.nbytes < mst_wire_ring_nbytes(capacity) ? mst_base_fail(MAESTRO_PROTOCOL, "subscribe: the window is too small")
-                                                                          : mst_mem_segment_map(fds[0], reply.nbytes, true, &subscription->memory);
+                                                                          : mst_mem_segment_check(fds[0], reply.nbytes);
+    if (status == MAESTRO_OK) status = mst_mem_segment_map(fds[0], reply.nbytes, true, &subscription->memory);
     close(fds[0]);
     if (status != MAESTRO_OK) {
         close(fds[1]);

@@ -20,14 +20,16 @@ void mst_client_ring(maestro_session_t *session, uint32_t bits) {
 
 /* ---- Taking replies in. */
 
-static void take_reply(maestro_session_t *session, const mst_wire_reply_t *message, uint32_t nbytes) {
+/* False: the message is no whole one. */
+static bool take_reply(maestro_session_t *session, const mst_wire_reply_t *message, uint32_t nbytes) {
+    if (nbytes < sizeof *message || message->text_nbytes > nbytes - sizeof *message) return false;
     maestro_request_t **link = &session->requests;
     while (*link && (*link)->number != message->request) link = &(*link)->next;
     maestro_request_t *request = *link;
     if (!request) { /* retracted meanwhile: what came with it goes back */
         if (message->lease) mst_client_release(session, message->lease);
         else if (message->status == MAESTRO_OK && message->place.segment != MST_WIRE_NO_SEGMENT) mst_client_return(session, message->place.segment);
-        return;
+        return true;
     }
     *link = request->next;
     request->done = true;
@@ -36,6 +38,7 @@ static void take_reply(maestro_session_t *session, const mst_wire_reply_t *messa
     request->reply = malloc(nbytes);
     if (request->reply) memcpy(request->reply, message, nbytes);
     else if (request->status == MAESTRO_OK) request->status = MAESTRO_SYSTEM;
+    return true;
 }
 
 static char *refusal_text(maestro_session_t *session, const mst_wire_refused_t *message, const maestro_cdo_t *cdo) {
@@ -53,7 +56,8 @@ static char *refusal_text(maestro_session_t *session, const mst_wire_refused_t *
     return strdup(text);
 }
 
-static void take_refusal(maestro_session_t *session, const mst_wire_refused_t *message) {
+static bool take_refusal(maestro_session_t *session, const mst_wire_refused_t *message, uint32_t nbytes) {
+    if (nbytes < sizeof *message || message->text_nbytes > nbytes - sizeof *message) return false;
     maestro_cdo_t *cdo = mst_client_cdo_by_id(session, message->id);
     char *text = refusal_text(session, message, cdo);
     if (cdo) {
@@ -76,6 +80,7 @@ static void take_refusal(maestro_session_t *session, const mst_wire_refused_t *m
         session->refusals_uncounted++;
         free(text);
     }
+    return true;
 }
 
 void mst_client_forget_refusal(maestro_session_t *session, uint64_t id) {
@@ -93,10 +98,10 @@ void mst_client_drain(maestro_session_t *session) {
     const mst_wire_head_t *head;
     if (!session->channel_memory || mst_wire_ring_empty(&session->channel.replies)) return;
     mst_client_take_freed(session);
-    while ((head = mst_wire_ring_peek(&session->channel.replies, &nbytes, &broken))) {
+    while (!broken && (head = mst_wire_ring_peek(&session->channel.replies, &nbytes, &broken))) {
         switch (head->kind) {
-        case MST_WIRE_REPLY: take_reply(session, (const mst_wire_reply_t *)head, nbytes); break;
-        case MST_WIRE_REFUSED: take_refusal(session, (const mst_wire_refused_t *)head); break;
+        case MST_WIRE_REPLY: broken = !take_reply(session, (const mst_wire_reply_t *)head, nbytes); break;
+        case MST_WIRE_REFUSED: broken = !take_refusal(session, (const mst_wire_refused_t *)head, nbytes); break;
         case MST_WIRE_UNMAP: mst_client_unmap(session, (uint32_t)((const mst_wire_word_t *)head)->word); break;
         default: break;
         }
@@ -318,12 +323,29 @@ void mst_client_release(maestro_session_t *session, uint64_t lease) {
     mst_client_ring(session, MST_WIRE_ASLEEP_RELEASES);
 }
 
+/* The answer to the last question: what comes late to earlier ones is thrown away, else it would be taken for it. */
+static maestro_status_t receive_answer(maestro_session_t *session, mst_wire_fetch_reply_t *reply, size_t *nbytes_out, int *fds, size_t *nfds_inout) {
+    int64_t deadline = mst_base_now_ns() + GRACE_NS;
+    size_t room = *nfds_inout;
+    for (;;) {
+        *nfds_inout = room;
+        maestro_status_t status = mst_wire_receive(session->socket, reply, sizeof *reply, nbytes_out, fds, nfds_inout, deadline);
+        if (status == MAESTRO_INTERRUPTED) continue;
+        if (status == MAESTRO_TIMEOUT) session->late_answers++;
+        if (status != MAESTRO_OK || !session->late_answers) return status;
+        session->late_answers--;
+        while (*nfds_inout) close(fds[--*nfds_inout]);
+    }
+}
+
 maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds) {
     mst_wire_fetch_request_t request = {.kind = kind, .number = number};
     size_t nbytes, came = nfds;
     maestro_status_t status = mst_wire_send(session->socket, &request, sizeof request, NULL, 0);
-    if (status == MAESTRO_OK) status = mst_wire_receive(session->socket, reply, sizeof *reply, &nbytes, fds, &came, mst_base_now_ns() + GRACE_NS);
-    if (status == MAESTRO_TIMEOUT) return mst_base_fail(MAESTRO_TIMEOUT, "fetch from the pool manager: no answer within 2 s; is it stopped?");
+    bool sent = status == MAESTRO_OK;
+    if (sent) status = receive_answer(session, reply, &nbytes, fds, &came);
+    if (status == MAESTRO_TIMEOUT || status == MAESTRO_AGAIN) return mst_base_fail(MAESTRO_TIMEOUT, "fetch from the pool manager: no answer within 2 s; is it stopped?");
+    if (status == MAESTRO_SYSTEM && sent) return mst_base_fail_context(status, "fetch from the pool manager"); /* no descriptor left: not its fault */
     if (status != MAESTRO_OK) {
         session->lost = true;
         return mst_client_lost(session, "fetch from the pool manager");

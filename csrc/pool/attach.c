@@ -1,6 +1,8 @@
 /* How a client joins and leaves, and the descriptors it may fetch over its socket meanwhile. */
 #include "pool/pool.h"
 
+#include "meta/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -73,12 +75,17 @@ static maestro_status_t choose_schema(mst_pool_t *pool, const mst_wire_hello_t *
     return MAESTRO_OK;
 }
 
+static bool is_text(const char name[MST_WIRE_NAME_MAX]) {
+    const char *end = memchr(name, 0, MST_WIRE_NAME_MAX);
+    return end && mst_meta_text_is_utf8(name, (size_t)(end - name));
+}
+
 static maestro_status_t check_hello(const mst_pool_t *pool, const mst_wire_hello_t *hello, size_t nbytes) {
     if (nbytes < 8 || hello->magic != MST_WIRE_MAGIC) return mst_base_fail(MAESTRO_PROTOCOL, "attach: this is no Maestro client");
     if (hello->protocol != MST_WIRE_PROTOCOL)
         return mst_base_fail(MAESTRO_REFUSED, "attach to pool %s: its manager (version %s) speaks protocol %d, this client %u; stop the old programs, or use another pool (MAESTRO_POOL)",
                              pool->rendezvous.pool, maestro_version(), MST_WIRE_PROTOCOL, hello->protocol);
-    if (nbytes != sizeof *hello || !memchr(hello->component, 0, sizeof hello->component) || !memchr(hello->schema, 0, sizeof hello->schema))
+    if (nbytes != sizeof *hello || !is_text(hello->component) || !is_text(hello->schema))
         return mst_base_fail(MAESTRO_PROTOCOL, "attach: the hello is malformed");
     return MAESTRO_OK;
 }
@@ -218,6 +225,7 @@ static maestro_status_t attach(mst_pool_t *pool, int socket, const mst_wire_hell
     MST_TRY(choose_schema(pool, hello, fds, nfds, &schema));
     MST_TRY(create(pool, hello, pid, schema, &session));
     session->number = ++pool->numbers;
+    session->last_id = (uint64_t)session->number << 40;
     maestro_status_t status = welcome(pool, session, socket);
     if (status != MAESTRO_OK) {
         destroy(session);
@@ -283,6 +291,7 @@ static maestro_status_t fetch(mst_pool_t *pool, mst_pool_session_t *session, con
     }
     mst_pool_subscription_t *subscription = request->kind == MST_WIRE_FETCH_WINDOW ? mst_pool_subscription_find(session, request->number) : NULL;
     if (!subscription) return MAESTRO_NOT_FOUND;
+    subscription->fetched = true;
     fds[0] = subscription->window_fd;
     fds[1] = subscription->wake_fd;
     *nfds_out = 2;

@@ -134,7 +134,7 @@ maestro_status_t mst_pool_lending_grant(mst_pool_t *pool, mst_pool_session_t *se
     if (headroom < (int64_t)size) {
         mst_pool_lending_holders(pool, holders, sizeof holders);
         return mst_base_fail(MAESTRO_AGAIN, "the cgroup or machine has %lld MiB left, less than the %llu MiB asked for (held by %s); withdraw objects, or give the job more memory",
-                             (long long)(headroom >> 20), (unsigned long long)(size >> 20), holders);
+                             (long long)(headroom >> 20), (unsigned long long)((least + (1 << 20) - 1) >> 20), holders);
     }
     MST_TRY(create(pool, size, number_out));
     lend(pool, session, *number_out);

@@ -18,6 +18,7 @@ maestro_status_t mst_pool_log_init(mst_pool_t *pool) {
     log->capacity = FIRST_CAPACITY;
     log->base = log->next = 1;
     log->limit_nbytes = (uint64_t)mst_base_setting_bytes("MAESTRO_POOL_LOG", 64 << 20);
+    log->limit_ns = (int64_t)(mst_base_setting_f64("MAESTRO_POOL_LOG_S", 3600) * 1e9);
     log->retained = mst_pool_pages_alloc(log->capacity * sizeof *log->retained);
     return log->retained ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "make the event log: no memory");
 }
@@ -139,6 +140,19 @@ void mst_pool_log_trim(mst_pool_t *pool, uint64_t keep_from) {
         if (object->state == MST_POOL_LIVE && object->sequence == log->base) keep_live(pool, handle, log->base);
         mst_pool_catalogue_unref(pool, handle);
     }
+}
+
+uint64_t mst_pool_log_old(mst_pool_t *pool) {
+    mst_pool_log_t *log = &pool->log;
+    uint32_t newest = log->nmarks - 1;
+    if (!log->nmarks || pool->now_ns - log->mark[newest % MST_COUNT(log->mark)].when_ns > log->limit_ns / (int64_t)(MST_COUNT(log->mark) / 2)) {
+        newest = log->nmarks++;
+        log->mark[newest % MST_COUNT(log->mark)].next = log->next;
+        log->mark[newest % MST_COUNT(log->mark)].when_ns = pool->now_ns;
+    }
+    for (uint32_t i = 0; i < MST_COUNT(log->mark) && i <= newest; i++)
+        if (pool->now_ns - log->mark[(newest - i) % MST_COUNT(log->mark)].when_ns >= log->limit_ns) return log->mark[(newest - i) % MST_COUNT(log->mark)].next;
+    return 0;
 }
 
 /* Drops a chunk's dead entries, and the chunk when it fits into the one before. */

@@ -8,6 +8,7 @@
 #include "mem/topology.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -67,6 +68,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
     if (status != MAESTRO_OK) return status;
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pool->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (pool->epoll_fd < 0 || pool->wake_fd < 0) return mst_base_fail_errno("make epoll and eventfd");
     watch(pool, pool->listen_fd, TAG_LISTEN, 0, EPOLLIN);
     watch(pool, pool->wake_fd, TAG_WAKE, 0, EPOLLIN | EPOLLET);
@@ -94,7 +96,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
 maestro_status_t mst_pool_create(const char *name, mst_pool_t **pool_out) {
     mst_pool_t *pool = calloc(1, sizeof *pool);
     if (!pool) return mst_base_fail(MAESTRO_NO_MEMORY, "start the pool: no memory");
-    pool->lock_fd = pool->listen_fd = pool->epoll_fd = pool->wake_fd = pool->dictionary_fd = pool->board_fd = -1;
+    pool->lock_fd = pool->listen_fd = pool->spare_fd = pool->epoll_fd = pool->wake_fd = pool->dictionary_fd = pool->board_fd = -1;
     maestro_status_t status = init(pool, name);
     if (status != MAESTRO_OK) {
         if (pool->lock_fd < 0) free(pool); /* a process that fails later ends at once, and the kernel cleans up */
@@ -118,6 +120,7 @@ void mst_pool_destroy(mst_pool_t *pool) {
     close(pool->board_fd);
     close(pool->epoll_fd);
     close(pool->wake_fd);
+    if (pool->spare_fd >= 0) close(pool->spare_fd);
     close(pool->lock_fd);
     free(pool->scratch);
     free(pool->offered);
@@ -152,6 +155,16 @@ static void drop_silent(mst_pool_t *pool) {
     }
 }
 
+/* With no descriptor left the listener stays readable: whoever waits there is turned away, and told by the log. */
+static void turn_away(mst_pool_t *pool) {
+    if (pool->spare_fd < 0) return;
+    close(pool->spare_fd);
+    int fd = accept4(pool->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) close(fd);
+    pool->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    fprintf(stderr, "maestro-pool: a session was turned away: too many open files with %zu sessions; raise the limit (ulimit -n) before the pool starts\n", pool->nsessions);
+}
+
 static void accept_all(mst_pool_t *pool) {
     int fd;
     while ((fd = accept4(pool->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
@@ -160,6 +173,7 @@ static void accept_all(mst_pool_t *pool) {
         pool->fresh[pool->nfresh++].since_ns = pool->now_ns;
         watch(pool, fd, TAG_FRESH, (uint32_t)fd, EPOLLIN | EPOLLRDHUP);
     }
+    if (errno == EMFILE || errno == ENFILE) turn_away(pool);
 }
 
 static void greet(mst_pool_t *pool, int fd) {

@@ -165,6 +165,12 @@ typedef struct mst_pool_log {
     uint64_t capacity, base, next;
     uint64_t dead_nbytes;            /* metadata kept alive by retained entries alone */
     uint64_t limit_nbytes;
+    int64_t limit_ns;
+    struct {
+        uint64_t next;               /* as it was at that time */
+        int64_t when_ns;
+    } mark[32];                      /* a ring: two ages long */
+    uint32_t nmarks;
     mst_pool_live_chunk_t **chunk;   /* offers and joins before base, in order; dead ones among them are swept */
     size_t nchunks, chunks_capacity, sweep;
     uint64_t live_entries;
@@ -178,6 +184,7 @@ uint64_t mst_pool_log_append(mst_pool_t *pool, uint32_t handle, uint32_t kind);
 /* Entries with sequence > after, oldest first: dead ones before `base` are left out.  *reached_out is where to go on from. */
 size_t mst_pool_log_read(mst_pool_t *pool, uint64_t after, mst_pool_entry_t *entries, size_t capacity, uint64_t *reached_out);
 void mst_pool_log_trim(mst_pool_t *pool, uint64_t keep_from); /* lets go of retained entries before keep_from */
+uint64_t mst_pool_log_old(mst_pool_t *pool); /* events before this sequence are older than the log's age */
 void mst_pool_log_sweep(mst_pool_t *pool);                    /* one slice of cleaning the live list, when it is worth it */
 static inline uint64_t mst_pool_log_nbytes(const mst_pool_log_t *log) { return (log->next - log->base) * 8 + log->dead_nbytes; }
 static inline uint64_t mst_pool_log_last(const mst_pool_log_t *log) { return log->next - 1; }
@@ -244,7 +251,7 @@ struct mst_pool_session {
     bool said_bye, broken, touched;
     char why[256];               /* what made it broken */
     uint32_t notice;             /* handle of its joined notice */
-    uint64_t last_id;
+    uint64_t last_id;            /* of its last offer: ids come one after the other */
     uint64_t woken;              /* end of the replies for which it was last woken */
     uint32_t segment_requests;   /* it waits for memory: freed blocks are news to it */
     bool freed_news;
@@ -322,7 +329,8 @@ struct mst_pool_subscription {
     mst_pool_session_t *session;
     mst_meta_selector_t *selector;
     uint32_t kinds;
-    bool hold, query, lagging, touched, ended;
+    bool hold, query, lagging, touched, ended, fetched;
+    uint64_t request;                /* that asked for it: may be cancelled while its window was not fetched */
     mst_pool_search_t search;        /* the snapshot, while `snapshot` */
     bool snapshot;
     uint64_t cursor;                 /* lagging: last sequence seen */
@@ -387,6 +395,7 @@ void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out);
 struct mst_pool {
     mst_wire_rendezvous_t rendezvous;
     int lock_fd, listen_fd, epoll_fd, wake_fd;
+    int spare_fd;                    /* given up for a moment to turn somebody away when no other descriptor is left */
     struct {
         int fd;
         int64_t since_ns;

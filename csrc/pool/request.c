@@ -138,6 +138,7 @@ static void begin_explaining(mst_pool_t *pool, mst_pool_request_t *request) {
     mst_pool_search_fini(&request->search);
     mst_pool_search_init(&request->search, &all, request->session->schema, false, true);
     request->explaining = true;
+    request->argument = (uint64_t)(request->deadline_ns - request->started_ns); /* what was asked for, for the message */
     request->deadline_ns = pool->now_ns + EXPLAIN_NS;
     note_deadline(pool, request->deadline_ns);
 }
@@ -162,8 +163,7 @@ static void fail_timeout(mst_pool_t *pool, mst_pool_request_t *request, const ms
         if (request->near[i] > request->near[best]) best = i;
     int64_t when;
     uint32_t withdrawn = mst_pool_catalogue_find_withdrawn(pool, request->selector, request->session->schema, &when);
-    int at = snprintf(text, sizeof text, "demand \"%.256s\": nothing matched within %.3g s", request->selector->source,
-                      (double)(pool->now_ns - request->started_ns) / 1e9);
+    int at = snprintf(text, sizeof text, "demand \"%.256s\": nothing matched within %.3g s", request->selector->source, (double)request->argument / 1e9);
     if (withdrawn != MST_POOL_NONE) {
         const mst_meta_attributes_t *attributes = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, withdrawn));
         mst_meta_attributes_describe(attributes, pool->schema[attributes->schema], pool->dictionary, example, sizeof example);
@@ -436,6 +436,11 @@ static void cancel(mst_pool_t *pool, mst_pool_session_t *session, uint64_t numbe
         if (request->session != session || request->number != number) continue;
         if (request->kind == MST_WIRE_WITHDRAW || request->kind == MST_WIRE_WITHDRAW_MATCHING) abandon(pool, request, holders, sizeof holders);
         destroy(pool, request);
+        return;
+    }
+    for (mst_pool_subscription_t *subscription = session->subscriptions; subscription; subscription = subscription->next) {
+        if (subscription->request != number || subscription->fetched) continue;
+        mst_pool_subscription_destroy(pool, subscription);
         return;
     }
 }

@@ -86,7 +86,7 @@ static bool take_attributes(mst_pool_t *pool, mst_pool_session_t *session, const
 /* Checks an offer; its attributes, complete and interned, are pool->offered afterwards. */
 static const char *check_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t *template_out) {
     if (offer->head.kind != MST_WIRE_OFFER || offer->head.nbytes < sizeof *offer) return "it wrote garbage into its offers ring";
-    if (mst_pool_owner(offer->id) != session->number || offer->id <= session->last_id) return "it offered an object with a wrong id";
+    if (offer->id != session->last_id + 1) return "it offered an object with a wrong id";
     if (!mst_pool_lending_place_ok(pool, session, &offer->place)) return "it offered memory that is not lent to it";
     if (!take_attributes(pool, session, offer, template_out)) return "it offered an object with malformed attributes";
     return NULL;

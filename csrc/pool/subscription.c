@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { SLICE = 128 };
+enum { SLICE = 128, PER_SESSION_MAX = 1000 };
 
 static unsigned kind_bit(uint32_t kind) { return (unsigned)__builtin_ctz(kind); }
 
@@ -69,6 +69,10 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
         return mst_base_fail(MAESTRO_PROTOCOL, "subscribe: a window of %llu bytes", (unsigned long long)capacity);
     if (request->start > MAESTRO_START_QUERY || request->kinds == 0 || request->kinds > 15)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: kinds %u, start %u", request->kinds, request->start);
+    size_t count = 0;
+    for (const mst_pool_subscription_t *s = session->subscriptions; s; s = s->next) count++;
+    if (count >= PER_SESSION_MAX)
+        return mst_base_fail(MAESTRO_TOO_LARGE, "subscribe \"%.80s\": this session has %zu subscriptions and queries, the most it may; dispose those that are read", text, count);
     mst_pool_subscription_t *subscription = calloc(1, sizeof *subscription);
     if (!subscription) return mst_base_fail(MAESTRO_NO_MEMORY, "subscribe: no memory in the pool manager");
     subscription->window_fd = subscription->wake_fd = -1;
@@ -82,6 +86,7 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     }
     subscription->type = MST_POOL_SUBSCRIPTION;
     subscription->number = ++pool->next_subscription;
+    subscription->request = request->request;
     subscription->session = session;
     subscription->kinds = request->kinds;
     subscription->hold = request->hold;
@@ -100,7 +105,21 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     return MAESTRO_OK;
 }
 
+/* Leases of events in a window that no client has ever had. */
+static void release_unfetched(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    mst_wire_ring_t window;
+    bool broken = false;
+    uint32_t nbytes;
+    const mst_wire_event_t *event;
+    mst_wire_ring_init_reader(&window, subscription->window_memory, subscription->window.capacity);
+    while ((event = mst_wire_ring_peek(&window, &nbytes, &broken))) {
+        if (event->head.kind == MST_WIRE_EVENT && event->lease) mst_pool_session_release(pool, subscription->session, event->lease);
+        mst_wire_ring_consume(&window, nbytes);
+    }
+}
+
 void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    if (!subscription->fetched) release_unfetched(pool, subscription);
     mst_pool_subscription_t **link = &subscription->session->subscriptions;
     while (*link != subscription) link = &(*link)->next;
     *link = subscription->next;
@@ -249,6 +268,10 @@ static void trim(mst_pool_t *pool) {
     if (mst_pool_log_nbytes(&pool->log) > pool->log.limit_nbytes) {
         uint64_t half = pool->log.base + (pool->log.next - pool->log.base) / 2;
         if (half > keep) keep = half < keep_holding ? half : keep_holding;
+    }
+    if (keep < pool->log.next) { /* somebody is behind */
+        uint64_t old = mst_pool_log_old(pool);
+        if (old > keep) keep = old < keep_holding ? old : keep_holding;
     }
     mst_pool_log_trim(pool, keep);
 }

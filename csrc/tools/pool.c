@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static int usage(FILE *to, int code) {
@@ -43,6 +44,14 @@ static void redirect(const char *log) {
     setvbuf(stderr, NULL, _IOLBF, 0);
 }
 
+/* Every session takes some descriptors here: as many as the system allows. */
+static void open_many(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* True in the child, which is in a session of its own. */
 static bool detach(int *ready) {
     if (pipe2(ready, O_CLOEXEC) != 0 || fork() != 0) return false;
@@ -75,6 +84,7 @@ int main(int argc, char **argv) {
     }
     mst_base_settings_check();
     forget_launcher();
+    open_many();
     int ready[2] = {-1, -1};
     if (daemon && !detach(ready)) return wait_for_child(ready);
     mst_pool_t *pool;

@@ -112,13 +112,15 @@ maestro_status_t mst_wire_listen(const mst_wire_rendezvous_t *rendezvous, int *l
 maestro_status_t mst_wire_connect(const mst_wire_rendezvous_t *rendezvous, int *fd_out) {
     struct sockaddr_un address;
     socket_address(rendezvous, &address);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* a manager that is stopped must not stop us */
     if (fd < 0) return mst_base_fail_errno("make a socket for pool %s", rendezvous->pool);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
         int error = errno;
         close(fd);
         errno = error;
         if (error == ENOENT || error == ECONNREFUSED || error == EAGAIN) return MAESTRO_AGAIN;
+        if (error == EACCES)
+            return mst_base_fail(MAESTRO_REFUSED, "connect to pool %s at %s: it belongs to another user; use a pool of your own (MAESTRO_DIR)", rendezvous->pool, rendezvous->socket);
         return mst_base_fail_errno("connect to pool %s at %s", rendezvous->pool, rendezvous->socket);
     }
     unsigned uid;
@@ -194,11 +196,11 @@ maestro_status_t mst_wire_receive(int fd, void *bytes, size_t capacity, size_t *
         if (came >= 0) {
             size_t nfds = 0;
             take_descriptors(&message, fds, room, &nfds);
+            bool whole = came > 0 && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+            while (!whole && nfds) close(fds[--nfds]); /* an empty packet may bring some too */
             if (came == 0) return MAESTRO_END;
-            if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-                while (nfds) close(fds[--nfds]);
-                return mst_base_fail(MAESTRO_PROTOCOL, "receive: a packet longer than %zu bytes", capacity);
-            }
+            if (message.msg_flags & MSG_CTRUNC) return mst_base_fail(MAESTRO_SYSTEM, "receive: no room for the descriptors that came; raise the limit of open files (ulimit -n)");
+            if (!whole) return mst_base_fail(MAESTRO_PROTOCOL, "receive: a packet longer than %zu bytes", capacity);
             *nfds_inout = nfds;
             *nbytes_out = (size_t)came;
             return MAESTRO_OK;
@@ -211,6 +213,6 @@ maestro_status_t mst_wire_receive(int fd, void *bytes, size_t capacity, size_t *
         if (left <= 0) return mst_base_fail(MAESTRO_TIMEOUT, "receive: the peer sent nothing in time");
         struct pollfd wait = {.fd = fd, .events = POLLIN};
         struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
-        ppoll(&wait, 1, &timeout, NULL);
+        if (ppoll(&wait, 1, &timeout, NULL) < 0 && errno == EINTR) return MAESTRO_INTERRUPTED;
     }
 }

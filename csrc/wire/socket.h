@@ -28,7 +28,7 @@ enum { MST_WIRE_FDS_MAX = 8 };
 /* One packet with up to MST_WIRE_FDS_MAX descriptors.  Errors: SYSTEM; AGAIN when it would block. */
 maestro_status_t mst_wire_send(int fd, const void *bytes, size_t nbytes, const int *fds, size_t nfds);
 /* Waits until the deadline (0: does not wait).  Received descriptors are close-on-exec; *nfds_inout: room, then how many came (further ones are
- * closed).  END when the peer has closed.  Errors: TIMEOUT, PROTOCOL (longer than `capacity`), SYSTEM. */
+ * closed).  END when the peer has closed, INTERRUPTED when a signal ended the wait.  Errors: TIMEOUT, PROTOCOL (longer than `capacity`), SYSTEM. */
 maestro_status_t mst_wire_receive(int fd, void *bytes, size_t capacity, size_t *nbytes_out, int *fds, size_t *nfds_inout, int64_t deadline_ns);
 
 #endif

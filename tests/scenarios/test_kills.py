@@ -47,6 +47,7 @@ def check_objects(session, rank, known):
 def test_killed_producers_and_consumers_harm_nobody(node):
     chance = random.Random(9)
     with maestro.Session(component="observer", schema=node.environment["SCENARIO_SCHEMA"], timeout=20) as session:
+        joined = session.subscribe(kinds="joined", start="now", timeout=0)
         left = session.subscribe(kinds="left", start="now", timeout=0)
         producer = node.start("producer", "survivor-producer", 1, 0, 64, 4096, 200)
         consumer = node.start("consumer", "survivor-consumer", 2, "number >= 0", 0)
@@ -60,10 +61,10 @@ def test_killed_producers_and_consumers_harm_nobody(node):
             before = progress(session)
         found = sum(check_objects(session, rank, count) for rank, count in known.items())
         events = [(event.component, event.rank, event.reason) for event in left]
-        joined = {(f"victim-{kind}", rank + base) for kind, base in (("producer", 1000), ("consumer", 2000)) for rank in range(LAUNCHES)}
+        came = {(event.component, event.rank) for event in joined} - {("survivor-producer", 1), ("survivor-consumer", 2)}
         assert {reason for _, _, reason in events} == {"died"}
         assert len(set(events)) == len(events)
-        assert {event[:2] for event in events} <= joined
+        assert {event[:2] for event in events} == came  # every dead one is named, and nobody else
         assert {("victim-producer", rank) for rank, count in known.items() if count} <= {event[:2] for event in events}
         assert len(events) > LAUNCHES  # most had come so far as to join
         stats = session.stats()

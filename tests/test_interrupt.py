@@ -1,0 +1,180 @@
+"""Ctrl-C ends every wait at once, and what was waited for goes on in good order afterwards; other signals disturb no wait."""
+
+import signal
+import time
+
+import pytest
+from poolside import takes_less_than
+
+# Each wait would take a minute; PREPARE makes what it needs. The program prints the wait's name when it begins, and when Ctrl-C ended it.
+PREPARE = """
+s = Session("waiter", schema="mars", timeout=60)
+sub = s.subscribe("param = t")
+own = s.offer(b"x", param="t", step=0); own.wait()
+lease = s.demand("step = 0")
+request = s.demand_start("step = 99")
+block = np.ones(2 << 20)
+def fill():
+    keep = []
+    while True:
+        cdo = s.cdo(param="fill", step=len(keep))
+        keep.append((cdo, cdo.empty(16 << 20)))
+"""
+WAITS = {
+    "demand": "s.demand('step = 99')",
+    "request": "request.wait()",
+    "request, short of its time": "request.wait(30)",
+    "next": "[sub.next() for _ in range(2)]",
+    "iteration": "for _ in sub: pass",
+    "events": "for _ in sub.events(): pass",
+    "next_many": "sub.next_many(10)",
+    "next_columns": "sub.next_columns(10, ['step'])",
+    "query of another subscription": "next(s.subscribe('step = 99'))",
+    "withdraw": "own.withdraw()",
+    "withdraw consumed": "lease2 = s.offer(b'x', param='t', step=1).withdraw('consumed')",
+    "withdraw by selector": "s.withdraw('param = t')",
+    "alloc in a full pool": "fill()",
+    "offer in a full pool": "for step in range(99): s.offer(block, param='full', step=step)",
+    "offer_many in a full pool": "s.offer_many([block] * 99, param='many', step=range(99))",
+}
+LOOP = """
+for name, wait in WAITS.items():
+    print(name)
+    try:
+        exec(compile(wait, name, "exec"))  # of a text, CPython would take the KeyboardInterrupt for the program's own end
+    except KeyboardInterrupt:
+        print("interrupted", name)
+    except Exception as error:
+        print(type(error).__name__, error)
+print("left", s.count("step = 0 and param = t"))
+"""
+
+
+def interrupt_each(program, waits, delay=0.15):
+    for name in waits:
+        program.expect(name)
+        time.sleep(delay)
+        program.process.send_signal(signal.SIGINT)
+        with takes_less_than(2):
+            program.expect(f"interrupted {name}")
+
+
+def test_ctrl_c_ends_every_wait(pool):
+    pool.set(MAESTRO_POOL_MEMORY="128MiB")
+    program = pool.program(f"WAITS = {WAITS!r}{PREPARE}{LOOP}")
+    interrupt_each(program, WAITS)
+    program.expect("left 0")  # the withdrawals were begun, and stay so
+    assert program.process.wait(10) == 0
+
+
+STOPPED = {
+    "flush": "s.flush()",
+    "wait for an offer": "s.offer(b'x', param='t', step=5).wait()",
+    "count": "s.count()",
+    "subscribe": "s.subscribe(hold=True)",
+    "offers that nobody takes": "s.offer_many(param='t', step=range(100, 100_000))",
+    "opening": "Session('second')",
+    "closing": "s.close()",
+}
+
+
+def test_ctrl_c_ends_waits_for_a_manager_that_is_stopped(pool):
+    program = pool.program(f"WAITS = {STOPPED!r}{PREPARE}\nprint('ready'); sys.stdin.readline()\n{LOOP}")
+    program.expect("ready")
+    pool.kill_manager(signal.SIGSTOP)
+    try:
+        program.say()
+        interrupt_each(program, STOPPED)
+    finally:
+        pool.kill_manager(signal.SIGCONT)
+    program.process.communicate(timeout=20)
+
+
+def test_interrupted_subscribe_leaves_no_subscription_that_holds_offers(pool):
+    keeper = pool.session("keeper")
+    program = pool.program("""
+        s = Session("waiter", schema="mars", timeout=60)
+        print("ready")
+        try:
+            s.subscribe(hold=True)
+        except KeyboardInterrupt:
+            print("interrupted")
+        sys.stdin.readline()
+    """)
+    keeper.offer(b"x", param="t", step=0).wait()
+    program.expect("ready")
+    pool.kill_manager(signal.SIGSTOP)
+    try:
+        time.sleep(0.15)
+        program.process.send_signal(signal.SIGINT)
+        program.expect("interrupted")
+    finally:
+        pool.kill_manager(signal.SIGCONT)
+    stats = keeper.stats()
+    assert not any(one["subscriptions"] for one in stats["sessions"])
+    assert stats["leases"]["live"] == 0
+    program.say()
+    assert program.end() == ""
+
+
+def test_frequent_signals_do_not_keep_a_session_from_opening(pool):
+    program = pool.program("""
+        import signal
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        Session("first").close()
+        signal.setitimer(signal.ITIMER_REAL, 0)  # at its end Python gives up its handlers
+        print("opened")
+    """)
+    assert program.end() == "opened\n"
+
+
+def test_other_signals_do_not_end_a_wait(pool):
+    """A handler that returns: the wait goes on, and takes as long as it should."""
+    program = pool.program("""
+        import signal, time
+        seen = []
+        signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+        s = Session("waiter", schema="mars")
+        sub = s.subscribe()
+        begin = time.monotonic()
+        try:
+            s.demand("step = 99", timeout=0.5)
+        except TimeoutError:
+            print("timeout", 0.5 <= time.monotonic() - begin < 0.8)
+        print(sub.next(timeout=0.3))
+        s.offer_many(np.ones((100, 100_000)), param="t", step=range(100))
+        s.flush()
+        print(s.count(), len(seen) > 10)
+        s.close()
+        signal.setitimer(signal.ITIMER_REAL, 0)  # at its end Python gives up its handlers
+    """)
+    assert program.end() == "timeout True\nNone\n100 True\n"
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_ctrl_c_at_any_moment_leaves_the_pool_in_order(pool, number):
+    keeper = pool.session("keeper")
+    program = pool.program("""
+        print("go")
+        try:
+            with Session("busy", schema="mars") as s:
+                step = 0
+                while True:
+                    with s.cdo(param="t", step=step) as cdo:
+                        cdo.empty(1000, "f8")[:] = step
+                        cdo.offer()
+                    assert (s.demand({"step": step}).array() == step).all()
+                    step += 1
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+    program.expect("go")
+    time.sleep(0.25 + 0.013 * number)
+    program.process.send_signal(signal.SIGINT)
+    with takes_less_than(3):
+        program.expect("interrupted")
+        assert program.process.wait(3) == 0
+    assert all((cdo.array() == cdo["step"]).all() for cdo in keeper.query())
+    assert keeper.stats()["sessions"][0]["component"] == "keeper"
