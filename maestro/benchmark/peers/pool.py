@@ -65,8 +65,7 @@ class System(Base):
         cdo.offer()
 
     def receive_first_byte(self) -> int:
-        with self.subscription.next() as cdo:
-            return memoryview(cdo)[0]
+        return memoryview(self.subscription.next())[0]  # the lease ends with the object
 
     def reclaim(self) -> None:
         self.session.withdraw(ALL)

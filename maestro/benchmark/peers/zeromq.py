@@ -11,6 +11,7 @@ from typing import Any
 
 import zmq
 
+from . import FEW, FEW_NBYTES
 from . import System as Base
 
 SMALL = 65536
@@ -33,7 +34,8 @@ class System(Base):
         address = f"ipc://{os.environ['BENCH_PLACE']}/zeromq"
         (self.socket.bind if producer else self.socket.connect)(address)
         self.by_prefix = what == "rate" and nbytes > 0
-        self.blocks = [bytearray(nbytes) for _ in range(count)] if producer and what == "handover" else []
+        handed_over = producer and what == "handover"
+        self.blocks = [bytearray(n) for n in [FEW_NBYTES] * FEW + [nbytes] * count] if handed_over else []
 
     def close(self) -> None:
         self.socket.close(linger=30_000)
