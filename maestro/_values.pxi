@@ -24,7 +24,7 @@ cdef int64_t nanoseconds(const char *key, object moment) except? -1:
 cdef object YEARS_S = range(-(2**63) // 10**9 + 1, 2**63 // 10**9)
 
 
-cdef int set_int(maestro_cdo_t *c, const char *key, object value) except -1000:
+cdef inline int set_int(maestro_cdo_t *c, const char *key, object value) except -1000:
     cdef int overflow = 0
     cdef int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow)
     if overflow:
@@ -62,16 +62,15 @@ cdef int set_other(maestro_cdo_t *c, const char *key, object value) except -1000
 cdef int set_value(maestro_cdo_t *c, object key, object value) except -1000:
     """Sets one attribute; None removes it, for absent is a value."""
     cdef const char *name
-    cdef type kind = type(value)
     cdef int status
     if type(key) is not str:
         raise TypeError(f"attributes have names of type str, not {type(key).__name__}")
     name = utf8(key, "attribute")
-    if kind is str:
+    if type(value) is str:
         status = maestro_cdo_set_str(c, name, utf8(value, key))
-    elif kind is int:
+    elif type(value) is int:
         status = set_int(c, name, value)
-    elif kind is float:
+    elif type(value) is float:
         status = maestro_cdo_set_f64(c, name, value)
     elif value is None:
         status = maestro_cdo_unset(c, name)
