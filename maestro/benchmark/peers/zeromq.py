@@ -28,7 +28,7 @@ class System(Base):
         super().__init__(producer, what, count, nbytes)
         self.context = zmq.Context()
         self.socket = self.context.socket(kind_of(what, nbytes)[0 if producer else 1])
-        self.socket.set_hwm(4 if what == "wrapped" else 1_000_000)
+        self.socket.set_hwm(8 if what == "wrapped" else 1_000_000)
         self.socket.setsockopt(zmq.RCVTIMEO, 30_000)
         self.socket.setsockopt(zmq.SNDTIMEO, 30_000)
         address = f"ipc://{os.environ['BENCH_PLACE']}/zeromq"
