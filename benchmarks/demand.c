@@ -4,7 +4,7 @@
  *   demand busy SECONDS           the same while the producer computes and calls nothing; the longest wait counts */
 #include "bench.h"
 
-enum { PERIOD_NS = 500000, OBJECTS_MAX = 512, ROUND_NBYTES = 512 << 20, FEW = 16, FEW_NBYTES = 64 };
+enum { PERIOD_NS = 500000, OBJECTS_MAX = 512, ROUND_NBYTES = 256 << 20, FEW = 16, FEW_NBYTES = 64 };
 
 typedef struct shared {
     bench_signal_t go, done;

@@ -38,11 +38,7 @@ cdef class Memory:
         owner.session.uses += 1
 
     def __dealloc__(self):
-        cdef CdoHandle owner = self.owner
-        owner.views -= 1
-        if owner.ended and owner.views == 0:
-            owner.drop()
-        owner.session.let_go()
+        self.owner.view_ends()
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.bytes, self.nbytes, not self.owner.writable, flags)
@@ -63,6 +59,12 @@ cdef class CdoHandle:
         cdef maestro_cdo_t *c = self.c
         self.c = NULL
         maestro_cdo_dispose(c)
+
+    cdef void view_ends(self) noexcept:
+        self.views -= 1
+        if self.ended and self.views == 0:
+            self.drop()
+        self.session.let_go()
 
     cdef maestro_cdo_t *use(self, str operation) except NULL:
         if self.c == NULL or self.ended:
@@ -92,6 +94,16 @@ cdef class CdoHandle:
         """Whether `dispose` was called."""
         return self.ended
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if not self.ended:
+            self.use("dispose")
+            self.ended = True
+            if self.views == 0:
+                self.drop()
+
     # ---- Attributes
     cdef int set_all(self, dict attributes) except -1:
         cdef maestro_cdo_t *c = self.use("set an attribute")
@@ -99,7 +111,8 @@ cdef class CdoHandle:
         cdef PyObject *value
         cdef Py_ssize_t position = 0
         while PyDict_Next(attributes, &position, &key, &value):
-            set_value(c, <object>key, <object>value)
+            name, content = <object>key, <object>value  # kept, for a value's own methods may run
+            set_value(c, name, content)
         return 0
 
     def __setitem__(self, key, value):
@@ -153,11 +166,20 @@ cdef class CdoHandle:
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         """Plain bytes to whoever takes nothing else; with element type and shape to whoever asks for these, as numpy does."""
-        cdef Memory memory = self.memory()  # the view holds it, not this object
-        if flags & PyBUF_FORMAT and maestro_cdo_has(self.c, b"maestro.dtype"):
+        cdef maestro_cdo_t *c = self.use("data")
+        cdef const void *bytes
+        cdef size_t nbytes
+        self.session.use("data")
+        if flags & PyBUF_FORMAT and maestro_cdo_has(c, b"maestro.dtype"):
             PyObject_GetBuffer(self.array(), buffer, flags)
-        else:
-            PyObject_GetBuffer(memory, buffer, flags)
+            return
+        check(maestro_cdo_data(c, &bytes, &nbytes))
+        PyBuffer_FillInfo(buffer, self, no_bytes if bytes == NULL else <void *>bytes, nbytes, not self.writable, flags)
+        self.views += 1
+        self.session.uses += 1
+
+    def __releasebuffer__(self, Py_buffer *buffer):
+        self.view_ends()
 
     def __bytes__(self):
         """A copy of the bytes, in the order in which they lie in memory."""
@@ -205,13 +227,24 @@ cdef class CdoHandle:
 
     cdef int give(self) except -1:
         """The offer; what was writable no longer is."""
+        cdef maestro_cdo_t *c = self.use("offer")
         cdef call_t call
-        call.handle = self.use("offer")
+        cdef int status
         self.busy = True
-        try:
-            check(self.session.wait(call_offer, &call, self.session.timeout, False))
-        finally:
-            self.busy = False
+        self.session.uses += 1
+        with nogil:
+            status = maestro_cdo_offer(c)
+        self.session.let_go()
+        self.busy = False
+        if status == MAESTRO_INTERRUPTED:
+            call.handle = c
+            self.busy = True
+            try:
+                PyErr_CheckSignals()
+                status = self.session.wait(call_offer, &call, self.session.timeout, False)
+            finally:
+                self.busy = False
+        check(status)
         self.writable = False
         if self.arrays is not None:
             for reference in self.arrays:

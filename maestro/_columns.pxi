@@ -135,35 +135,97 @@ cdef object renumbered(int status, size_t offered, size_t count):
 
 
 # ---- From the pool
+cdef class Column:
+    """The values of one attribute: numbers as they are, in memory that grows; other types, and integers and bools among which one is
+    absent, as a list."""
+    cdef str key
+    cdef const char *name
+    cdef int kind
+    cdef char *cells
+    cdef size_t count, capacity
+    cdef list values
+
+    def __cinit__(self, str key, int kind):
+        self.key = key
+        self.name = utf8(key, "key")
+        self.kind = kind
+        if kind != MAESTRO_TYPE_I64 and kind != MAESTRO_TYPE_F64 and kind != MAESTRO_TYPE_BOOL:
+            self.values = []
+
+    def __dealloc__(self):
+        free(self.cells)
+
+    cdef inline int append(self, const maestro_cdo_t *c) except -1000:
+        """The object's value; without an object, or where it has none, what stands for nothing."""
+        cdef int status = MAESTRO_NOT_FOUND
+        cdef char *cell
+        if self.values is not None:
+            return self.append_any(c)
+        if self.count == self.capacity:
+            self.grow()
+        cell = self.cells + self.count * width(self.kind)
+        if c == NULL:
+            pass
+        elif self.kind == MAESTRO_TYPE_I64:
+            status = maestro_cdo_get_i64(c, self.name, <int64_t *>cell)
+        elif self.kind == MAESTRO_TYPE_F64:
+            status = maestro_cdo_get_f64(c, self.name, <double *>cell)
+        else:
+            status = maestro_cdo_get_bool(c, self.name, <stdbool *>cell)
+        if status == MAESTRO_NOT_FOUND and self.kind == MAESTRO_TYPE_F64:
+            (<double *>cell)[0] = NAN
+        elif status == MAESTRO_NOT_FOUND:
+            self.values = self.array().tolist()
+            return self.append_any(NULL)
+        else:
+            check(status)
+        self.count += 1
+        return 0
+
+    cdef int append_any(self, const maestro_cdo_t *c) except -1000:
+        cdef int status = MAESTRO_NOT_FOUND
+        cdef object value = None if c == NULL else read_value(c, self.name, self.kind, &status)
+        if status != MAESTRO_NOT_FOUND:
+            check(status)
+        self.values.append(value)
+        return 0
+
+    cdef int grow(self) except -1:
+        cdef size_t capacity = max(self.capacity * 2, <size_t>1024)
+        cdef void *larger = realloc(self.cells, capacity * width(self.kind))
+        if larger == NULL:
+            raise MemoryError
+        self.cells = <char *>larger
+        self.capacity = capacity
+        return 0
+
+    cdef object array(self):
+        if self.values is not None:
+            return np.array(self.values, "O")
+        array = np.empty(self.count, "i8" if self.kind == MAESTRO_TYPE_I64 else "f8" if self.kind == MAESTRO_TYPE_F64 else "?")
+        if self.count:
+            memcpy(<char *><size_t>array.ctypes.data, self.cells, self.count * width(self.kind))
+        return array
+
+
 def take_columns(SubscriptionHandle subscription, Py_ssize_t n, tuple keys, dict types, timeout):
-    """Up to n events' attributes as one list per key (None where absent); leases are given back at once."""
+    """Up to n events' attributes as one array per key; leases are given back at once."""
     cdef maestro_event_t events[BATCH]
-    cdef list out = [[] for _ in keys]
-    cdef Py_ssize_t count, i, done = 0
+    cdef list columns = [Column.__new__(Column, key, types[key]) for key in keys]
+    cdef Column column
+    cdef Py_ssize_t count, i, k, done = 0
     cdef double seconds = subscription.session.seconds(timeout)
     while done < n:
         count = subscription.take(events, min(n - done, BATCH), 0 if done else seconds)
         if count == 0:
             break
         try:
-            for i in range(count):
-                append_row(&events[i], keys, types, out)
+            for k in range(len(columns)):
+                column = columns[k]
+                for i in range(count):
+                    column.append(events[i].cdo)
         finally:
             for i in range(count):
                 maestro_cdo_dispose(events[i].cdo)
         done += count
-    return out
-
-
-cdef int append_row(maestro_event_t *event, tuple keys, dict types, list out) except -1:
-    cdef Py_ssize_t k
-    cdef list column
-    cdef int status
-    for k in range(len(keys)):
-        column = <list>out[k]
-        status = MAESTRO_NOT_FOUND if event.cdo == NULL else get_value(event.cdo, utf8(keys[k], "key"), types[keys[k]], column)
-        if status == MAESTRO_NOT_FOUND:
-            column.append(None)
-        else:
-            check(status)
-    return 0
+    return [(<Column>column).array() for column in columns]

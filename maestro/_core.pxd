@@ -1,8 +1,9 @@
 # The handles of _core: what each holds.  Their methods stand in the _*.pxi files, their use in maestro/*.py.
 #
-# Invariants: bytes stay mapped and leased while any view of them lives (Memory counts itself in its object and its session); a session
+# Invariants: bytes stay mapped and leased while any view of them lives (views count themselves in their object and its session); a session
 # that was closed ends in C when its last view or running call has gone; no C handle is used by two threads at once; the GIL is let go
-# of in every call that may wait or copy, and waits are cut into slices so that signals are served.
+# of in every call that may wait or copy, and waits are cut into slices so that signals are served.  What lies in a subscription's window
+# already is taken with the GIL held: nobody needs the GIL to let go of the session's lock.
 from cpython.buffer cimport Py_buffer
 from libc.stdint cimport uint64_t
 
@@ -42,7 +43,7 @@ cdef class SessionHandle:
 cdef class CdoHandle:
     cdef maestro_cdo_t *c
     cdef readonly SessionHandle session
-    cdef Py_ssize_t views           # Memory objects that live
+    cdef Py_ssize_t views           # buffers and Memory objects that live
     cdef bint busy                  # a thread waits in a call on this object
     cdef bint ended                 # dispose() was called; the last view ends the lease
     cdef bint writable              # pool memory that is not offered yet
@@ -54,6 +55,7 @@ cdef class CdoHandle:
     cdef int give(self) except -1
     cdef int wrap_and_give(self, object data) except -1
     cdef Memory memory(self)
+    cdef void view_ends(self) noexcept
     cdef void drop(self) noexcept
 
 
@@ -86,5 +88,6 @@ cdef class SubscriptionHandle:
     cdef readonly Py_ssize_t passed_over
 
     cdef Py_ssize_t take(self, maestro_event_t *events, Py_ssize_t capacity, double timeout_s) except -1
+    cdef object at_hand(self)
     cdef object item(self, maestro_event_t *event, bint as_event)
     cdef object next_item(self, double timeout_s, bint as_event)

@@ -15,8 +15,9 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport free, malloc
-from libc.string cimport strlen
+from libc.math cimport NAN
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, strlen
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from maestro._c cimport *

@@ -205,7 +205,7 @@ cdef class SessionHandle:
         """
         cdef CdoHandle cdo = self.declare(name)
         if attributes is not None:
-            cdo.set_all(dict(attributes))
+            cdo.set_all(attributes if type(attributes) is dict else dict(attributes))
         if more:
             cdo.set_all(more)
         if data is None:

@@ -67,7 +67,7 @@ cdef object failure(int status):
     return exceptions[status](maestro_last_error().decode("utf-8", "replace"))
 
 
-cdef int check(int status) except -1000:
+cdef inline int check(int status) except -1000:
     if status < 0:
         raise failure(status)
     return status
@@ -79,12 +79,30 @@ cdef object own_failure(int status, str text):
 
 
 # ---- Texts
-cdef char *utf8(str text, str what) except NULL:
+cdef extern from *:
+    """
+    /* ASCII text lies in its object as it is; all other text gets its UTF-8 form there at the first time. */
+    static inline char *utf8_of(PyObject *text, Py_ssize_t *nbytes) {
+        if (CYTHON_COMPILING_IN_CPYTHON && PyUnicode_Check(text) && PyUnicode_IS_COMPACT_ASCII(text)) {
+            *nbytes = PyUnicode_GET_LENGTH(text);
+            return (char *)PyUnicode_DATA(text);
+        }
+        return (char *)PyUnicode_AsUTF8AndSize(text, nbytes);
+    }
+    """
+    char *utf8_of(object text, Py_ssize_t *nbytes) except NULL
+
+
+cdef inline char *utf8(str text, str what) except NULL:
     cdef Py_ssize_t nbytes
-    cdef char *chars = PyUnicode_AsUTF8AndSize(text, &nbytes)
+    cdef char *chars = utf8_of(text, &nbytes)
     if strlen(chars) != <size_t>nbytes:
-        raise own_failure(MAESTRO_BAD_VALUE, f"{what}: {text!r} has a NUL character")
+        refuse_nul(text, what)
     return chars
+
+
+cdef int refuse_nul(str text, str what) except -1:
+    raise own_failure(MAESTRO_BAD_VALUE, f"{what}: {text!r} has a NUL character")
 
 
 cdef object take_json(char *text):
@@ -95,7 +113,6 @@ cdef object take_json(char *text):
 
 
 cdef extern from "Python.h":
-    char *PyUnicode_AsUTF8AndSize "(char *)PyUnicode_AsUTF8AndSize" (object text, Py_ssize_t *nbytes) except NULL
     long long PyLong_AsLongLongAndOverflow(object value, int *overflow) except? -1
 
 

@@ -24,7 +24,7 @@ cdef int64_t nanoseconds(const char *key, object moment) except? -1:
 cdef object YEARS_S = range(-(2**63) // 10**9 + 1, 2**63 // 10**9)
 
 
-cdef int set_int(maestro_cdo_t *c, const char *key, object value) except -1000:
+cdef inline int set_int(maestro_cdo_t *c, const char *key, object value) except -1000:
     cdef int overflow = 0
     cdef int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow)
     if overflow:
@@ -62,16 +62,15 @@ cdef int set_other(maestro_cdo_t *c, const char *key, object value) except -1000
 cdef int set_value(maestro_cdo_t *c, object key, object value) except -1000:
     """Sets one attribute; None removes it, for absent is a value."""
     cdef const char *name
-    cdef type kind = type(value)
     cdef int status
     if type(key) is not str:
         raise TypeError(f"attributes have names of type str, not {type(key).__name__}")
     name = utf8(key, "attribute")
-    if kind is str:
+    if type(value) is str:
         status = maestro_cdo_set_str(c, name, utf8(value, key))
-    elif kind is int:
+    elif type(value) is int:
         status = set_int(c, name, value)
-    elif kind is float:
+    elif type(value) is float:
         status = maestro_cdo_set_f64(c, name, value)
     elif value is None:
         status = maestro_cdo_unset(c, name)
@@ -81,39 +80,47 @@ cdef int set_value(maestro_cdo_t *c, object key, object value) except -1000:
 
 
 # ---- From C
-cdef int get_value(const maestro_cdo_t *c, const char *key, int kind, list out) except -1000:
-    """Appends an attribute's value of this type to `out`; returns the status."""
+cdef object read_value(const maestro_cdo_t *c, const char *key, int kind, int *status_out):
+    """An attribute's value of this type; None with a status that is not OK."""
     cdef int64_t number
     cdef double real
     cdef stdbool truth
     cdef const char *text
     cdef const void *bytes
     cdef size_t nbytes
-    cdef int status = MAESTRO_OK
+    cdef int status
     if kind == MAESTRO_TYPE_STRING:
         status = maestro_cdo_get_str(c, key, &text)
-        if status == MAESTRO_OK:
-            out.append(text.decode("utf-8", "replace"))
+        status_out[0] = status
+        return text.decode("utf-8", "replace") if status == MAESTRO_OK else None
     elif kind == MAESTRO_TYPE_I64:
         status = maestro_cdo_get_i64(c, key, &number)
-        if status == MAESTRO_OK:
-            out.append(number)
+        status_out[0] = status
+        return number if status == MAESTRO_OK else None
     elif kind == MAESTRO_TYPE_F64:
         status = maestro_cdo_get_f64(c, key, &real)
-        if status == MAESTRO_OK:
-            out.append(real)
+        status_out[0] = status
+        return real if status == MAESTRO_OK else None
     elif kind == MAESTRO_TYPE_BOOL:
         status = maestro_cdo_get_bool(c, key, &truth)
-        if status == MAESTRO_OK:
-            out.append(bool(truth))
+        status_out[0] = status
+        return bool(truth) if status == MAESTRO_OK else None
     elif kind == MAESTRO_TYPE_TIMESTAMP:
         status = maestro_cdo_get_timestamp(c, key, &number)
-        if status == MAESTRO_OK:
-            out.append(EPOCH + timedelta(microseconds=number // 1000))
+        status_out[0] = status
+        return EPOCH + timedelta(microseconds=number // 1000) if status == MAESTRO_OK else None
     else:
         status = maestro_cdo_get_blob(c, key, &bytes, &nbytes)
-        if status == MAESTRO_OK:
-            out.append(PyBytes_FromStringAndSize(<const char *>bytes, nbytes))
+        status_out[0] = status
+        return PyBytes_FromStringAndSize(<const char *>bytes, nbytes) if status == MAESTRO_OK else None
+
+
+cdef int get_value(const maestro_cdo_t *c, const char *key, int kind, list out) except -1000:
+    """Appends an attribute's value of this type to `out`; returns the status."""
+    cdef int status = MAESTRO_OK
+    cdef object value = read_value(c, key, kind, &status)
+    if status == MAESTRO_OK:
+        out.append(value)
     return status
 
 
@@ -125,15 +132,19 @@ cdef tuple ALL_TYPES = (
 cdef object get_by_name(const maestro_cdo_t *c, str key, dict types):
     """The value of an attribute; its type is learnt at the first time."""
     cdef const char *name = utf8(key, "attribute")
-    cdef list out = []
     cdef int status = MAESTRO_WRONG_TYPE
-    for kind in (types[key],) if key in types else ALL_TYPES:
-        status = get_value(c, name, kind, out)
+    cdef object kind = types.get(key), value
+    if kind is not None:
+        value = read_value(c, name, kind, &status)
+        check(status)
+        return value
+    for kind in ALL_TYPES:
+        value = read_value(c, name, kind, &status)
         if status != MAESTRO_WRONG_TYPE:
             break
     check(status)
     types[key] = kind
-    return out[0]
+    return value
 
 
 cdef str describe(const maestro_cdo_t *c):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -73,12 +73,11 @@ class Cdo(_core.CdoHandle):
 
     __slots__ = ()
 
-    def __enter__(self) -> Cdo:
-        return self
+    if TYPE_CHECKING:  # they stand in the handle
 
-    def __exit__(self, *exception) -> None:
-        if not self.disposed:
-            self.dispose()
+        def __enter__(self) -> Cdo: ...
+
+        def __exit__(self, *exception) -> None: ...
 
     def __repr__(self) -> str:
         try:

@@ -1,4 +1,4 @@
-"""Columns of attribute values: what people give for many objects, in the forms that _core takes, and back.
+"""Columns of attribute values: what people give for many objects, in the forms that _core takes.
 
 Invariant: nothing is converted silently from one type to another; a column that mixes types is an error that names it.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _core, errors
 
-__all__ = ["as_array", "prepare"]
+__all__ = ["prepare"]
 
 # dtype kind -> type in C, dtype there
 FORMS = {
@@ -22,7 +22,6 @@ FORMS = {
     "b": (_core.MAESTRO_TYPE_BOOL, "?"),
     "M": (_core.MAESTRO_TYPE_TIMESTAMP, "M8[ns]"),
 }
-DTYPES = {_core.MAESTRO_TYPE_I64: "i8", _core.MAESTRO_TYPE_F64: "f8", _core.MAESTRO_TYPE_BOOL: "?"}
 
 
 def prepare(payloads: Any, attributes: Mapping[str, Any]) -> tuple[int, list, Any]:
@@ -122,12 +121,3 @@ def _layout(array: np.ndarray) -> list[tuple[str, str]]:
     if array.ndim > 1 and not array.flags.c_contiguous:
         described.append(("maestro.order", "F"))
     return described
-
-
-# ---- Back
-def as_array(values: list, kind: int) -> np.ndarray:
-    """A column that came, as numpy array; None is NaN among floats, and makes other columns objects."""
-    dtype = DTYPES.get(kind, "O")
-    if dtype != "f8" and None in values:
-        dtype = "O"
-    return np.array([np.nan if value is None else value for value in values] if dtype == "f8" else values, dtype)

@@ -362,7 +362,9 @@ class Session(_core.SessionHandle):
 
     def types_of(self, keys: Iterable[str]) -> dict[str, int]:
         """The C type of each attribute; the library's error for an unknown one."""
-        known = {attribute["name"]: TYPES[attribute["type"]] for attribute in self.schema["attributes"]}
+        if not hasattr(self, "_types_read"):
+            self._types_read = {attribute["name"]: TYPES[attribute["type"]] for attribute in self.schema["attributes"]}
+        known = self._types_read
         for key in keys:
             if key not in known:
                 with self.cdo() as nothing:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import _core, columns, errors
+from . import _core, errors
 from .cdo import Cdo
 
 __all__ = ["Event", "Subscription"]
@@ -164,6 +164,4 @@ class Subscription(_core.SubscriptionHandle):
         array([ 0,  6, 12])
         """
         keys = tuple(keys)
-        types = self.session.types_of(keys)
-        lists = _core.take_columns(self, n, keys, types, timeout)
-        return {key: columns.as_array(values, types[key]) for key, values in zip(keys, lists, strict=True)}
+        return dict(zip(keys, _core.take_columns(self, n, keys, self.session.types_of(keys), timeout), strict=True))

@@ -62,6 +62,7 @@ struct maestro_subscription {
     void *memory;
     uint64_t memory_nbytes;
     mst_wire_ring_t window;
+    uint64_t published;                /* how far the manager knows that we have read */
     int wake_fd;
     bool ended;
 };

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { KEEP_NBYTES = 64 << 20, GRACE_NS = 2000000000 };
+enum { KEEP_NBYTES = 64 << 20, KEEP_MORE_NBYTES = 512 << 20, GRACE_NS = 2000000000 };
 
 static maestro_status_t segment_slot(maestro_session_t *session, uint32_t number, mst_client_segment_t **slot_out) {
     if (number >= session->nsegments) {
@@ -99,8 +99,12 @@ static void return_segments(maestro_session_t *session) {
     }
 }
 
+/* What a session may hoard: a step's objects that are withdrawn together should find their pages warm in the next step, here and at the readers;
+ * sixteen hoarders of a small pool, or thirty-two of a large one, may keep all of it. */
 maestro_status_t mst_client_memory_init(maestro_session_t *session) {
     int64_t keep = session->memory_limit / 16 < KEEP_NBYTES ? session->memory_limit / 16 : KEEP_NBYTES;
+    int64_t more = session->memory_limit / 32 < KEEP_MORE_NBYTES ? session->memory_limit / 32 : KEEP_MORE_NBYTES;
+    if (keep < more) keep = more;
     return mst_mem_allocator_create(grow, shrink, session, (uint64_t)keep, &session->allocator);
 }
 

@@ -125,7 +125,9 @@ static maestro_status_t take_event(maestro_session_t *session, const mst_wire_ev
     uint32_t kind = message->head.flags & 0xffu;
     mst_client_state_t state = kind == MAESTRO_EVENT_OFFERED && !gone ? MST_CLIENT_LEASED : MST_CLIENT_NOTICE;
     *event = (maestro_event_t){.kind = (maestro_event_kind_t)kind, .gone = gone, .sequence = message->sequence};
-    return mst_client_cdo_leased(session, state, message->id, message->lease, &message->place, &message->attributes, &event->cdo);
+    MST_TRY(mst_client_cdo_leased(session, state, message->id, message->lease, &message->place, &message->attributes, &event->cdo));
+    __builtin_prefetch(event->cdo->data); /* the writer's core has it; who takes the event is about to look */
+    return MAESTRO_OK;
 }
 
 /* Takes up to `capacity` events that are there; lock held. */
@@ -149,9 +151,12 @@ static maestro_status_t take_ready(maestro_subscription_t *subscription, maestro
     return count ? MAESTRO_OK : status;
 }
 
-/* Tells the manager how far we have read; wakes it if that may let events in. */
+/* Tells the manager how far we have read; wakes it if that may let events in.  Not for each event: when all that was seen is taken, and after each
+ * eighth of the window. */
 static void publish(maestro_subscription_t *subscription) {
     mst_wire_ring_t *window = &subscription->window;
+    if (window->position != window->other && window->position - subscription->published < window->capacity / 8) return;
+    subscription->published = window->position;
     mst_wire_ring_publish(window);
     uint64_t left = atomic_load_explicit(&window->shared->head, memory_order_relaxed) - window->position;
     if (left <= window->capacity / 2) mst_client_ring(subscription->session, MST_WIRE_ASLEEP_ROOM);

@@ -308,10 +308,11 @@ void mst_client_request_fini(maestro_session_t *session, maestro_request_t *requ
 void mst_client_release(maestro_session_t *session, uint64_t lease) {
     bool broken = false;
     if (!session->channel_memory || session->lost) return;
-    int64_t deadline = mst_base_now_ns() + GRACE_NS;
+    int64_t deadline = 0;
     mst_wire_word_t *word;
     while (!(word = mst_wire_ring_reserve(&session->channel.releases, sizeof *word, &broken)) && !broken) {
         mst_client_ring(session, MST_WIRE_ASLEEP);
+        if (!deadline) deadline = mst_base_now_ns() + GRACE_NS;
         if (mst_base_now_ns() > deadline) return; /* the manager is stopped or gone: it ends the lease with the session */
         sched_yield();
     }

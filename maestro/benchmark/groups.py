@@ -106,7 +106,7 @@ def groups() -> dict[str, dict[str, Source]]:
             "1 MiB": c("memory", "wrap 1048576 5", "wrap 1048576 3", once=True),
             "16 MiB": c("memory", "wrap 16777216 5", "wrap 16777216 3", once=True),
         },
-        "wrap-python": {s: python(s, "wrapped 3 1048576", "wrapped 3 1048576") for s in systems},
+        "wrap-python": {s: python(s, "wrapped 9 1048576", "wrapped 3 1048576") for s in systems},
         "idle": {
             "catalogue": c("memory", "catalogue 200000", "catalogue 100000"),
             "redis": python("redis", "memory 20000", "memory 5000", once=True),

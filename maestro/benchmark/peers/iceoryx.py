@@ -15,6 +15,7 @@ from typing import Any
 
 import iceoryx2
 
+from . import FEW
 from . import System as Base
 from .zeromq import rows
 
@@ -35,7 +36,7 @@ class System(Base):
             raise RuntimeError("iceoryx2 has no objects to ask for")
         self.node = iceoryx2.NodeBuilder.new().create(iceoryx2.ServiceType.Ipc)
         self.name = f"maestro-bench-{os.getppid()}"
-        depth = {"handover": count, "wrapped": 8, "columns": 64}.get(what, RING)
+        depth = {"handover": FEW + count, "wrapped": 8, "columns": 64}.get(what, RING)
         longest = (0 if what == "rate" else nbytes) or (OBJECT_NBYTES * 1000 if what == "columns" else OBJECT_NBYTES)
         self.bell = self.listener = None
         self.open(depth, longest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import maestro.session  # before the processes fork, so that it is loaded once
 from . import System as Base
 
 ALL = "stream = enfo and type = pf"
-LIVE_MAX, BATCH = 32, 16
+LIVE = 8  # objects under way at most, as for the peers
 
 
 @contextlib.contextmanager
@@ -27,7 +28,7 @@ class System(Base):
         super().__init__(producer, what, count, nbytes)
         self.session = maestro.Session(component="bench-producer" if producer else "bench-consumer", schema="mars")
         self.subscription = None if producer or what in ("question", "queries") else self.session.subscribe(ALL)
-        self.live: list[Any] = []
+        self.under_way: collections.deque[Any] = collections.deque()
 
     def close(self) -> None:
         if self.subscription is not None:
@@ -65,8 +66,7 @@ class System(Base):
         cdo.offer()
 
     def receive_first_byte(self) -> int:
-        with self.subscription.next() as cdo:
-            return memoryview(cdo)[0]
+        return memoryview(self.subscription.next())[0]  # the lease ends with the object
 
     def reclaim(self) -> None:
         self.session.withdraw(ALL)
@@ -74,12 +74,9 @@ class System(Base):
     def send_array(self, i: int, block: Any) -> None:
         from ..duo import field
 
-        if len(self.live) == LIVE_MAX:
-            requests = [cdo.withdraw_start() for cdo in self.live[:BATCH]]
-            for request in requests:
-                request.wait()
-            del self.live[:BATCH]
-        self.live.append(self.session.offer(block, field(i)))
+        if len(self.under_way) == LIVE:
+            self.under_way.popleft().wait()
+        self.under_way.append(self.session.offer(block, field(i)).withdraw_start("consumed"))
 
     def serve(self, meeting: Any, objects: list[dict[str, Any]]) -> None:
         kept = [self.session.offer(str(i).encode(), attributes) for i, attributes in enumerate(objects)]

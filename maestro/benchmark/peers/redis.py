@@ -123,7 +123,7 @@ class System(Base):
 
     def send_bytes(self, i: int, nbytes: int) -> None:
         self.block[0] = (i + 1) % 256
-        self.client.rpush("bytes", bytes(self.block))
+        self.client.rpush("bytes", bytes(self.block if nbytes == len(self.block) else self.block[:nbytes]))
 
     def send_array(self, i: int, block: Any) -> None:
         while self.client.llen("bytes") > 8:

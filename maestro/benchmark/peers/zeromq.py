@@ -11,6 +11,7 @@ from typing import Any
 
 import zmq
 
+from . import FEW, FEW_NBYTES
 from . import System as Base
 
 SMALL = 65536
@@ -27,13 +28,14 @@ class System(Base):
         super().__init__(producer, what, count, nbytes)
         self.context = zmq.Context()
         self.socket = self.context.socket(kind_of(what, nbytes)[0 if producer else 1])
-        self.socket.set_hwm(4 if what == "wrapped" else 1_000_000)
+        self.socket.set_hwm(8 if what == "wrapped" else 1_000_000)
         self.socket.setsockopt(zmq.RCVTIMEO, 30_000)
         self.socket.setsockopt(zmq.SNDTIMEO, 30_000)
         address = f"ipc://{os.environ['BENCH_PLACE']}/zeromq"
         (self.socket.bind if producer else self.socket.connect)(address)
         self.by_prefix = what == "rate" and nbytes > 0
-        self.blocks = [bytearray(nbytes) for _ in range(count)] if producer and what == "handover" else []
+        handed_over = producer and what == "handover"
+        self.blocks = [bytearray(n) for n in [FEW_NBYTES] * FEW + [nbytes] * count] if handed_over else []
 
     def close(self) -> None:
         self.socket.close(linger=30_000)
