@@ -51,6 +51,20 @@ def test_planted_faults_are_reported_exactly(tmp_path):
     assert all("damaged" in failure["reason"] or "did not arrive" in failure["reason"] for failure in column["failed"])
 
 
+@pytest.mark.usefixtures("sample_fields", "fdb_part")
+def test_dry_run_measures_age_at_a_rate_and_then_speed(tmp_path):
+    status, result = demo(tmp_path, "--dry-run", "--sinks", "maestro,fdb.shm_field", "--grid", "O32", "--steps", "1")
+    assert status == 0
+    assert (result["at_rate"]["rate"], result["full_rate"]["rate"]) == (100, 0)
+    for part in (result["at_rate"], result["full_rate"]):
+        assert part["fields_offered"] == part["fields_received"] == 60
+        assert part["sinks"]["maestro"]["field_age_ms"]["p99"] > 0
+        assert part["sinks"]["fdb"]["shm_field"]["fields_per_s"] > 0
+    assert [bar["what"].split(",")[-1].strip() for bar in result["bars"]] == [
+        "mean ms", "p99 ms", "fields per second as multiple of the best FDB column",
+    ]  # fmt: skip
+
+
 def test_wrong_words_are_named(capsys):
     assert cli.main(["demo", "--sinks", "maestro,ftp"]) == 2
     assert "no run 'ftp'" in " ".join(capsys.readouterr().err.split())

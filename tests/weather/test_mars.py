@@ -26,6 +26,11 @@ def test_values_expand_as_in_mars(key, value, expected):
     assert mars.expand(key, value) == expected
 
 
+@pytest.mark.parametrize(("step", "expected"), [("6", 6), ("30m", 0), ("90m", 1), ("7200s", 2), ("2d", 48), ("12h", 12)])
+def test_steps_count_in_whole_hours(step, expected):
+    assert mars.hours(step) == expected
+
+
 @pytest.mark.parametrize("text", ["0/to", "0/to/24/by", "0/to/24/by/0", "0/6/to/24", "a/to/c"])
 def test_a_broken_range_is_refused_by_name(text):
     with pytest.raises(ValueError, match=r"range|step of"):

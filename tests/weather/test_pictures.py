@@ -98,12 +98,24 @@ def test_lambert_keeps_angles():
 def test_coastline_knows_where_land_is(sample_fields):
     from maestro.workflows.weather import coast
 
-    points = np.concatenate(coast.outline())
+    points = coast.outline()
+    points = points[~np.isnan(points[:, 0])]
     assert len(points) > 10_000
     gibraltar = np.hypot(points[:, 0] + 5.5, points[:, 1] - 36.0).min()
     pacific = np.hypot(points[:, 0] + 140, points[:, 1] - 40).min()
     assert gibraltar < 0.5
     assert pacific > 5
+
+
+def test_coastline_of_an_area_lies_in_it_wherever_it_begins(sample_fields):
+    from maestro.workflows.weather import coast
+
+    for west, east in ((-30, 45), (150, 230), (-180, 180)):
+        points = coast.inside(west, east, -50, 75)
+        drawn = points[~np.isnan(points[:, 0])]
+        assert len(drawn) > 1000
+        assert west <= drawn[:, 0].min() < drawn[:, 0].max() <= east
+        assert -50 <= drawn[:, 1].min() < drawn[:, 1].max() <= 75
 
 
 def test_grid_that_cannot_be_drawn_is_refused_by_name(product, tmp_path):

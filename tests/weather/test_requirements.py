@@ -61,6 +61,13 @@ def test_union_of_keys_selects_by_level_type(forecast):
     assert text.count(" or ") == 1
 
 
+def test_params_without_a_name_are_selected_as_text():
+    keys = {"levtype": "sfc", "step": 0}
+    fields = [plan.Field(i, 0.0, keys | {"param": name, "iteration": i + 1}, 0) for i, name in enumerate(("0", "2t", "msl"))]
+    text = requirements.selector(expand([one({"iteration": i + 1})[0] for i in range(3)], fields))
+    assert "param in ('0', '2t', msl) and step = 0" in text
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [

@@ -115,6 +115,20 @@ def test_requirement_without_a_field_fails_by_name(run, small_plan, wishes):
     assert outcome["met"] == 4
 
 
+def test_a_worker_that_cannot_start_ends_the_run_by_name(run, small_plan, wishes):
+    """The sink is `null`, from which no worker can read."""
+    import subprocess
+
+    from maestro.workflows.weather.stage import component
+
+    run.write(small_plan | {"sink": "null", "workers": 1}, wishes)
+    words = component("products", str(run.plan), str(run.wishes), "--run", str(run.folder))
+    done = subprocess.run(words, env=_environment(), capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 2
+    assert "product worker 0" in done.stderr
+    assert "there is nothing to read" in done.stderr
+
+
 def test_dry_run_receives_everything_and_makes_nothing(run, small_plan, wishes):
     run.write(small_plan, wishes)
     outcome = run.execute(products_options=["--dry-run"])

@@ -14,6 +14,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.timeout(200)  # some seconds of work where the caches are warm; weights for 20 grids, and low priority, where they are not
 def test_every_sample_becomes_product_and_map_or_is_refused_by_name(sample_fields, tmp_path):
     from maestro.workflows.weather import grib, samples
     from maestro.workflows.weather.demo import environment

@@ -37,16 +37,15 @@ def names() -> list[str]:
     return surface + [f"{name}/{level}" for level in recipes.LEVELS for name in UPPER_NAMES]
 
 
-def missing(grid: str) -> list[str]:
-    """The rows that are not yet in the cache."""
-    return [name for name in names() if not _path(grid, name).exists()]
+def missing(grid: str, wanted: list[str]) -> list[str]:
+    """Those of the wanted rows that are not yet in the cache."""
+    return [name for name in wanted if not _path(grid, name).exists()]
 
 
-def prepare(grid: str, part: int = 0, parts: int = 1, progress=lambda: None) -> None:
-    """Make every `parts`-th row that is missing, from number `part` on; `progress` is called after each."""
-    for name in missing(grid)[part::parts]:
+def prepare(grid: str, wanted: list[str], part: int = 0, parts: int = 1) -> None:
+    """Make every `parts`-th of the wanted rows, from number `part` on."""
+    for name in wanted[part::parts]:
         row(grid, name)
-        progress()
 
 
 def _path(grid: str, name: str) -> Path:

@@ -74,12 +74,13 @@ def demo(
     output: Annotated[Path, typer.Option(help="directory for maps, products and figures")] = Path("weather-demo"),
     sinks: Annotated[str, typer.Option(help="which runs, with commas: maestro, fdb (all four), fdb.shm_field, ..., file")] = "",
     members: Annotated[int, typer.Option(min=1, help="ensemble members")] = 2,
-    steps: Annotated[int, typer.Option(min=1, help="forecast steps of 6 h")] = 10,
-    grid: Annotated[str, typer.Option(help="octahedral grid of the forecast")] = "O320",
+    steps: Annotated[int | None, typer.Option(min=1, help="forecast steps of 6 h", show_default="10; 20 and 40 in a dry run")] = None,
+    grid: Annotated[str | None, typer.Option(help="octahedral grid of the forecast", show_default="O320; O360 in a dry run")] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0, help="fields per second; 0 is as fast as it goes", show_default="300; 0 in a dry run")
+        float | None,
+        typer.Option(min=0, help="fields per second; 0 is as fast as it goes", show_default="300; 100 and then 0 in a dry run"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="the data's way alone: 1 MiB fields, no products")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="the data's way alone: 1 MiB fields, no products; ages and rates")] = False,
     corrupt_field: Annotated[int, typer.Option(hidden=True)] = -1,
     drop_field: Annotated[int, typer.Option(hidden=True)] = -1,
 ) -> None:
@@ -90,15 +91,17 @@ def demo(
 
     chosen = _sinks(sinks or ("maestro,file" if source else "maestro,fdb"))
     if dry_run:
-        result = it.run_dry(output, sinks=chosen, rate=rate or 0, quiet=as_json)
+        result = it.run_dry(output, sinks=chosen, rate=rate, steps=steps, grid=grid or "O360", quiet=as_json)
+        good = all(it.succeeded(part) for part in (result.get("at_rate"), result.get("full_rate")) if part)
     else:
-        options = {"members": members, "steps": steps, "grid": grid, "rate": it.RATE if rate is None else rate}
+        options = {"members": members, "steps": steps or 10, "grid": grid or "O320", "rate": it.RATE if rate is None else rate}
         result = it.run_demo(output, sinks=chosen, source=source, faults=(corrupt_field, drop_field), quiet=as_json, **options)
+        good = it.succeeded(result)
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
     else:
-        it.show(result)
-    raise typer.Exit(0 if dry_run or it.succeeded(result) else 1)
+        (it.show_dry if dry_run else it.show)(result)
+    raise typer.Exit(0 if good else 1)
 
 
 @app.command(hidden=True)
@@ -118,11 +121,11 @@ def worker(
 
 
 @app.command(hidden=True)
-def prepare(grid: str, part: Annotated[int, typer.Option()] = 0, parts: Annotated[int, typer.Option()] = 1) -> None:
-    """Interpolate the sample fields to a grid, into the cache."""
+def prepare(grid: str, names: list[str], part: Annotated[int, typer.Option()] = 0, parts: Annotated[int, typer.Option()] = 1) -> None:
+    """Interpolate sample fields to a grid, into the cache."""
     from .analysis import prepare as make
 
-    make(grid, part, parts)
+    make(grid, names, part, parts)
 
 
 @app.command(hidden=True)

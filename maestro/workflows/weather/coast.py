@@ -5,6 +5,8 @@ The mask (values 0 to 1 on O640) serves as coastline and as nothing else. Its ou
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from pathlib import Path
 
 from . import samples
@@ -15,18 +17,29 @@ STEP = 0.125  # degrees between the points on which the outline is traced
 MASK = "lsm.O640.grib"
 
 
-def outline() -> list:
-    """Coastlines of the world as arrays of (longitude, latitude), longitudes -180 to 180."""
+@cache
+def outline():
+    """Coastlines of the world as one array of (longitude, latitude), longitudes -180 to 180, with a row of NaN after each line."""
     import numpy as np
 
-    path = samples.cache_dir() / "coast-v1.npz"
+    path = samples.cache_dir() / "coast-v2.npy"
     if not path.exists():
-        lines = _trace_mask()
-        fresh = path.with_suffix(".new.npz")
-        np.savez_compressed(fresh, points=np.concatenate(lines).astype("f4"), lengths=[len(line) for line in lines])
+        fresh = path.with_suffix(f".{os.getpid()}.npy")
+        gap = np.full((1, 2), np.nan)
+        np.save(fresh, np.concatenate([part for line in _trace_mask() for part in (line, gap)]).astype("f4"))
         fresh.replace(path)
-    stored = np.load(path)
-    return np.split(stored["points"], np.cumsum(stored["lengths"])[:-1])
+    return np.load(path)
+
+
+def inside(west: float, east: float, south: float, north: float):
+    """The coastlines of an area, wherever it begins; what lies outside is NaN."""
+    import numpy as np
+
+    turned = np.concatenate([outline() + np.array([turn, 0], "f4") for turn in (-360, 0, 360)])
+    longitude, latitude = turned[:, 0], turned[:, 1]
+    hidden = ~((longitude >= west) & (longitude <= east) & (latitude >= south) & (latitude <= north))
+    turned[hidden] = np.nan
+    return turned[~(hidden & np.append(False, hidden[:-1]))]  # one NaN ends a line as well as many do
 
 
 def _trace_mask() -> list:

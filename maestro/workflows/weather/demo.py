@@ -18,6 +18,7 @@ from .columns import Column
 from .stage import Stage, component
 
 RATE = 300  # fields per second: a forecast's steady output
+DRY_RATE = 100  # fields per second of a dry run that looks at ages
 FIELD_BYTES = 600_000  # at most, for the room that a store in memory needs
 
 
@@ -85,29 +86,48 @@ def run_demo(
     return result
 
 
-def run_dry(output: Path, *, sinks: tuple[str, ...] = columns.ALL, rate: float = 0, fields: int = 1200, quiet: bool = False) -> dict:
-    """Only the way of the data: 1 MiB re-keyed messages, consumers that make no products; same report."""
+def run_dry(
+    output: Path,
+    *,
+    sinks: tuple[str, ...] = columns.ALL,
+    rate: float | None = None,
+    steps: int | None = None,
+    grid: str = "O360",
+    quiet: bool = False,
+) -> dict:
+    """Only the way of the data: re-keyed messages (1 MiB on O360), consumers that make no products.
+
+    Runs at 100 fields per second and as fast as it goes, or at one `rate` alone; the report has one part for each and the bars that
+    the two together can judge.
+    """
     output, screen = Path(output).absolute(), Screen(quiet)
     output.mkdir(parents=True, exist_ok=True)
-    draft = plan.default(members=1, steps=max(1, fields // 60)) | {
+    columns.leftovers(output)
+    draft, wishes = _dry_wishes(grid)
+    _analyse(grid, [f"{name}/{level}" for name in ("t", "u", "v", "r", "w", "gh") for level in draft["pl"]["levels"].split("/")], screen)
+    result: dict = {}
+    for pace in (DRY_RATE, 0) if rate is None else (rate,):
+        count = steps or (20 if pace else 40)  # at full rate long enough that memory is warm most of the time
+        paced = draft | {"rate": pace, "steps": f"6/to/{6 * count}/by/6"}
+        figures, skipped = _run_columns(output, sinks, paced, wishes, (-1, -1), screen, dry=True)
+        result["at_rate" if pace else "full_rate"] = report.summary(figures, None) | {"rate": pace, "skipped": skipped}
+    result["bars"] = report.bars(result)
+    (output / "dry-run.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    return result
+
+
+def _dry_wishes(grid: str) -> tuple[dict, list[dict]]:
+    """60 fields a step, all wanted."""
+    draft = plan.default(members=1, steps=1) | {
         "pl": {"params": "t/u/v/r/w/z", "levels": "100/200/250/300/400/500/700/850/925/1000"},
-        "grid": "O360",  # 531,360 points at 16 bits: 1.01 MiB
+        "grid": grid,  # O360 has 531,360 points, at 16 bits 1.01 MiB
         "packing": "simple16",
         "mode": "rekey",
-        "rate": rate,
         "checksum": False,
         "maestro": {"keep": 64 << 20},  # consumed fields make room for the next: warm memory, as in a long run
     }
     del draft["ml"], draft["sfc"]
-    wishes = [{"name": "all", "retrieve": {"param": draft["pl"]["params"]}, "post": {"grid": "1/1"}, "to": "nobody"}]
-    with screen.bar("analysed fields on O360", 1):
-        for name in ("t", "u", "v", "r", "w", "gh"):
-            for level in draft["pl"]["levels"].split("/"):
-                analysis.row("O360", f"{name}/{level}")
-    figures, skipped = _run_columns(output, sinks, draft, wishes, (-1, -1), screen, dry=True)
-    result = report.summary(figures, None) | {"skipped": skipped}
-    (output / "dry-run.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    return result
+    return draft, [{"name": "all", "retrieve": {"param": draft["pl"]["params"]}, "post": {"grid": "1/1"}, "to": "nobody"}]
 
 
 def _forecast_wishes(members: int, steps: int, grid: str) -> tuple[dict, list[dict]]:
@@ -133,15 +153,20 @@ def environment() -> dict[str, str]:
 
 
 def _prepare(grid: str, screen: Screen) -> None:
-    """Sample fields on the forecast's grid; in two processes, for MIR uses one core."""
+    """Sample files, and their fields on the forecast's grid."""
     with screen.bar("sample fields", 1):
         samples.samples_dir()
-    total = len(analysis.missing(grid))
+    _analyse(grid, analysis.names(), screen)
+
+
+def _analyse(grid: str, names: list[str], screen: Screen) -> None:
+    """Bring analysed fields to a grid, into the cache; in two processes, for MIR uses one core."""
+    total = len(analysis.missing(grid, names))
     if total:
         with screen.bar(f"analysed fields on {grid}", total) as show, Stage(samples.cache_dir() / "log", environment()) as stage:
             for part in range(2):
-                stage.start(f"prepare.{part}", component("prepare", grid, "--part", str(part), "--parts", "2"))
-            stage.wait(180, progress=lambda: show(total - len(analysis.missing(grid))))
+                stage.start(f"prepare.{part}", component("prepare", grid, *names, "--part", str(part), "--parts", "2"))
+            stage.wait(180, progress=lambda: show(total - len(analysis.missing(grid, names))))
 
 
 def _make_forecast(output: Path, draft: dict, total: int, screen: Screen) -> dict:
@@ -197,7 +222,7 @@ def _finish(output: Path, figures: dict[str, dict], skipped: dict[str, str]) -> 
     runs = {name: output / "runs" / name for name in figures}
     hashes = [report.digests(run) for run in runs.values()]
     same = all(found == hashes[0] for found in hashes) if len(hashes) > 1 else None
-    best = min((name for name in figures if name.startswith("fdb")), key=lambda name: _mean_age(figures[name]), default=None)
+    best = min((name for name in figures if name.startswith("fdb")), key=lambda name: report.mean_age(figures[name]), default=None)
     shown = [name for name in ("maestro", best) if name in figures] or list(figures)[:2]
     result = report.summary(figures, same)
     result["skipped"] = skipped
@@ -207,32 +232,48 @@ def _finish(output: Path, figures: dict[str, dict], skipped: dict[str, str]) -> 
     return result
 
 
-def _mean_age(column: dict) -> float:
-    return column["field_age_ms"]["mean"] if column["field_age_ms"] else float("inf")
-
-
 def show(result: dict) -> None:
     """The table and where the pictures are, for people."""
-    from rich.console import Console
-
-    flat = {"maestro": result["sinks"].get("maestro"), "file": result["sinks"].get("file")}
-    flat |= {f"fdb.{name}": column for name, column in result["sinks"].get("fdb", {}).items()}
-    console = Console()
-    console.print(report.table({name: column for name, column in flat.items() if column}))
-    for name, reason in result["skipped"].items():
-        console.print(f"not run: {name}: {reason}", highlight=False)
+    console = _console()
+    flat = _show_columns(console, "Fields from forecast to product", result)
     if result["products_identical"] is not None:
         console.print(f"products of all runs identical (SHA-256): {'yes' if result['products_identical'] else 'NO'}")
     for name, column in flat.items():
-        for failure in (column or {}).get("failed", [])[:20]:
-            console.print(f"failed in {name}: {failure['name']}: {failure['reason']}", highlight=False)
-    if result.get("maps"):
-        console.print(f"{len(result['maps'])} maps in {Path(result['maps'][0]).parent}", highlight=False)
-    if result.get("timeline"):
-        console.print(f"timeline: {result['timeline']}", highlight=False)
+        for failure in column["failed"][:20]:
+            console.print(f"failed in {name}: {failure['name']}: {failure['reason']}")
+    if result["maps"]:
+        console.print(f"{len(result['maps'])} maps in {Path(result['maps'][0]).parent}")
+    console.print(f"timeline: {result['timeline']}")
+
+
+def show_dry(result: dict) -> None:
+    """The tables of a dry run, and its bars."""
+    console = _console()
+    for part in ("at_rate", "full_rate"):
+        if part in result:
+            rate = result[part]["rate"]
+            _show_columns(console, f"Dry run at {rate:g} fields/s" if rate else "Dry run as fast as it goes", result[part])
+    for bar in result["bars"]:
+        console.print(f"{'met ' if bar['met'] else 'MISSED'} {bar['what']}: {bar['value']:g} (must be {bar['must']})")
+
+
+def _console():
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _show_columns(console, title: str, part: dict) -> dict[str, dict]:
+    """Print one table and what was not run; returns the columns by name."""
+    flat = {name: part["sinks"][name] for name in ("maestro", "file") if name in part["sinks"]}
+    flat |= {f"fdb.{name}": column for name, column in part["sinks"].get("fdb", {}).items()}
+    console.print(report.table(title, flat))
+    for name, reason in part["skipped"].items():
+        console.print(f"not run: {name}: {reason}")
+    return flat
 
 
 def succeeded(result: dict) -> bool:
-    """Nothing failed, lost, damaged or doubled, and all runs made the same products."""
+    """Nothing failed, lost, damaged or doubled, and all runs (of a demo) made the same products."""
     clean = not (result["failed_requirements"] or result["lost"] or result["corrupt"] or result["duplicates"])
     return clean and result["products_identical"] is not False

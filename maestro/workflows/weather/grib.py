@@ -113,25 +113,30 @@ def file_fields(path) -> list[Field]:
 
 
 def message_keys(handle) -> dict:
-    """MARS-like keys of a message; a key that the message lacks is absent."""
-    levtype = text(handle, "levtype") or "sfc"
-    name = text(handle, "shortName", "unknown")
+    """MARS keys of a message; a key that the message lacks is absent."""
+    levtype = _known(handle, "levtype", "sfc")  # MARS counts single layers to the surface
     keys = {
-        "class": text(handle, "class", "od"),
-        "stream": text(handle, "stream", "oper"),
-        "type": text(handle, "type", "fc"),
+        "class": _known(handle, "class", "od"),
+        "stream": _known(handle, "stream", "oper"),
+        "type": _known(handle, "type", "fc"),
         "expver": mars.scalar("expver", text(handle, "expver", "0001")),
         "date": text(handle, "dataDate"),
         "time": mars.scalar("time", text(handle, "dataTime", "0000")),
         "levtype": levtype,
-        "param": text(handle, "paramId", "0") if name in ("unknown", "~") else name,
-        "step": mars.scalar("step", text(handle, "endStep", "0")),
+        "param": _known(handle, "shortName", text(handle, "paramId", "0")),
+        "step": mars.hours(text(handle, "endStep", "0")),
     }
     if levtype in ("pl", "ml", "pt", "pv"):
         keys["levelist"] = mars.scalar("levelist", text(handle, "level", "0"))
     if text(handle, "number") is not None:
         keys["number"] = mars.scalar("number", text(handle, "number"))
     return keys
+
+
+def _known(handle, key: str, default: str) -> str:
+    """A key as text, or `default` where eccodes has no name for its value."""
+    found = text(handle, key, default)
+    return default if found in ("unknown", "~", "") else found
 
 
 class Encoder:

@@ -1,7 +1,8 @@
 """The hammer: MPI ranks that act as the output servers of a forecast model.
 
 Each rank owns a chunk of the levels and makes its fields in the order step, member, level type, level, param. It notes when a field
-is complete, then hands it to the plan's sink. Knows MPI only to start together; the sinks do not know it at all.
+is complete, then hands it to the plan's sink. Knows MPI only to start together; the sinks do not know it at all. Each maker says how
+long a field's message will be where it knows that before, so that a sink can have room ready.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class Encoding:
         for kind in {(f.keys["levtype"], f.keys["param"], f.keys.get("levelist")) for f in fields}:
             self.evolution.base(*kind)
 
+    def nbytes(self, field: Field) -> int | None:
+        return None
+
     def message(self, field: Field) -> memoryview:
         return self.encoder.encode(field.keys, self.evolution.values(field.keys))
 
@@ -45,6 +49,9 @@ class Rekeying:
                 seen.add(kind)
                 self.encoder.encode(item.keys, evolution.values(item.keys))
                 evolution.bases.clear()
+
+    def nbytes(self, field: Field) -> int | None:
+        return len(self.encoder.blank(field.keys))
 
     def message(self, field: Field) -> memoryview:
         return self.encoder.rekey(field.keys)
@@ -65,6 +72,9 @@ class Replaying:
         if missing:
             raise GribError(f"replay {plan.forecast}: {len(missing)} of {len(fields)} fields are not there, first {missing[0].keys}")
 
+    def nbytes(self, field: Field) -> int | None:
+        return self.places[field.index][1].nbytes
+
     def message(self, field: Field) -> memoryview:
         path, record = self.places[field.index]
         if path not in self.maps:
@@ -79,6 +89,9 @@ class Copying:
     def __init__(self, plan: Plan, fields: list[Field]):
         wanted = {item.index for item in fields}
         self.messages = {i: m for i, m in enumerate(grib.read_messages(plan.input)) if i in wanted}
+
+    def nbytes(self, field: Field) -> int | None:
+        return len(self.messages[field.index])
 
     def message(self, field: Field) -> memoryview:
         return memoryview(self.messages[field.index])
@@ -125,6 +138,7 @@ def _forecast(plan: Plan, fields: list[Field], maker, sink, trace: Trace, pace: 
         if moment not in (None, here):
             sink.end_of_step()
         moment = here
+        sink.prepare(item, maker.nbytes(item))
         pace.wait()
         start = now()
         message = maker.message(item)

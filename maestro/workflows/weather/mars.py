@@ -46,6 +46,12 @@ def scalar(key: str, text):
     return int(number) if number.is_integer() else number
 
 
+def hours(step: str) -> int:
+    """A step with or without unit (6, 30m, 2d) in whole hours, as the MARS schema has it; parts of an hour are cut off."""
+    unit = {"s": 1 / 3600, "m": 1 / 60, "h": 1, "d": 24}.get(step[-1:])
+    return int(float(step[:-1]) * unit + 1e-9) if unit else int(float(step))
+
+
 def _numbers(key: str, first: str, last: str, by: float) -> list:
     a, b = scalar(key, first), scalar(key, last)
     if isinstance(a, str) or isinstance(b, str):

@@ -34,6 +34,8 @@ class Chart:
             if text(handle, "gridType") not in ("regular_ll", "regular_gg"):
                 raise RefusedError(f"draw a map: the grid is {text(handle, 'gridType')}; ask for a grid in degrees (grid: 0.5/0.5)")
             self.keys = {key: text(handle, key, "") for key in TITLE_KEYS}
+            if self.keys["units"] in ("unknown", "~"):
+                self.keys["units"] = text(handle, "parameterUnits", "")
             ni, nj = ec.codes_get_long(handle, "Ni"), ec.codes_get_long(handle, "Nj")
             values = ec.codes_get_values(handle)
             missing = ec.codes_get_double(handle, "missingValue")
@@ -76,12 +78,13 @@ def draw(message, path, source: str = "") -> Path:
     style = mapstyle.style_of(_levtype(chart.keys), chart.keys["shortName"], chart.keys["units"], chart.values)
     projection = coast.choose(*chart.area)
     figure = Figure(figsize=(9.0, 6.8), dpi=100)
-    axes = figure.add_axes((0.02, 0.12, 0.96, 0.78))
+    axes = figure.add_axes((0.02, 0.12, 0.96, 0.77))
     filled = _paint(axes, chart, style, projection)
     _coast(axes, chart, projection)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    bar = figure.colorbar(filled, cax=figure.add_axes((0.1, 0.075, 0.8, 0.022)), orientation="horizontal")
+    bar = figure.colorbar(filled, cax=figure.add_axes((0.1, 0.075, 0.8, 0.022)), orientation="horizontal", format="%g")
+    bar.set_ticks(style.levels[:: 1 + len(style.levels) // 16])
     bar.set_label(style.unit, fontsize=9)
     bar.ax.tick_params(labelsize=8)
     left, right = titles(chart.keys)
@@ -132,7 +135,7 @@ def _paint(axes, chart: Chart, style, projection):
         lines = axes.contour(x, y, values, levels=spread, colors="#20242c", linewidths=np.where(spread % (5 * style.lines) == 0, 1.3, 0.6))
         axes.clabel(lines, spread[:: 2 if len(spread) > 8 else 1], fontsize=7, fmt="%g")
     if style.extremes:
-        _extremes(axes, values, x, y)
+        _extremes(axes, values, x, y, style.lines)
     return filled
 
 
@@ -143,20 +146,27 @@ def _norm(levels, palette, extend: str):
     return colours.BoundaryNorm(levels, palette.N, extend=extend)
 
 
-def _extremes(axes, values, x, y) -> None:
-    """Mark highs and lows that are the extreme of their neighbourhood (an eighth of the map)."""
+def _extremes(axes, values, x, y, least: float) -> None:
+    """Mark highs and lows: extremes of their neighbourhood (an eighth of the map), where that spans a contour interval at least."""
     import numpy as np
 
     half = max(4, min(values.shape) // 8)
     small = {"fontsize": 7.5, "ha": "center", "va": "center"}
-    windows = np.lib.stride_tricks.sliding_window_view(values, (2 * half + 1, 2 * half + 1))
+    highest, lowest = _windows(values, half, np.max), _windows(values, half, np.min)
     middle = values[half:-half, half:-half]
-    for sign, letter, colour in ((1, "H", "#1f3fa8"), (-1, "L", "#b3151f")):
-        edge = windows.max(axis=(2, 3)) if sign > 0 else windows.min(axis=(2, 3))
-        for row, column in np.argwhere(middle == edge)[:12]:
+    for edge, letter, colour in ((highest, "H", "#1f3fa8"), (lowest, "L", "#b3151f")):
+        for row, column in np.argwhere((middle == edge) & (highest - lowest >= least))[:12]:
             at = row + half, column + half
             axes.text(x[at], y[at], letter, color=colour, fontsize=14, fontweight="bold", ha="center", va="center", clip_on=True)
             axes.annotate(f"{values[at]:.0f}", (x[at], y[at]), (0, -11), textcoords="offset points", **small, color=colour)
+
+
+def _windows(values, half: int, reduce):
+    """`reduce` over the square of 2 * half + 1 points around each point, first along columns, then along rows."""
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    columns = reduce(sliding_window_view(values, 2 * half + 1, axis=0), axis=-1)
+    return reduce(sliding_window_view(columns, 2 * half + 1, axis=1), axis=-1)
 
 
 def _coast(axes, chart: Chart, projection) -> None:
@@ -164,13 +174,7 @@ def _coast(axes, chart: Chart, projection) -> None:
     import numpy as np
 
     west, east, south, north = chart.area
-    for turn in (0, 360, -360):
-        for line in coast.outline():
-            longitude, latitude = line[:, 0] + turn, line[:, 1]
-            inside = (longitude >= west) & (longitude <= east) & (latitude >= south) & (latitude <= north)
-            if inside.any():
-                longitude = np.where(inside, longitude, np.nan)
-                axes.plot(*projection(longitude, latitude), color="#1a1a1a", linewidth=0.7)
+    axes.plot(*projection(*coast.inside(west, east, south, north).T), color="#1a1a1a", linewidth=0.7)
     gap = next(step for step in (1, 2, 5, 10, 20, 30) if max(east - west, 2 * (north - south)) / step <= 13)
     for longitude in np.arange(np.ceil(west / gap) * gap, east, gap):
         along = np.linspace(south, north, 60)

@@ -1,12 +1,14 @@
 """The sink `maestro`: fields become objects of the pool, with their MARS keys as attributes.
 
-The message is written straight into pool memory: that one write is all the copying there is, readers map the same pages. What was offered
+The message is written straight into pool memory: that one write is all the copying there is, readers map the same pages. The room for
+it is taken and its pages are touched before the field exists, as a model does that fills an array in place. What was offered
 stays until the pool ends, for readers that come late or again; only a forecast that outgrows `keep` takes its oldest steps back, when every
 subscription has released them, and waits for that.
 """
 
 from __future__ import annotations
 
+import mmap
 import time
 from collections import deque
 
@@ -28,6 +30,7 @@ class PoolSink(Sink):
 
         options = self.plan.maestro
         self.session = maestro.Session(pool=options.pool, component="hammer", rank=self.rank, schema=options.schema_name)
+        self.cdo = self.room = None  # the object that is being made, and its memory
         self.steps: deque[tuple[dict, int]] = deque()
         self.here, self.nbytes = {}, 0
         room = self.session.stats(timeout=10)["memory"]["limit"] * POOL_SHARE
@@ -35,25 +38,41 @@ class PoolSink(Sink):
         if self.plan.workers:
             wait_for_readers(self.session, "products", self.plan.workers)
 
+    def prepare(self, field, nbytes: int | None) -> None:
+        self._drop()
+        if nbytes is not None:
+            self._take(field, nbytes)
+            self.room[:: mmap.PAGESIZE] = 0
+
+    def _take(self, field, nbytes: int) -> None:
+        self.cdo = self.session.cdo(**field.keys)
+        self.room = self.cdo.empty(nbytes, "u1")
+
+    def _drop(self) -> None:
+        """Give back room that was not used."""
+        if self.cdo is not None:
+            self.cdo.dispose()
+        self.cdo = self.room = None
+
     def place(self, field, message: memoryview):
         import numpy as np
 
-        self.cdo = self.session.cdo(**field.keys)
-        room = self.cdo.empty(len(message), "u1")
-        room[:] = np.frombuffer(message, "u1")
+        if self.cdo is None:
+            self._take(field, len(message))
+        self.room[:] = np.frombuffer(message, "u1")
         self.here = {key: field.keys[key] for key in ("step", "number") if key in field.keys}
         self.nbytes += len(message)
-        return room
+        return self.room
 
     def damage(self, data):
         data[len(data) // 2] ^= 0xFF
         return data
 
     def publish(self, field, data, check: int) -> None:
-        with self.cdo:
-            if check:
-                self.cdo["maestro.checksum"] = check
-            self.cdo.offer()
+        if check:
+            self.cdo["maestro.checksum"] = check
+        self.cdo.offer()
+        self._drop()
 
     def end_of_step(self) -> None:
         """Raise what the manager has refused; let go of the oldest steps when more bytes are out than are to be kept."""

@@ -54,8 +54,8 @@ class PoolSource:
         import maestro
 
         self.worker, self.expected, self.trace = worker, expected, log
-        self.workers, self.fields = plan.workers, plan.fields()
-        self.by_keys = {identity(item.keys): item for item in self.fields}
+        self.workers, self.checked = plan.workers, plan.checksum
+        self.by_keys = {identity(item.keys): item for item in plan.fields()}
         options = plan.maestro
         self.session = maestro.Session(pool=options.pool, component="products", rank=worker, schema=options.schema_name)
         self.pool = ProductOutlet(options.pool, worker)
@@ -75,10 +75,10 @@ class PoolSource:
             if item is None or item.worker(self.workers) != self.worker or item.index in done:
                 cdo.dispose()
                 continue
-            data = cdo.array()
+            data = cdo.data
             end = now()
             self.trace.add(Kind.RECEIVED, item.index, end, end - start, flag=self.copies, nbytes=data.nbytes)
-            yield Arrival(item, data, cdo.get("maestro.checksum", 0), cdo)
+            yield Arrival(item, data, cdo.get("maestro.checksum", 0) if self.checked else 0, cdo)
             open_fields.discard(item.index)
             if not open_fields:
                 return

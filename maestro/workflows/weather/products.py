@@ -20,6 +20,7 @@ from .errors import StageTimeoutError
 from .notices import Reader
 from .outlet import assemble
 from .plan import Plan
+from .stage import ComponentError
 from .trace import Kind, Trace
 from .worker import refuse
 
@@ -80,8 +81,9 @@ class Supervisor:
         if culprit is None:
             self.deaths[worker] += 1
             if self.deaths[worker] >= IDLE_DEATHS:
-                print(f"products: worker {worker} ended {IDLE_DEATHS} times with {_manner(code)}; see its log", file=sys.stderr)
-                return
+                log = self.run / f"products.{worker}.log"
+                last = (log.read_text(errors="replace").strip().splitlines() or ["empty"])[-1]
+                raise ComponentError(f"run product worker {worker}: it ended {IDLE_DEATHS} times with {_manner(code)}; {log}: {last}")
         else:
             with Trace(self.run / "trace" / f"products.{worker}", worker) as log:
                 refuse(log, self.run, self.products[culprit], f"MIR ended its process: {_manner(code)}")

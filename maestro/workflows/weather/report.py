@@ -143,6 +143,28 @@ def summary(columns: dict[str, dict], same: bool | None) -> dict:
     }
 
 
+def mean_age(column: dict) -> float:
+    return column["field_age_ms"]["mean"] if column["field_age_ms"] else float("inf")
+
+
+def bars(dry: dict) -> list[dict]:
+    """What a dry run must reach, as far as its parts and columns can tell: `what`, `value`, `must`, `met`."""
+    found = []
+
+    def bar(what: str, value: float, must: str, met: bool) -> None:
+        found.append({"what": what, "value": value, "must": must, "met": met})
+
+    age = dry.get("at_rate", {}).get("sinks", {}).get("maestro", {}).get("field_age_ms")
+    if age:
+        bar("age of a field, mean ms", age["mean"], "0.5 at most", age["mean"] <= 0.5)
+        bar("age of a field, p99 ms", age["p99"], "3 at most", age["p99"] <= 3)
+    full = dry.get("full_rate", {}).get("sinks", {})
+    if "maestro" in full and "fdb" in full:
+        ratio = round(full["maestro"]["fields_per_s"] / max(column["fields_per_s"] for column in full["fdb"].values()), 2)
+        bar("fields per second as multiple of the best FDB column", ratio, "5 at least", ratio >= 5)
+    return found
+
+
 ROWS = (
     ("fields per second", lambda c: f"{c['fields_per_s']:,.0f}"),
     ("GB per second", lambda c: f"{c['gb_per_s']:.3f}"),
@@ -160,11 +182,11 @@ ROWS = (
 )
 
 
-def table(columns: dict[str, dict]):
+def table(title: str, columns: dict[str, dict]):
     """The rich table of all sinks side by side."""
     from rich.table import Table
 
-    made = Table(title="Fields from forecast to product", title_justify="left")
+    made = Table(title=title, title_justify="left")
     made.add_column("")
     for name in columns:
         made.add_column(name.replace(".", "\n").replace("_", "\n"), justify="right")

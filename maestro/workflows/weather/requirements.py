@@ -149,7 +149,7 @@ def _boxes(products: list[Product]) -> dict[str, dict[str, set]]:
 
 def _clause(key: str, values: set) -> str:
     ordered = sorted(value for value in values if value is not None)
-    words = [str(value) if re.fullmatch(r"[a-z]\w*|[\d.]+", str(value)) else f"'{value}'" for value in ordered]
+    words = [f"'{value}'" if isinstance(value, str) and not re.fullmatch(r"[a-z]\w*", value) else str(value) for value in ordered]
     text = f"{key} = {words[0]}" if len(words) == 1 else f"{key} in ({', '.join(words)})"
     return f"({text} or not has({key}))" if None in values else text
 

@@ -29,6 +29,9 @@ class Sink:
     def open(self) -> None:
         """Connect; waits, bounded, for the readers where there are any."""
 
+    def prepare(self, field: Field, nbytes: int | None) -> None:
+        """Do what can be done before the field exists; `nbytes` is the length of its message where that is known."""
+
     def put(self, field: Field, message: memoryview) -> None:
         """Give one complete message to the readers."""
         start = now()

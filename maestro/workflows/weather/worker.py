@@ -7,6 +7,7 @@ which goes on where this one stopped.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from . import requirements as wishes
@@ -19,9 +20,12 @@ from .requirements import Product
 from .sources import Arrival, ahead, open_source
 from .trace import Kind, Trace, now
 
+SWITCH_S = 0.0005  # how long the thread that takes fields waits for one that runs Python code (it cannot interrupt MIR)
+
 
 def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor: int, *, dry: bool, pictures: bool) -> None:
     """Serve this worker's share until the producers have ended."""
+    sys.setswitchinterval(SWITCH_S)
     fields = plan.fields()
     mine = {i for i in wishes.covers(products, fields) if fields[i].worker(plan.workers) == worker}
     with Trace(Path(run) / "trace" / f"products.{worker}", worker) as log:
@@ -32,7 +36,7 @@ def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor
         needed = {} if dry else wishes.needed(products)
         log.add(Kind.BEGIN)
         source.ready()
-        for arrival in ahead(source):
+        for arrival in source if dry else ahead(source):  # where MIR does not work, there is nothing to read ahead of
             _serve(arrival, needed, tool, outlet, state, log, run)
         log.add(Kind.END)
         outlet.close()
