@@ -218,7 +218,8 @@ def wrapped_producer(system: System, meeting: Meeting, count: int, nbytes: int) 
         start = now()
         for i, block in enumerate(blocks):
             target[i * nbytes : (i + 1) * nbytes] = block
-        copies.append(ROTATE_NBYTES / (now() - start))
+        copies.append(ROTATE_NBYTES / (now() - start))  # the consumer sleeps, also where it polls for objects
+        meeting.tell()
     check(bool((target == source).all()), "the copy is right")
     return {"gb_per_s": max(sorted(rates)[len(rates) // 2], 0), "memcpy_gb_per_s": sorted(copies)[len(copies) // 2]}
 
@@ -230,6 +231,7 @@ def wrapped_consumer(system: System, meeting: Meeting, count: int, nbytes: int) 
         for i in range(ROTATE_NBYTES // nbytes):
             wrong += system.receive_first_byte() != (i + 1) % 256
         meeting.tell()
+        meeting.wait()
     check(wrong == 0, "first bytes arrived as they were written")
     return {}
 
@@ -255,8 +257,8 @@ def question_consumer(system: System, meeting: Meeting, count: int, nbytes: int)
     return {"p50_ns": samples[len(samples) // 2], "p99_ns": samples[int(0.99 * (len(samples) - 1))]}
 
 
-# ---- Queries among few and among many objects: 100 of them hit, whatever their company
-HITS = 100
+# ---- Queries among few and among many objects, in turn: 100 of them hit, whatever their company
+HITS, FEW_OBJECTS, WARM_QUERIES = 100, 1000, 20
 QUERIES = {
     "equality": "param = tp",
     "in": "levelist in (9000, 9001, 9002, 9003, 9004, 9005, 9006, 9007, 9008, 9009)",
@@ -267,6 +269,17 @@ QUERIES = {
 
 
 def queries_producer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+    """`nbytes` is the number of queries of each kind.  The few objects lie in a pool of their own."""
+    meeting.wait()
+    with system.pool_beside() as beside:
+        for one, objects in ((system, count), (beside, FEW_OBJECTS)):
+            send_hits_and_misses(one, objects)
+        meeting.tell()
+        meeting.wait()
+    return {}
+
+
+def send_hits_and_misses(system: System, count: int) -> None:
     import numpy as np
 
     hit, miss = np.arange(HITS), np.arange(count - HITS)
@@ -275,23 +288,24 @@ def queries_producer(system: System, meeting: Meeting, count: int, nbytes: int) 
     streams = ["enfo" if i % 2 else "oper" for i in miss.tolist()]
     system.send_columns(count - HITS, {"stream": streams, "param": params, "levelist": miss // 10 % 1000.0, "step": miss // 10000})
     system.flush()
-    meeting.tell()
-    meeting.wait()
-    return {}
 
 
 def queries_consumer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
-    meeting.wait()
     figures = {}
-    for kind, selector in QUERIES.items():
-        samples = []
-        for _ in range(60):
-            start = now()
-            found = system.query(selector)
-            samples.append(now() - start)
-            check(found == HITS, f"a query of kind {kind} found what hits")
-        figures[f"{kind}_us"] = sorted(samples[10:])[len(samples[10:]) // 2] / 1e3
-    meeting.tell()
+    with system.pool_beside() as beside:
+        meeting.tell()
+        meeting.wait()
+        for kind, selector in QUERIES.items():
+            samples: dict[str, list[int]] = {"few": [], "many": []}
+            for _ in range(WARM_QUERIES + nbytes):
+                for name, one in (("few", beside), ("many", system)):
+                    start = now()
+                    found = one.query(selector)
+                    samples[name].append(now() - start)
+                    check(found == HITS, f"a query of kind {kind} found what hits")
+            for name, took in samples.items():
+                figures[f"{name}_{kind}_us"] = sorted(took[WARM_QUERIES:])[nbytes // 2] / 1e3
+        meeting.tell()
     return figures
 
 

@@ -50,8 +50,7 @@ NOT_QUICK = (
     "question:maestro",
     "wrap:16 MiB",
     "wrap-python:*",
-    "meaning:few",
-    "meaning:many",
+    "meaning:queries",
 )
 
 
@@ -69,6 +68,8 @@ def groups() -> dict[str, dict[str, Source]]:
         },
         "subscriptions": {
             **{f"n{n}": c("stream", f"300000 {n}", f"80000 {n}") for n in (1, 10, 100, 1000)},
+            "maestro1": python("maestro", "rate 60000", "rate 20000"),
+            "maestro1000": python("maestro", "rate 60000 999", "rate 20000 999"),
             "zeromq1": python("zeromq", "rate 30000 1", "rate 8000 1"),
             "zeromq1000": python("zeromq", "rate 30000 999", "rate 8000 999"),
             "redis1": python("redis", "rate 10000 1", "rate 3000 1"),
@@ -106,7 +107,7 @@ def groups() -> dict[str, dict[str, Source]]:
             "1 MiB": c("memory", "wrap 1048576 5", "wrap 1048576 3", once=True),
             "16 MiB": c("memory", "wrap 16777216 5", "wrap 16777216 3", once=True),
         },
-        "wrap-python": {s: python(s, "wrapped 9 1048576", "wrapped 3 1048576") for s in systems},
+        "wrap-python": {s: python(s, f"wrapped {2 if s == 'redis' else 9} {MIB}", f"wrapped 2 {MIB}") for s in systems},
         "idle": {
             "catalogue": c("memory", "catalogue 200000", "catalogue 100000"),
             "redis": python("redis", "memory 20000", "memory 5000", once=True),
@@ -114,7 +115,6 @@ def groups() -> dict[str, dict[str, Source]]:
         "alloc": {"alloc": c("alloc", "plain", "plain", once=True)},
         "meaning": {
             "meta": c("meta_cost", "", "", once=True),
-            "few": python("maestro", "queries 1000"),
-            "many": python("maestro", "queries 100000"),
+            "queries": python("maestro", "queries 100000 200", "queries 100000 60"),
         },
     }

@@ -1,5 +1,11 @@
 """From figures of several repetitions to rows that are judged: medians, spread, best peer, ratio, met or not.
 
+Rules.  What is shown and compared are medians over the repetitions.  A row meets a bar when its median reaches it, and is ahead of its
+peers when its median is not worse than that of the best of them.  A machine that others use too moves medians by more than what is often
+between two of them; so a row counts as *missed*, or as *behind*, only when not even its best repetition reaches the bar, or the best
+peer's median.  What lies between is called "close" to the bar and "level" with the peer, and is listed as such.  Where a source ran once
+there is no spread, and the median decides.
+
 Pure functions; nothing is run here.  Invariant: a row whose figure is missing is never met.
 """
 
@@ -91,13 +97,25 @@ def verdict(row: Row, out: dict[str, Any]) -> dict[str, Any]:
     ratio = None
     if value is not None and best is not None and value > 0 and best["value"] > 0:
         ratio = value / best["value"] if row.higher else best["value"] / value
+    best_own = best_repetition(row, out)
     return {
         "best_peer": best and best["name"],
         "ratio": ratio,
         "met": None if must is None else reaches(row, value, must),
         "aim_met": None if aim is None else reaches(row, value, aim),
-        "ahead_of_peers": None if ratio is None else ratio >= 1,
+        "must_is": None if must is None else graded(row, value, best_own, must, ("met", "close", "missed")),
+        "against_peers": None if ratio is None else graded(row, value, best_own, best["value"], ("ahead", "level", "behind")),
     }
+
+
+def graded(row: Row, value: float | None, best_own: float | None, bar: float, words: tuple[str, str, str]) -> str:
+    """The first word when the median reaches the bar, the second when only the best repetition does."""
+    return words[0] if reaches(row, value, bar) else words[1] if reaches(row, best_own, bar) else words[2]
+
+
+def best_repetition(row: Row, out: dict[str, Any]) -> float | None:
+    spread = out.get("spread")
+    return out["value"] if not spread else spread[1] if row.higher else spread[0]
 
 
 def best_peer(row: Row, peers: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -67,7 +67,13 @@ def number(value: float | None) -> str:
 
 def notes(report: dict[str, Any]) -> list[str]:
     out = ["ratio: how many times better than the best peer of the same run; bound and must in the row's unit."]
-    out += [f"below must: {', '.join(report['missed']) or 'nothing'}", f"behind a peer: {', '.join(report['behind_a_peer']) or 'nothing'}"]
+    for words, name in (
+        ("below must", "missed"),
+        ("below must, but for the best repetition", "close"),
+        ("behind a peer", "behind_a_peer"),
+        ("behind a peer, but for the best repetition", "level_with_a_peer"),
+    ):
+        out.append(f"{words}: {', '.join(report[name]) or 'nothing'}")
     if report["left_out"]:
         out.append(f"left out of a quick run: {', '.join(report['left_out'])}")
     for row in report["rows"]:

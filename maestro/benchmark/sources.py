@@ -39,7 +39,10 @@ class Source:
         return [*program(name), *rest]
 
     def run(self, quick: bool) -> dict[str, Any]:
-        environment = os.environ | {"MAESTRO_POOL": f"bench-{os.getpid()}-{next(_pools)}", "MAESTRO_LINGER_S": "0.1"}  # no manager lingers beside the next one
+        environment = os.environ | {
+            "MAESTRO_POOL": f"bench-{os.getpid()}-{next(_pools)}",
+            "MAESTRO_LINGER_S": "0.1",
+        }  # no manager lingers beside the next one
         command = self.command(quick)
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)

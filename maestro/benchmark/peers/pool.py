@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import copy
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -26,9 +27,19 @@ def around(folder: str) -> Iterator[None]:
 class System(Base):
     def __init__(self, producer: bool, what: str, count: int, nbytes: int) -> None:
         super().__init__(producer, what, count, nbytes)
-        self.session = maestro.Session(component="bench-producer" if producer else "bench-consumer", schema="mars")
+        self.session = self.open()
         self.subscription = None if producer or what in ("question", "queries") else self.session.subscribe(ALL)
         self.under_way: collections.deque[Any] = collections.deque()
+
+    def open(self, **more: Any) -> maestro.Session:
+        return maestro.Session(component="bench-producer" if self.producer else "bench-consumer", schema="mars", **more)
+
+    @contextlib.contextmanager
+    def pool_beside(self) -> Iterator[System]:
+        """The same in a second pool."""
+        beside = copy.copy(self)
+        with self.open(pool=f"{self.session.pool}-beside") as beside.session:
+            yield beside
 
     def close(self) -> None:
         if self.subscription is not None:

@@ -1,0 +1,91 @@
+"""The judgement of `maestro bench`: medians, spreads, bars, peers, and what is said where figures are missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from maestro.benchmark import groups, judge, rows
+from maestro.benchmark.rows import Other, Row
+from maestro.benchmark.sources import SourceError, parse
+
+
+def row(**more) -> Row:
+    given = {"must": 10, "aim": 5, "peers": (Other("peer", "peer:ns"),)} | more
+    return Row("key", "group", "title", "ns", "own:ns", **given)
+
+
+def measured(own: list[float], peer: list[float]) -> judge.Measured:
+    return judge.Measured([{"own:ns": o, "peer:ns": p} for o, p in zip(own, peer, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("own", "peer", "against", "must"),
+    [
+        ([7, 8, 9], [9, 9, 9], "ahead", "met"),
+        ([8, 8, 8], [8, 8, 8], "ahead", "met"),
+        ([8, 11, 12], [9, 9, 9], "level", "close"),
+        ([11, 12, 13], [10, 10.5, 14], "behind", "missed"),
+        ([10, 30, 31], [9.9, 10, 11], "level", "close"),
+    ],
+)
+def test_only_what_even_the_best_repetition_does_not_reach_is_behind_or_missed(own, peer, against, must):
+    judged = judge.judge(row(), measured(own, peer))
+    assert judged["against_peers"] == against
+    assert judged["must_is"] == must
+    assert judged["met"] is (must == "met")
+
+
+def test_more_is_better_where_the_row_says_so():
+    judged = judge.judge(row(higher=True), measured([9, 9.5, 11], [12, 12, 12]))
+    assert judged["against_peers"] == "behind"
+    assert judged["must_is"] == "close"
+    assert judged["ratio"] == pytest.approx(9.5 / 12)
+
+
+def test_the_best_of_several_peers_counts():
+    figures = [{"own:ns": 8.0, "a:ns": 9.0, "b:ns": 7.0}]
+    judged = judge.judge(row(peers=(Other("a", "a:ns"), Other("b", "b:ns"))), judge.Measured(figures))
+    assert judged["best_peer"] == "b"
+    assert judged["against_peers"] == "behind"  # one repetition has no spread
+
+
+def test_a_missing_figure_is_never_met_and_says_why():
+    judged = judge.judge(row(), judge.Measured([{"peer:ns": 3.0}], {"own": "it fell over"}))
+    assert judged["value"] is None
+    assert judged["missing"] == "it fell over"
+    assert judged["must_is"] == "missed"
+    assert judged["met"] is False
+    assert judged["against_peers"] is None
+
+
+def test_a_bar_that_hangs_on_the_bound_is_made_of_its_median():
+    bound = [{"own:ns": 14.0, "chain:ns": n} for n in (8.0, 10.0, 90.0)]
+    judged = judge.judge(row(must=rows.times("chain:ns", 1.5), peers=()), judge.Measured(bound))
+    assert judged["must"] == 15
+    assert judged["must_is"] == "met"
+
+
+def test_every_row_has_its_group_and_names_peers_or_why_there_are_none():
+    there, everything = groups.groups(), rows.rows()
+    assert len({one.key for one in everything}) == len(everything)
+    for one in everything:
+        assert one.group in there, one.key
+        assert one.peers or one.no_peer, one.key
+
+
+def test_every_figure_of_a_row_comes_from_a_source_of_its_group():
+    there = groups.groups()
+    for one in rows.rows():
+        others = [one.bound] if one.bound else []
+        for value in [one.value, *(o.value for o in (*one.peers, *one.references, *others)), *one.details.values()]:
+            if isinstance(value, str):
+                assert value.rsplit(":", 1)[0] in there[one.group], f"{one.key}: {value}"
+
+
+def test_a_program_that_prints_nothing_gives_no_figure():
+    with pytest.raises(SourceError):
+        parse("\n")
+
+
+def test_nested_figures_get_names_with_dots():
+    assert parse('{"a":{"b":1},"c":2}') == {"a.b": 1, "c": 2}
