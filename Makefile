@@ -68,9 +68,12 @@ test-mpi: build
 
 test-all: test-asan test-tsan test-openmpi
 
-test-asan: env
+# The manager with sanitizers under Python's clients too: those of good manners, those that die, those that write garbage.
+test-asan: build
 	@$(call LOCKED,asan) scripts/build asan
 	FUZZ_SECONDS=$(FUZZ_SECONDS) ctest --preset asan -j2
+	TEST_MANAGER=$(CURDIR)/build/asan/bin/maestro-pool ASAN_OPTIONS=detect_leaks=0 python -m pytest $(PYTEST_ARGS) \
+		tests/test_hostile.py tests/test_subscription.py tests/test_demand.py tests/scenarios/test_kills.py tests/scenarios/test_manager.py
 
 test-tsan: env
 	@$(call LOCKED,tsan) scripts/build tsan

@@ -82,8 +82,11 @@ cdef class SessionHandle:
 
     cdef void let_go(self) noexcept:
         self.uses -= 1
-        if self.closed and self.uses == 0:
-            self.end()
+        cdef maestro_session_t *c = self.c
+        if self.closed and self.uses == 0:  # close has told what there was to tell
+            self.c = NULL
+            with nogil:
+                maestro_session_close(c)
 
     cdef int end(self) except -1:
         """Ends the session in C: nothing uses it any more."""

@@ -95,6 +95,8 @@ def test_interrupted_subscribe_leaves_no_subscription_that_holds_offers(pool):
     program = pool.program("""
         s = Session("waiter", schema="mars", timeout=60)
         print("ready")
+        sys.stdin.readline()
+        print("subscribes")
         try:
             s.subscribe(hold=True)
         except KeyboardInterrupt:
@@ -105,6 +107,8 @@ def test_interrupted_subscribe_leaves_no_subscription_that_holds_offers(pool):
     program.expect("ready")
     pool.kill_manager(signal.SIGSTOP)
     try:
+        program.say()
+        program.expect("subscribes")
         time.sleep(0.15)
         program.process.send_signal(signal.SIGINT)
         program.expect("interrupted")

@@ -21,6 +21,14 @@ static maestro_session_t *open_session(const char *component) {
     return session;
 }
 
+static void test_component_that_is_no_text_is_refused(void) {
+    maestro_session_options_t options;
+    maestro_session_t *session = NULL;
+    maestro_session_options_init(&options);
+    options.component = "w\xff";
+    CHECK_STATUS(maestro_session_open(&options, &session), MAESTRO_INVALID_ARGUMENT);
+}
+
 static maestro_cdo_t *declare(maestro_session_t *session, const char *param, int64_t step) {
     maestro_cdo_t *cdo = NULL;
     CHECK_OK(maestro_cdo_declare(session, NULL, &cdo));
@@ -262,6 +270,7 @@ int main(void) {
     if (!mkdtemp(directory)) return 1;
     setenv("MAESTRO_DIR", directory, 1);
     setenv("MAESTRO_LINGER_S", "0.2", 1);
+    test_component_that_is_no_text_is_refused();
     maestro_session_t *producer = open_session("producer"), *consumer = open_session("consumer");
     test_demand_finds_what_was_offered(producer, consumer);
     test_demand_waits_for_a_later_offer(producer, consumer);

@@ -1,6 +1,8 @@
 /* Sessions: opening, closing, forking, flushing. */
 #include "client/client.h"
 
+#include "meta/text.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -79,6 +81,8 @@ static maestro_status_t take_options(maestro_session_t *session, const maestro_s
     else if (strlen(options->component) >= sizeof session->component || !options->component[0])
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "open a session: component name \"%.80s\" must have 1 to %zu bytes", options->component, sizeof session->component - 1);
     else snprintf(session->component, sizeof session->component, "%s", options->component);
+    if (!mst_meta_text_is_utf8(session->component, strlen(session->component)))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "open a session: the component's name is not UTF-8; choose another one");
     session->rank = options->rank ? options->rank : (int64_t)mst_base_setting_f64("MAESTRO_RANK", 0);
     session->interruptible = options->interruptible;
     session->timeout_s = options->timeout_s < 0 ? mst_base_setting_f64("MAESTRO_TIMEOUT_S", 60) : options->timeout_s;

@@ -32,7 +32,7 @@ static int by_sequence(const void *a, const void *b, void *context) {
 static bool collect_hits(mst_pool_t *pool, mst_pool_search_t *search) {
     size_t capacity = 0;
     if (mst_meta_index_query(pool->catalogue.index, search->selector, &search->hits, &search->nhits, &capacity) != MAESTRO_OK) return false;
-    qsort_r(search->hits, search->nhits, sizeof *search->hits, by_sequence, &pool->catalogue);
+    if (search->nhits) qsort_r(search->hits, search->nhits, sizeof *search->hits, by_sequence, &pool->catalogue);
     search->hit_sequence = malloc((search->nhits + 1) * sizeof *search->hit_sequence);
     if (!search->hit_sequence) return false;
     for (size_t i = 0; i < search->nhits; i++) search->hit_sequence[i] = mst_pool_object(&pool->catalogue, search->hits[i])->sequence;

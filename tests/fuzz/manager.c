@@ -28,8 +28,9 @@ static void init(void) {
     MUST(mkdtemp(folder) && chmod(folder, 0700) == 0);
     setenv("MAESTRO_DIR", folder, 1);
     setenv("MAESTRO_POOL_MEMORY", "8MiB", 1);
-    setenv("MAESTRO_POOL_OBJECTS", "24", 1);
+    setenv("MAESTRO_POOL_OBJECTS", "40", 1);
     setenv("MAESTRO_POOL_LOG", "4KiB", 1);
+    setenv("MAESTRO_POOL_LOG_S", "5", 1);
     MUST(mst_pool_create("fuzz", &pool) == MAESTRO_OK);
     unlink(pool->rendezvous.socket);
     unlink(pool->rendezvous.lock);

@@ -105,6 +105,8 @@ class Pool:
         for name in [name for name in os.environ if name.startswith("MAESTRO_")]:
             monkeypatch.delenv(name)
         self.set(MAESTRO_DIR=self.folder, MAESTRO_LINGER_S="0.1", MAESTRO_POOL_MEMORY="512MiB", **settings)
+        if "TEST_MANAGER" in os.environ:  # one that is built with a sanitizer
+            self.set(MAESTRO_MANAGER=os.environ["TEST_MANAGER"])
 
     def set(self, **settings):
         for name, value in settings.items():

@@ -37,6 +37,8 @@ def node(binaries, monkeypatch):
             monkeypatch.delenv(name)
         monkeypatch.setenv("MAESTRO_DIR", folder)
         monkeypatch.setenv("MAESTRO_LINGER_S", "0.2")
+        if "TEST_MANAGER" in os.environ:  # one that is built with a sanitizer
+            monkeypatch.setenv("MAESTRO_MANAGER", os.environ["TEST_MANAGER"])
         monkeypatch.setenv("SCENARIO_SCHEMA", str(HERE / "scenario.yaml"))
         made = Node(folder, binaries, os.environ)
         try:

@@ -52,6 +52,11 @@ def open_session(node, **options):
 def test_killed_manager_ends_every_wait_in_two_seconds(full_node):
     session = open_session(full_node)
     programs = start_waiting(full_node, session, 20)
+    leased, view = (
+        session.demand("number = 0 and maestro.component = observer"),
+        session.query("number = 0 and maestro.component = observer"),
+    )
+    view = next(view).array()
     manager = full_node.manager()
     full_node.note_memory()
     os.kill(manager, signal.SIGKILL)
@@ -61,8 +66,10 @@ def test_killed_manager_ends_every_wait_in_two_seconds(full_node):
     assert set(outcomes(programs).values()) == {"PoolLostError"}, outcomes(programs)
     with pytest.raises(maestro.PoolLostError, match="manager of pool default is gone"):
         session.flush()
+    assert bytes(leased) == view.tobytes() == b"x" * (12 << 20)  # what is leased stays readable
     with pytest.raises(maestro.PoolLostError):
         session.close()
+    assert (view == ord("x")).all()
     with open_session(full_node) as another:  # finds a stale socket, and starts a manager anew
         assert another.count() == 0
         assert full_node.manager() != manager
