@@ -348,7 +348,10 @@ def memory_rows() -> list[Row]:
                     must,
                     must / 2,
                     bound=Other("bare list of one size", f"{name}.bare list"),
-                    peers=(Other("glibc", f"{name}.glibc"),),
+                    references=(
+                        Other("glibc", f"{name}.glibc", "private memory, which no other process can read; a cache for each thread"),
+                    ),
+                    no_peer="none of the peers here hands out memory that other processes read, without a message for each block",
                 )
             )
     return out
