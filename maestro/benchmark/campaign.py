@@ -18,7 +18,8 @@ from . import groups as plan
 from . import judge, rows
 from .sources import BIN, Source, SourceError
 
-REPETITIONS = 3
+REPETITIONS, QUICK_REPETITIONS = 5, 3  # the most, and the least
+BUDGET_S = 240  # beyond the least, repetitions are made while the run is on its way to end within this time
 
 
 def chosen_rows(patterns: list[str]) -> list[rows.Row]:
@@ -45,7 +46,7 @@ def run(patterns: list[str], quick: bool, progress: Callable[[float, str], None]
     return {
         "machine": machine() | {"load_before": load, "load_after": os.getloadavg()[0]},
         "quick": quick,
-        "repetitions": REPETITIONS,
+        "repetitions": f"{QUICK_REPETITIONS} to {REPETITIONS}" if not quick else QUICK_REPETITIONS,
         "seconds": round(time.monotonic() - began, 1),
         "rows": judged,
         "missed": [row["key"] for row in judged if row["must_is"] == "missed"],
@@ -58,16 +59,25 @@ def run(patterns: list[str], quick: bool, progress: Callable[[float, str], None]
     }
 
 
+def repetitions(quick: bool) -> int:
+    return QUICK_REPETITIONS if quick else REPETITIONS
+
+
 def measure(groups: dict[str, dict[str, Source]], quick: bool, progress: Callable[[float, str], None]) -> dict[str, judge.Measured]:
     measured = {name: judge.Measured() for name in groups}
     for name, sources in groups.items():
         for source in sources:
             if quick and any(fnmatch.fnmatch(f"{name}:{source}", pattern) for pattern in plan.NOT_QUICK):
                 measured[name].left_out.add(source)
-    total = sum(1 if s.once else REPETITIONS for g, sources in groups.items() for n, s in sources.items() if n not in measured[g].left_out)
-    done = 0
+    total = sum(
+        1 if s.once else repetitions(quick) for g, sources in groups.items() for n, s in sources.items() if n not in measured[g].left_out
+    )
+    done, began = 0, time.monotonic()
     for group, sources in groups.items():
-        for repetition in range(REPETITIONS):
+        for repetition in range(repetitions(quick)):
+            if repetition >= QUICK_REPETITIONS and time.monotonic() - began > BUDGET_S * (done + 1) / total:
+                done += sum(not s.once for n, s in sources.items() if n not in measured[group].left_out)
+                continue
             measured[group].repetitions.append({})
             for name, source in sources.items():
                 if name in measured[group].left_out or (source.once and repetition):

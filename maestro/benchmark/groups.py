@@ -93,7 +93,7 @@ def groups() -> dict[str, dict[str, Source]]:
             for size, those in handovers.items()
             for s in those
         },
-        "demand-c": {size: c("demand", f"pushed {nbytes} 10", f"pushed {nbytes} 5", once=True) for size, (nbytes, *_) in SIZES.items()},
+        "demand-c": {size: c("demand", f"pushed {nbytes} 10", f"pushed {nbytes} 5") for size, (nbytes, *_) in SIZES.items()},
         "question": {
             "c": c("demand", "question 1000", "question 400"),
             "asleep": c("bare", "asleep 1000", "asleep 400"),
@@ -101,20 +101,20 @@ def groups() -> dict[str, dict[str, Source]]:
             "zeromq-c": zeromq("question 1000", "question 400"),
             **{s: python(s, "question 1000", "question 300") for s in ("maestro", "zeromq", "redis")},
         },
-        "busy": {"busy": c("demand", "busy 1", "busy 1", once=True)},
-        "touch": {"touch": c("memory", "touch 134217728", "touch 67108864", once=True)},
+        "busy": {"busy": c("demand", "busy 1", "busy 1")},
+        "touch": {"touch": c("memory", "touch 134217728", "touch 67108864")},
         "wrap": {
-            "1 MiB": c("memory", "wrap 1048576 5", "wrap 1048576 3", once=True),
-            "16 MiB": c("memory", "wrap 16777216 5", "wrap 16777216 3", once=True),
+            "1 MiB": c("memory", "wrap 1048576 5", "wrap 1048576 3"),
+            "16 MiB": c("memory", "wrap 16777216 5", "wrap 16777216 3"),
         },
-        "wrap-python": {s: python(s, f"wrapped {2 if s == 'redis' else 9} {MIB}", f"wrapped 2 {MIB}") for s in systems},
+        "wrap-python": {s: python(s, f"wrapped {2 if s == 'redis' else 5} {MIB}", f"wrapped 2 {MIB}") for s in systems},
         "idle": {
             "catalogue": c("memory", "catalogue 200000", "catalogue 100000"),
             "redis": python("redis", "memory 20000", "memory 5000", once=True),
         },
-        "alloc": {"alloc": c("alloc", "plain", "plain", once=True)},
+        "alloc": {"alloc": c("alloc", "plain", "plain")},
         "meaning": {
-            "meta": c("meta_cost", "", "", once=True),
+            "meta": c("meta_cost", "", ""),
             "queries": python("maestro", "queries 100000 200", "queries 100000 60"),
         },
     }

@@ -306,10 +306,8 @@ def memory_rows() -> list[Row]:
             )
         )
     shares = tuple(Other(NAMES[s], ratio(f"{s}:gb_per_s", f"{s}:memcpy_gb_per_s")) for s in ("iceoryx2", "zeromq", "redis"))
-    hashes = (
-        Other("Redis, entry of a stream", "redis:stream_nbytes", "cannot be found by value"),
-        Other("Redis, hash", "redis:hash_nbytes", "found by its key alone"),
-    )
+    hashes = Other("Redis, hash", "redis:hash_nbytes", "found by its key alone")
+    stream = Other("Redis, entry of a stream", "redis:stream_nbytes", "no index: cannot be found by value or key")
     out += [
         Row(
             "wrap-python",
@@ -331,7 +329,8 @@ def memory_rows() -> list[Row]:
             "catalogue:resident_indexed_nbytes",
             200,
             100,
-            peers=hashes,
+            peers=(hashes,),
+            references=(stream,),
             details={"without index": "catalogue:resident_nbytes", "as the catalogue counts": "catalogue:catalogue_nbytes"},
         ),
     ]
@@ -348,7 +347,10 @@ def memory_rows() -> list[Row]:
                     must,
                     must / 2,
                     bound=Other("bare list of one size", f"{name}.bare list"),
-                    peers=(Other("glibc", f"{name}.glibc"),),
+                    references=(
+                        Other("glibc", f"{name}.glibc", "private memory, which no other process can read; a cache for each thread"),
+                    ),
+                    no_peer="none of the peers here hands out memory that other processes read, without a message for each block",
                 )
             )
     return out

@@ -81,5 +81,10 @@ def notes(report: dict[str, Any]) -> list[str]:
         out += [f"{row['key']}: {one['name']} is missing: {one['missing']}" for one in said if one.get("missing", LEFT_OUT) != LEFT_OUT]
         if row["value"] is None:
             out.append(f"{row['key']}: {row['missing']}")
+    for row in report["rows"]:
+        for one in row["references"]:
+            if one.get("value") is not None:
+                does = f" ({one['does']})" if "does" in one else ""
+                out.append(f"{row['key']}: for reference, {one['name']}{does}: {number(one['value'])} {row['unit']}")
     out += [f"not measured: {what}: {why}" for what, why in report["not_measured"].items()]
     return list(dict.fromkeys(out))

@@ -38,7 +38,7 @@ class System(Base):
         self.blocks = [bytearray(n) for n in [FEW_NBYTES] * FEW + [nbytes] * count] if handed_over else []
 
     def close(self) -> None:
-        self.socket.close(linger=30_000)
+        self.socket.close(linger=30_000 if self.producer else 0)
         self.context.term()
 
     def subscribe_to_others(self, count: int) -> None:
