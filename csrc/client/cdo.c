@@ -63,7 +63,6 @@ maestro_status_t mst_client_cdo_leased(maestro_session_t *session, mst_client_st
     maestro_status_t status = cdo ? keep_packed(cdo, nbytes) : mst_base_fail(MAESTRO_SYSTEM, "receive an object: no memory");
     if (status == MAESTRO_OK && place->segment != MST_WIRE_NO_SEGMENT) status = mst_client_map(session, place, &cdo->data);
     if (status != MAESTRO_OK) {
-        if (lease) mst_client_release(session, lease);
         if (cdo) {
             mst_client_cdo_spare(cdo);
             session->handles--;

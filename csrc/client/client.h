@@ -103,6 +103,9 @@ struct maestro_session {
     const mst_meta_dictionary_t *dictionary;
     mst_wire_board_t *board;
     uint64_t last_id, last_request;
+    bool unresponsive;                 /* the manager made no room for releases in time, and has not since */
+    uint64_t *unreleased;              /* leases that wait for that room */
+    size_t nunreleased, unreleased_capacity;
     unsigned late_answers;             /* to questions on the socket whose time was over */
     uint64_t interrupted_at;           /* end of the offers of the last flush that a signal ended */
     maestro_request_t *requests;

@@ -32,6 +32,13 @@ maestro_status_t maestro_request_wait(maestro_request_t *request, double timeout
 
 maestro_status_t maestro_request_test(maestro_request_t *request) { return maestro_request_wait(request, 0); }
 
+static maestro_status_t take_leased(maestro_session_t *session, const mst_wire_reply_t *reply, maestro_cdo_t **cdo_out) {
+    const mst_meta_attributes_t *attributes = (const mst_meta_attributes_t *)reply->rest;
+    maestro_status_t status = mst_client_cdo_leased(session, MST_CLIENT_LEASED, reply->id, reply->lease, &reply->place, attributes, cdo_out);
+    if (status != MAESTRO_OK) mst_client_release(session, reply->lease);
+    return status;
+}
+
 maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t **cdo_out) {
     if (!request || !cdo_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "request: the request or the output is NULL");
     maestro_session_t *session = request->session;
@@ -43,7 +50,7 @@ maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t *
     else if (request->cdo_taken) status = mst_base_fail(MAESTRO_WRONG_STATE, "take the demanded object: it was taken already");
     else {
         request->cdo_taken = true;
-        status = mst_client_cdo_leased(session, MST_CLIENT_LEASED, reply->id, reply->lease, &reply->place, (const mst_meta_attributes_t *)reply->rest, cdo_out);
+        status = take_leased(session, reply, cdo_out);
     }
     mst_client_leave(session);
     return status;
@@ -107,9 +114,7 @@ maestro_status_t maestro_demand(maestro_session_t *session, const char *selector
     maestro_request_t request = {0};
     mst_wire_request_t like = {.head.kind = MST_WIRE_DEMAND, .after = session->channel.offers.position};
     maestro_status_t status = mst_client_call(session, &request, &like, selector, mst_client_deadline(session, timeout_s), "demand");
-    if (status == MAESTRO_OK)
-        status = mst_client_cdo_leased(session, MST_CLIENT_LEASED, request.reply->id, request.reply->lease, &request.reply->place,
-                                       (const mst_meta_attributes_t *)request.reply->rest, cdo_out);
+    if (status == MAESTRO_OK) status = take_leased(session, request.reply, cdo_out);
     mst_client_request_fini(session, &request);
     mst_client_leave(session);
     return status;

@@ -39,6 +39,7 @@ static void free_session(maestro_session_t *session) {
     mst_client_memory_fini(session);
     for (size_t i = 0; i < session->nrefusals; i++) free(session->refusal[i].text);
     free(session->refusal);
+    free(session->unreleased);
     while (session->spare) {
         maestro_cdo_t *cdo = session->spare;
         session->spare = cdo->next;

@@ -143,6 +143,8 @@ static maestro_status_t take_ready(maestro_subscription_t *subscription, maestro
             const mst_wire_gap_t *gap = (const mst_wire_gap_t *)head;
             events[count] = (maestro_event_t){.kind = MAESTRO_EVENT_GAP, .sequence = gap->to, .gap_from = gap->from, .gap_to = gap->to};
         } else subscription->ended = true;
+        if (status != MAESTRO_OK && count) break; /* the next call tells it */
+        if (status != MAESTRO_OK && ((const mst_wire_event_t *)head)->lease) mst_client_release(subscription->session, ((const mst_wire_event_t *)head)->lease);
         if (status == MAESTRO_OK && head->kind != MST_WIRE_END) count++;
         mst_wire_ring_consume(&subscription->window, nbytes);
     }

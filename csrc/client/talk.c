@@ -18,6 +18,62 @@ void mst_client_ring(maestro_session_t *session, uint32_t bits) {
     if (write(session->wake_manager, &one, sizeof one) < 0) return; /* a full counter wakes it as well */
 }
 
+/* ---- Giving leases back. */
+
+static bool is_gone(const maestro_session_t *session) {
+    struct pollfd fd = {.fd = session->socket};
+    return poll(&fd, 1, 0) > 0 && fd.revents & (POLLHUP | POLLERR);
+}
+
+/* Room in the ring of releases; NULL after a while: the manager is stopped or gone. */
+static mst_wire_word_t *release_room(maestro_session_t *session) {
+    int64_t deadline = 0;
+    for (;;) {
+        bool broken = false;
+        mst_wire_word_t *word = mst_wire_ring_reserve(&session->channel.releases, sizeof *word, &broken);
+        if (word || broken || session->unresponsive) return word;
+        mst_client_ring(session, MST_WIRE_ASLEEP);
+        if (!deadline) deadline = mst_base_now_ns() + GRACE_NS;
+        session->lost = is_gone(session);
+        session->unresponsive = mst_base_now_ns() > deadline; /* the next ones do not wait again */
+        if (session->lost) return NULL;
+        sched_yield();
+    }
+}
+
+static bool write_release(maestro_session_t *session, uint64_t lease) {
+    mst_wire_word_t *word = release_room(session);
+    if (!word) return false;
+    session->unresponsive = false;
+    word->head.kind = MST_WIRE_WORD;
+    word->head.flags = 0;
+    word->word = lease;
+    mst_wire_ring_commit(&session->channel.releases);
+    return true;
+}
+
+static void keep_release(maestro_session_t *session, uint64_t lease) {
+    if (session->nunreleased == session->unreleased_capacity) {
+        size_t capacity = session->unreleased_capacity ? session->unreleased_capacity * 2 : 256;
+        uint64_t *larger = realloc(session->unreleased, capacity * sizeof *larger);
+        if (!larger) return; /* the manager ends it with the session */
+        session->unreleased = larger;
+        session->unreleased_capacity = capacity;
+    }
+    session->unreleased[session->nunreleased++] = lease;
+}
+
+static void write_unreleased(maestro_session_t *session) {
+    while (session->nunreleased && write_release(session, session->unreleased[session->nunreleased - 1])) session->nunreleased--;
+}
+
+void mst_client_release(maestro_session_t *session, uint64_t lease) {
+    if (!session->channel_memory || session->lost) return;
+    write_unreleased(session);
+    if (session->nunreleased || !write_release(session, lease)) keep_release(session, lease);
+    mst_client_ring(session, MST_WIRE_ASLEEP_RELEASES);
+}
+
 /* ---- Taking replies in. */
 
 /* False: the message is no whole one. */
@@ -96,6 +152,7 @@ void mst_client_drain(maestro_session_t *session) {
     bool broken = false;
     uint32_t nbytes;
     const mst_wire_head_t *head;
+    if (session->nunreleased && session->channel_memory && !session->lost) write_unreleased(session);
     if (!session->channel_memory || mst_wire_ring_empty(&session->channel.replies)) return;
     mst_client_take_freed(session);
     while (!broken && (head = mst_wire_ring_peek(&session->channel.replies, &nbytes, &broken))) {
@@ -303,25 +360,6 @@ void mst_client_request_fini(maestro_session_t *session, maestro_request_t *requ
     free(request->reply);
     request->text = NULL;
     request->reply = NULL;
-}
-
-void mst_client_release(maestro_session_t *session, uint64_t lease) {
-    bool broken = false;
-    if (!session->channel_memory || session->lost) return;
-    int64_t deadline = 0;
-    mst_wire_word_t *word;
-    while (!(word = mst_wire_ring_reserve(&session->channel.releases, sizeof *word, &broken)) && !broken) {
-        mst_client_ring(session, MST_WIRE_ASLEEP);
-        if (!deadline) deadline = mst_base_now_ns() + GRACE_NS;
-        if (mst_base_now_ns() > deadline) return; /* the manager is stopped or gone: it ends the lease with the session */
-        sched_yield();
-    }
-    if (broken) return;
-    word->head.kind = MST_WIRE_WORD;
-    word->head.flags = 0;
-    word->word = lease;
-    mst_wire_ring_commit(&session->channel.releases);
-    mst_client_ring(session, MST_WIRE_ASLEEP_RELEASES);
 }
 
 /* The answer to the last question: what comes late to earlier ones is thrown away, else it would be taken for it. */

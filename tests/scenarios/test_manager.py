@@ -117,3 +117,31 @@ def test_manager_sleeps_when_a_session_has_left(node):
     time.sleep(1)
     assert cpu_seconds(manager) - before <= 0.05
     session.close()
+
+
+HOLDER = """
+s = Session("holder", schema=sys.argv[1], timeout=20)
+held = s.demand_all()
+print(len(held))
+sys.stdin.readline()
+held.clear()
+print("disposed")
+"""
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGSTOP])
+def test_many_leases_are_given_back_in_bounded_time_without_a_manager(pool, signal_number):
+    producer = pool.session("producer")
+    producer.offer_many(param="t", step=range(10_000))
+    producer.flush()
+    program = pool.program(HOLDER, "mars")
+    program.expect("10000")
+    pool.kill_manager(signal_number)
+    started = time.monotonic()
+    program.say()
+    program.expect("disposed")
+    assert time.monotonic() - started < 4
+    if signal_number == signal.SIGSTOP:
+        pool.kill_manager(signal.SIGCONT)
+        program.end()
+        assert producer.count() == 10_000
