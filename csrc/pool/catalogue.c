@@ -239,8 +239,8 @@ void mst_pool_catalogue_lease_ended(mst_pool_t *pool, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     pool->catalogue.leases--;
     if (--object->leases) return;
-    if (object->consuming) pool->recheck_consumed = true;
-    end(pool, handle);
+    if (object->consuming) mst_pool_request_unleased(pool, handle);
+    else end(pool, handle);
 }
 
 void mst_pool_catalogue_unref(mst_pool_t *pool, uint32_t handle) {

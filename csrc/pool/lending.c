@@ -74,14 +74,24 @@ static void lend(mst_pool_t *pool, mst_pool_session_t *session, uint32_t number)
     session->lent_nbytes += pool->lending.segment[number]->nbytes;
 }
 
-/* The smallest warm segment of nobody that is large enough and not more than four times too large. */
-static bool reuse_idle(mst_pool_t *pool, uint64_t nbytes, uint32_t *number_out) {
+static uint64_t size_for(const mst_pool_t *pool, const mst_pool_session_t *session, uint64_t nbytes) {
+    uint64_t size = session->lent_nbytes, share = pool->lending.limit / 16;
+    if (size > LARGEST) size = LARGEST;
+    if (size > share) size = share;
+    if (size < SMALLEST) size = SMALLEST;
+    if (size < nbytes) size = nbytes;
+    return MST_ALIGN(size, 64 << 10);
+}
+
+/* The smallest warm segment of nobody that is large enough, and no larger than a new one would be or than four times what is asked for. */
+static bool reuse_idle(mst_pool_t *pool, const mst_pool_session_t *session, uint64_t nbytes, uint32_t *number_out) {
     mst_pool_lending_t *lending = &pool->lending;
     uint32_t best = MST_POOL_NONE;
+    uint64_t fresh = size_for(pool, session, nbytes), most = fresh / 4 > nbytes ? fresh : 4 * nbytes;
     if (!lending->idle_nbytes) return false;
     for (uint32_t i = 0; i < lending->count; i++) {
         const mst_pool_segment_t *segment = lending->segment[i];
-        if (!segment || segment->owner || segment->blocks || segment->nbytes < nbytes || segment->nbytes / 4 > nbytes) continue;
+        if (!segment || segment->owner || segment->blocks || segment->nbytes < nbytes || segment->nbytes > most) continue;
         if (best == MST_POOL_NONE || segment->nbytes < lending->segment[best]->nbytes) best = i;
     }
     if (best == MST_POOL_NONE) return false;
@@ -101,22 +111,13 @@ static void drop_idle(mst_pool_t *pool, uint64_t nbytes) {
     }
 }
 
-static uint64_t size_for(const mst_pool_t *pool, const mst_pool_session_t *session, uint64_t nbytes) {
-    uint64_t size = session->lent_nbytes, share = pool->lending.limit / 16;
-    if (size > LARGEST) size = LARGEST;
-    if (size > share) size = share;
-    if (size < SMALLEST) size = SMALLEST;
-    if (size < nbytes) size = nbytes;
-    return MST_ALIGN(size, 64 << 10);
-}
-
 maestro_status_t mst_pool_lending_grant(mst_pool_t *pool, mst_pool_session_t *session, uint64_t nbytes, uint32_t *number_out) {
     mst_pool_lending_t *lending = &pool->lending;
     char holders[512];
     if (nbytes > lending->limit)
         return mst_base_fail(MAESTRO_TOO_LARGE, "%llu bytes are more than the pool's limit of %llu; raise MAESTRO_POOL_MEMORY before the pool starts",
                              (unsigned long long)nbytes, (unsigned long long)lending->limit);
-    if (reuse_idle(pool, nbytes, number_out)) {
+    if (reuse_idle(pool, session, nbytes, number_out)) {
         lend(pool, session, *number_out);
         return MAESTRO_OK;
     }

@@ -61,7 +61,7 @@ typedef struct mst_pool_object {
     uint32_t leases;
     uint32_t refs;          /* entries of the retained log */
     uint32_t tag;           /* of its identity */
-    uint32_t waiter;        /* slot of the withdraw request that waits for its release; MST_POOL_NONE: none */
+    uint32_t waiter;        /* slot of the withdraw request that waits for it; MST_POOL_NONE: none */
     uint32_t template;      /* handle */
     uint16_t tail_nbytes;   /* of its attributes */
     uint8_t state;          /* mst_pool_state_t */
@@ -253,6 +253,7 @@ struct mst_pool_session {
     uint32_t notice;             /* handle of its joined notice */
     uint64_t last_id;            /* of its last offer: ids come one after the other */
     uint64_t woken;              /* end of the replies for which it was last woken */
+    uint32_t open_requests;
     uint32_t segment_requests;   /* it waits for memory: freed blocks are news to it */
     bool freed_news;
     uint64_t refuse_until;       /* offers up to here in its ring waited with one whose time is over */
@@ -372,7 +373,8 @@ struct mst_pool_request {
     uint64_t first_sequence;
     uint64_t differing[2];           /* DEMAND: mask of keys in which the matches differ */
     uint64_t waiting;                /* WITHDRAW: objects not yet released */
-    uint32_t *object;                /* WITHDRAW CONSUMED: handles still to be consumed */
+    uint64_t consuming;              /* WITHDRAW CONSUMED: objects not yet consumed */
+    uint32_t *object;                /* their handles, and some of objects that have gone */
     size_t nobjects, objects_capacity;
     uint64_t lending_changes;        /* SEGMENT: as of the last try */
     bool explaining;                 /* DEMAND out of time: looking for what came nearest */
@@ -387,6 +389,7 @@ void mst_pool_request_cancel_all(mst_pool_t *pool, mst_pool_session_t *session);
 void mst_pool_request_step_all(mst_pool_t *pool);               /* searches, deadlines, consumption */
 void mst_pool_request_matched(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle); /* a demand met by a new object */
 void mst_pool_request_released(mst_pool_t *pool, uint32_t slot, uint32_t handle);
+void mst_pool_request_unleased(mst_pool_t *pool, uint32_t handle); /* the last lease of an object that is to be consumed has ended */
 
 /* ---- stats.c */
 void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out);
@@ -422,7 +425,7 @@ struct mst_pool {
     uint32_t holding;                /* subscriptions with hold */
     mst_pool_request_t *requests;    /* all that wait */
     mst_pool_request_t **request_slot;
-    size_t request_slots;
+    size_t request_slots, request_slot_from; /* no slot below is free */
     int64_t next_deadline_ns;        /* of requests */
     int64_t stall_deadline_ns;       /* of offers that wait, found anew in every round */
     bool recheck_consumed;

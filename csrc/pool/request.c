@@ -2,14 +2,14 @@
  * Every one has a deadline, and is answered exactly once. */
 #include "pool/pool.h"
 
-enum { SLICE = 256, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000 };
+enum { SLICE = 256, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000, PER_SESSION_MAX = 4096 };
 
 static void note_deadline(mst_pool_t *pool, int64_t deadline_ns) {
     if (deadline_ns < pool->next_deadline_ns) pool->next_deadline_ns = deadline_ns;
 }
 
 static uint32_t take_slot(mst_pool_t *pool, mst_pool_request_t *request) {
-    size_t slot = 0;
+    size_t slot = pool->request_slot_from;
     while (slot < pool->request_slots && pool->request_slot[slot]) slot++;
     if (slot == pool->request_slots) {
         size_t slots = slot ? slot * 2 : 64;
@@ -20,6 +20,7 @@ static uint32_t take_slot(mst_pool_t *pool, mst_pool_request_t *request) {
         pool->request_slots = slots;
     }
     pool->request_slot[slot] = request;
+    pool->request_slot_from = slot + 1;
     return (uint32_t)slot;
 }
 
@@ -31,7 +32,9 @@ static void destroy(mst_pool_t *pool, mst_pool_request_t *request) {
         mst_meta_matcher_remove(pool->matcher, request);
         pool->kinds_wanted[0]--;
     }
-    if (request->slot != MST_POOL_NONE) pool->request_slot[request->slot] = NULL;
+    pool->request_slot[request->slot] = NULL;
+    if (request->slot < pool->request_slot_from) pool->request_slot_from = request->slot;
+    request->session->open_requests--;
     request->session->segment_requests -= request->kind == MST_WIRE_SEGMENT;
     mst_pool_search_fini(&request->search);
     mst_meta_selector_destroy(request->selector);
@@ -225,19 +228,33 @@ static void withdraw_one(mst_pool_t *pool, mst_pool_request_t *request, uint32_t
         request->objects_capacity = capacity;
     }
     object->consuming = 1;
+    object->waiter = request->slot;
     request->object[request->nobjects++] = handle;
+    request->consuming++;
 }
 
+/* Whether an object on the request's list is still to be consumed: others have gone, and their handles may name new objects. */
+static bool is_consuming(mst_pool_t *pool, const mst_pool_request_t *request, uint32_t handle) {
+    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    return object->id && object->consuming && object->waiter == request->slot;
+}
+
+void mst_pool_request_unleased(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    mst_pool_request_t *request = pool->request_slot[object->waiter];
+    if (!consumed(pool, handle)) return; /* a subscription that lags still has to see it */
+    object->consuming = 0;
+    request->consuming--;
+    wait_for_release(pool, request, handle);
+}
+
+/* Subscriptions have come further: looks at all that is to be consumed. */
 static void recheck(mst_pool_t *pool, mst_pool_request_t *request) {
     size_t kept = 0;
     for (size_t i = 0; i < request->nobjects; i++) {
         uint32_t handle = request->object[i];
-        if (!consumed(pool, handle)) {
-            request->object[kept++] = handle;
-            continue;
-        }
-        mst_pool_object(&pool->catalogue, handle)->consuming = 0;
-        wait_for_release(pool, request, handle);
+        if (is_consuming(pool, request, handle)) mst_pool_request_unleased(pool, handle);
+        if (is_consuming(pool, request, handle)) request->object[kept++] = handle;
     }
     request->nobjects = kept;
 }
@@ -245,13 +262,6 @@ static void recheck(mst_pool_t *pool, mst_pool_request_t *request) {
 void mst_pool_request_released(mst_pool_t *pool, uint32_t slot, uint32_t handle) {
     mst_pool_object(&pool->catalogue, handle)->waiter = MST_POOL_NONE;
     if (slot < pool->request_slots && pool->request_slot[slot]) pool->request_slot[slot]->waiting--;
-}
-
-static bool concerns(const mst_pool_request_t *request, const mst_pool_object_t *object, uint32_t handle) {
-    if (object->waiter == request->slot) return true;
-    for (size_t i = 0; i < request->nobjects; i++)
-        if (request->object[i] == handle) return true;
-    return false;
 }
 
 /* Lets go of what a withdraw request still waits for; names who holds it. */
@@ -263,19 +273,24 @@ static void abandon(mst_pool_t *pool, mst_pool_request_t *request, char *text, s
         uint64_t held = 0;
         for (uint32_t slot = 0; slot < session->leases_capacity && session->leases_live; slot++)
             if (session->lease[slot].since_ns)
-                held += concerns(request, mst_pool_object(&pool->catalogue, session->lease[slot].object), session->lease[slot].object);
+                held += mst_pool_object(&pool->catalogue, session->lease[slot].object)->waiter == request->slot;
         if (held && at < nbytes)
             at += (size_t)snprintf(text + at, nbytes - at, "%s%s[%lld] (process %d) holds %llu", at ? ", " : "", session->component, (long long)session->rank,
                                    session->pid, (unsigned long long)held);
     }
     if (!at) snprintf(text, nbytes, "a subscription has not received them yet");
+    for (size_t i = 0; i < request->nobjects; i++) {
+        if (!is_consuming(pool, request, request->object[i])) continue;
+        mst_pool_object_t *object = mst_pool_object(&pool->catalogue, request->object[i]);
+        object->consuming = 0;
+        object->waiter = MST_POOL_NONE;
+    }
     for (size_t i = 0; i < pool->nsessions; i++)
         for (uint32_t slot = 0; slot < pool->session[i]->leases_capacity; slot++) {
             if (!pool->session[i]->lease[slot].since_ns) continue;
             mst_pool_object_t *object = mst_pool_object(&pool->catalogue, pool->session[i]->lease[slot].object);
             if (object->waiter == request->slot) object->waiter = MST_POOL_NONE;
         }
-    for (size_t i = 0; i < request->nobjects; i++) mst_pool_object(&pool->catalogue, request->object[i])->consuming = 0;
 }
 
 static bool step_withdraw(mst_pool_t *pool, mst_pool_request_t *request) {
@@ -288,14 +303,14 @@ static bool step_withdraw(mst_pool_t *pool, mst_pool_request_t *request) {
                 withdraw_one(pool, request, entries[i].handle);
         request->searching = !done;
     }
-    if (!done || request->waiting || request->nobjects) return false;
+    if (!done || request->waiting || request->consuming) return false;
     succeed(pool, request, request->found);
     return true;
 }
 
 static void time_out_withdraw(mst_pool_t *pool, mst_pool_request_t *request) {
     char text[1024], holders[768];
-    uint64_t left = request->waiting + request->nobjects;
+    uint64_t left = request->waiting + request->consuming;
     abandon(pool, request, holders, sizeof holders);
     snprintf(text, sizeof text, "withdraw: %llu of %llu objects are still in use after %.3g s: %s", (unsigned long long)left, (unsigned long long)request->found,
              (double)(pool->now_ns - request->started_ns) / 1e9, holders);
@@ -358,7 +373,7 @@ static bool step(mst_pool_t *pool, mst_pool_request_t *request) {
 static bool due(const mst_pool_t *pool, const mst_pool_request_t *request) {
     if (request->searching || request->explaining || pool->now_ns >= request->deadline_ns) return true;
     if (request->kind == MST_WIRE_SEGMENT) return request->lending_changes != pool->lending.changes || pool->now_ns >= pool->next_deadline_ns;
-    return request->kind != MST_WIRE_DEMAND && !request->waiting && !request->nobjects;
+    return request->kind != MST_WIRE_DEMAND && !request->waiting && !request->consuming;
 }
 
 void mst_pool_request_step_all(mst_pool_t *pool) {
@@ -367,7 +382,7 @@ void mst_pool_request_step_all(mst_pool_t *pool) {
     int64_t deadline = INT64_MAX;
     for (mst_pool_request_t *request = pool->requests; request; request = next) {
         next = request->next;
-        if (again && request->nobjects) recheck(pool, request);
+        if (again && request->consuming) recheck(pool, request);
         if (due(pool, request) && step(pool, request)) destroy(pool, request);
     }
     if (again) {
@@ -378,7 +393,7 @@ void mst_pool_request_step_all(mst_pool_t *pool) {
         if (request->deadline_ns < deadline) deadline = request->deadline_ns;
         if (request->kind == MST_WIRE_SEGMENT && pool->now_ns + SEGMENT_RETRY_NS < deadline) deadline = pool->now_ns + SEGMENT_RETRY_NS;
         if (request->searching || request->explaining) deadline = pool->now_ns;
-        if (pool->recheck_consumed && request->nobjects && pool->rechecked_ns + RECHECK_NS < deadline) deadline = pool->rechecked_ns + RECHECK_NS;
+        if (pool->recheck_consumed && request->consuming && pool->rechecked_ns + RECHECK_NS < deadline) deadline = pool->rechecked_ns + RECHECK_NS;
     }
     pool->next_deadline_ns = deadline;
 }
@@ -402,6 +417,7 @@ static mst_pool_request_t *create(mst_pool_t *pool, mst_pool_session_t *session,
     }
     request->next = pool->requests;
     pool->requests = request;
+    session->open_requests++;
     session->segment_requests += request->kind == MST_WIRE_SEGMENT;
     return request;
 }
@@ -457,6 +473,10 @@ static void subscribe(mst_pool_t *pool, mst_pool_session_t *session, const mst_w
 }
 
 static void start(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message, const char *text) {
+    if (session->open_requests >= PER_SESSION_MAX) {
+        mst_pool_session_fail(pool, session, message->request, MAESTRO_TOO_LARGE, "this session waits for 4096 requests, the most it may; wait for some or cancel them");
+        return;
+    }
     mst_pool_request_t *request = create(pool, session, message);
     if (!request) {
         mst_pool_session_fail(pool, session, message->request, MAESTRO_NO_MEMORY, "the pool manager has no memory for the request");
