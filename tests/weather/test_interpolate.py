@@ -110,3 +110,14 @@ def test_bad_files_are_refused_by_name(sample_fields, tmp_path, content, words):
     path.write_bytes(whole[:46_000] if content == "cut" else content)
     with pytest.raises(GribError, match=f"mine.grib: .*{words}"):
         list(grib.read_messages(path))
+
+
+def test_a_message_with_damaged_sections_is_not_passed_over(sample_fields, tmp_path):
+    from maestro.workflows.weather import grib
+    from maestro.workflows.weather.errors import GribError
+
+    good = (sample_fields / "regular_latlon_surface.grib2").read_bytes()
+    path = tmp_path / "mine.grib"
+    path.write_bytes(good + good[:16] + b"\xff" * 44 + good[60:])
+    with pytest.raises(GribError, match="only 1 of 2 messages can be read"):
+        list(grib.read_messages(path))

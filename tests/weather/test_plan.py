@@ -61,6 +61,11 @@ def test_surface_fields_have_no_level():
         ("sfc: [msl\n", "2:1", "expected"),
         ("members: 1\n", "1:1", "no field"),
         ("sfc: [msl]\nmode: replay\n", "1:1", "forecast"),
+        ("sfc: [msl]\ndate: 20071399\n", "2:7", "'20071399' is no date"),
+        ("sfc: [msl]\ntime: 99\n", "2:7", "'99' is no time"),
+        ("sfc: [msl]\nsteps: 6/12/6\n", "2:8", "step 6 stands here a second time"),
+        ("ml: {params: t, levels: 38/200}\n", "1:25", "less than or equal to 91"),
+        ("sfc: [msl]\ngrid: O9999\n", "2:7", "up to O2560"),
     ],
 )
 def test_errors_name_file_line_and_column(load, text, place, words):

@@ -77,6 +77,11 @@ def test_params_without_a_name_are_selected_as_text():
         ("- name: a\n  retrieve: {param: t}\n  post: {grid: 1/1}\n", 1, "'to' is missing"),
         ("- name: a\n  retrieve: {param: t}\n  post: {grid: 1/1}\n  to: ../x\n", 4, "to"),
         ("- name: a\n  retrieve: {step: 0/to/b}\n  post: {grid: 1/1}\n  to: x\n", 2, "range"),
+        ("- name: a\n  retrieve: {date: 20071399/to/20080101}\n  post: {grid: 1/1}\n  to: x\n", 2, "yyyymmdd"),
+        ("- name: a\n  retrieve: {param: }\n  post: {grid: 1/1}\n  to: x\n", 2, "'param' has no value"),
+        ("- name: a\n  retrieve: t\n  post: {grid: 1/1}\n  to: x\n", 2, "keys and values"),
+        ("- name: a\n  retrieve: {param: t}\n  post: {grid: 1.2.3/1}\n  to: x\n", 3, "no grid"),
+        ("[]\n", 1, "at least 1 item"),
     ],
 )
 def test_errors_name_the_line(tmp_path, text, line, words):

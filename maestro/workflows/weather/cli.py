@@ -163,6 +163,7 @@ def _sinks(text: str) -> tuple[str, ...]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point: errors of the workflow are one line on stderr and exit status 2."""
+    from ...errors import MaestroError
     from ...launch.lines import LaunchError
     from ...yamlfile import FileError
     from .errors import WeatherError
@@ -173,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(end.code or 0)
     except KeyboardInterrupt:
         return 130
-    except (WeatherError, FileError, LaunchError) as error:
+    except (WeatherError, FileError, LaunchError, MaestroError, OSError) as error:
         print(f"maestro-weather: {error}", file=sys.stderr)
         return 2
     return 0

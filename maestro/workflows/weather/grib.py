@@ -27,7 +27,7 @@ def read_messages(path):
     path = Path(path)
     if not path.is_file():
         raise GribError(f"read {path}: no such file")
-    _check_whole(path)
+    begun = _check_whole(path)
     ec.codes_grib_multi_support_on()
     count = 0
     with path.open("rb") as stream:
@@ -40,12 +40,14 @@ def read_messages(path):
             finally:
                 ec.codes_release(handle)
             count += 1
-    if not count:
+    if not begun:
         raise GribError(f"read {path}: no GRIB message in it; give a GRIB file, edition 1 or 2")
+    if count < begun:  # eccodes passes over a message whose sections it does not understand
+        raise GribError(f"read {path}: only {count} of {begun} messages can be read; the sections of one are damaged")
 
 
-def _check_whole(path: Path) -> None:
-    """Every message ends where its length says; eccodes passes over a last one that is cut off."""
+def _check_whole(path: Path) -> int:
+    """Count the messages; each ends where its length says, or GribError (eccodes passes over a last one that is cut off)."""
     data, at, count = path.read_bytes(), 0, 0
     while (at := data.find(b"GRIB", at)) >= 0 and at + 16 <= len(data):
         edition, length = data[at + 7], 4
@@ -58,6 +60,7 @@ def _check_whole(path: Path) -> None:
         if length > 4 and data[at + length - 4 : at + length] != b"7777":
             raise GribError(f"read {path}: message {count} is damaged or truncated (no 7777 at its end)")
         at += max(length, 4)
+    return count
 
 
 def _next_handle(ec, stream, path, count):
@@ -207,7 +210,10 @@ class Encoder:
         ec.codes_set(handle, "tablesVersion", 33)
         ec.codes_set(handle, "setLocalDefinition", 1)
         for key, value in (("class", plan.class_), ("stream", plan.stream), ("type", plan.type), ("expver", plan.expver)):
-            ec.codes_set(handle, key, value)
+            try:
+                ec.codes_set(handle, key, value)
+            except ec.CodesInternalError as error:
+                raise GribError(f"encode fields of {key} '{value}': eccodes does not know it ({error}); see the MARS schema") from error
         ec.codes_set(handle, "dataDate", int(plan.date))
         ec.codes_set(handle, "dataTime", int(plan.time))
         ec.codes_set(handle, "productDefinitionTemplateNumber", 1)

@@ -62,7 +62,10 @@ def _numbers(key: str, first: str, last: str, by: float) -> list:
 
 
 def _dates(first: str, last: str, by: float) -> list[str]:
-    a, b = (datetime.strptime(text.replace("-", ""), "%Y%m%d") for text in (first, last))
+    try:
+        a, b = (datetime.strptime(text.strip().replace("-", ""), "%Y%m%d") for text in (first, last))
+    except ValueError:
+        raise ValueError(f"'{first}/to/{last}' is no range of dates: the ends must be yyyymmdd") from None
     stride = timedelta(days=by if b >= a else -by)
     return [(a + stride * i).strftime("%Y%m%d") for i in range(int(abs((b - a).days) / by) + 1)]
 

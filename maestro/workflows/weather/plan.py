@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,12 +20,32 @@ from . import mars, params
 
 
 def _list_of(key: str):
-    return BeforeValidator(lambda value: mars.expand(key, value))
+    return BeforeValidator(lambda value: _once(key, mars.expand(key, value)))
+
+
+def _once(key: str, values: list) -> list:
+    for position, value in enumerate(values):
+        if value in values[:position]:
+            raise ValueError(f"{key} {value} stands here a second time")
+    return values
+
+
+def _moment(key: str, form: str):
+    """A date or time in its canonical form, which must exist."""
+
+    def check(value) -> str:
+        text = mars.scalar(key, value)
+        try:
+            datetime.strptime(text, form)
+        except ValueError:
+            raise ValueError(f"'{value}' is no {key}: expected {'yyyymmdd' if key == 'date' else 'hhmm'}") from None
+        return text
+
+    return BeforeValidator(check)
 
 
 Steps = Annotated[list[int], _list_of("step")]
 Numbers = Annotated[list[int], _list_of("number")]
-Levels = Annotated[list[float], _list_of("levelist")]
 UpperNames = Annotated[list[Annotated[str, AfterValidator(lambda name: _known("pl", name))]], _list_of("param")]
 SurfaceNames = Annotated[list[Annotated[str, AfterValidator(lambda name: _known("sfc", name))]], _list_of("param")]
 
@@ -34,10 +55,19 @@ class Part(BaseModel):
 
 
 class Upper(Part):
-    """Params on levels, pl (hPa) or ml (1 to 91)."""
+    """Params on levels of one kind."""
 
     params: UpperNames
-    levels: Levels
+
+
+class ModelLevels(Upper):
+    levels: Annotated[list[Annotated[int, Key(ge=1, le=91)]], _list_of("levelist")]
+
+
+class PressureLevels(Upper):
+    """Levels in hPa."""
+
+    levels: Annotated[list[Annotated[float, Key(gt=0, le=1100)]], _list_of("levelist")]
 
 
 class MaestroSink(Part):
@@ -58,16 +88,16 @@ class FileSink(Part):
 class Plan(Part):
     """A plan file. Relative paths in it count from the run's directory."""
 
-    date: Annotated[str, BeforeValidator(lambda v: mars.scalar("date", v))] = "20070510"
-    time: Annotated[str, BeforeValidator(lambda v: mars.scalar("time", v))] = "0000"
+    date: Annotated[str, _moment("date", "%Y%m%d")] = "20070510"
+    time: Annotated[str, _moment("time", "%H%M")] = "0000"
     class_: str = Key("od", alias="class")
     stream: str = "enfo"
     type: str = "pf"
     expver: Annotated[str, BeforeValidator(lambda v: mars.scalar("expver", v))] = "0001"
     members: Numbers = [1, 2]
     steps: Steps = list(range(6, 61, 6))
-    ml: Upper | None = None
-    pl: Upper | None = None
+    ml: ModelLevels | None = None
+    pl: PressureLevels | None = None
     sfc: SurfaceNames = []
     input: Path | None = None
     grid: str = "O320"
@@ -86,8 +116,8 @@ class Plan(Part):
     @field_validator("grid")
     @classmethod
     def _grid(cls, value: str) -> str:
-        if not re.fullmatch(r"O[1-9]\d{0,3}", value):
-            raise ValueError(f"grid '{value}' is not known: the hammer makes octahedral grids, e.g. O320 or O640")
+        if not re.fullmatch(r"O[1-9]\d{0,3}", value) or int(value[1:]) > 2560:
+            raise ValueError(f"grid '{value}' is not known: the hammer makes octahedral grids up to O2560, e.g. O320 or O640")
         return value
 
     @model_validator(mode="after")

@@ -38,7 +38,7 @@ class PoolSink(Sink):
         if self.plan.workers:
             wait_for_readers(self.session, "products", self.plan.workers)
 
-    def prepare(self, field, nbytes: int | None) -> None:
+    def make_room(self, field, nbytes: int | None) -> None:
         self._drop()
         if nbytes is not None:
             self._take(field, nbytes)

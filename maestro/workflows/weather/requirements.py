@@ -18,6 +18,7 @@ from . import mars
 from .plan import Field, Plan
 
 KEYS = (*mars.IDENTITY, "iteration")
+DEGREES = r"(\d+\.?\d*|\.\d+)"
 
 
 class Part(BaseModel):
@@ -33,7 +34,7 @@ class Post(Part):
     @field_validator("grid")
     @classmethod
     def _grid(cls, value: str) -> str:
-        if not re.fullmatch(r"[\d.]+/[\d.]+|[ONF]\d+", value) or ("/" in value and min(map(float, value.split("/"))) <= 0):
+        if not re.fullmatch(rf"{DEGREES}/{DEGREES}|[ONF]\d+", value) or ("/" in value and min(map(float, value.split("/"))) <= 0):
             raise ValueError(f"grid '{value}' is no grid: expected dx/dy in degrees (0.25/0.25) or a Gaussian grid (O320, N200)")
         return value
 
@@ -57,19 +58,23 @@ class Post(Part):
 
 class Requirement(Part):
     name: str
-    retrieve: dict[str, str | int | float | list]
+    retrieve: dict[str, list]
     post: Post
     to: Annotated[str, Key(pattern=r"^[\w.-]+$")]
     picture: bool = False
 
-    @field_validator("retrieve")
+    @field_validator("retrieve", mode="before")
     @classmethod
-    def _retrieve(cls, value: dict) -> dict:
+    def _retrieve(cls, value):
         from ...yamlfile import nearest
 
-        for key in value:
+        if not isinstance(value, dict):
+            return value  # refused for its type
+        for key, item in value.items():
             if key not in KEYS:
-                raise ValueError(f"'{key}' is no key of a field{nearest(key, KEYS)}")
+                raise ValueError(f"'{key}' is no key of a field{nearest(str(key), KEYS)}")
+            if item in (None, [], "") or isinstance(item, dict):
+                raise ValueError(f"'{key}' has no value: expected one, or a list (a/b), or a range (a/to/b/by/n)")
         return {key: mars.expand(key, item) for key, item in value.items()}
 
 
@@ -85,7 +90,7 @@ class Product:
 
 def load(path) -> list[Requirement]:
     """Read a requirements file; maestro.yamlfile.FileError names file, line and column of each mistake."""
-    return validate(read(path), list[Requirement])
+    return validate(read(path), Annotated[list[Requirement], Key(min_length=1)])
 
 
 def expand(requirements: list[Requirement], fields: list[Field]) -> list[Product]:

@@ -23,14 +23,20 @@ class Sink:
 
     def __init__(self, plan: Plan, run, rank: int, nranks: int, trace: Trace, corrupt: int = -1):
         self.plan, self.run, self.trace, self.corrupt = plan, Path(run), trace, corrupt
-        self.rank, self.nranks = rank, nranks
+        self.rank, self.nranks, self.preparing = rank, nranks, 0
         self.open()
 
     def open(self) -> None:
         """Connect; waits, bounded, for the readers where there are any."""
 
     def prepare(self, field: Field, nbytes: int | None) -> None:
-        """Do what can be done before the field exists; `nbytes` is the length of its message where that is known."""
+        """Do what can be done before the field exists; it makes no field older, but counts as time spent on moving it."""
+        start = now()
+        self.make_room(field, nbytes)
+        self.preparing = now() - start
+
+    def make_room(self, field: Field, nbytes: int | None) -> None:
+        """Have room for a message of `nbytes`, where that is known."""
 
     def put(self, field: Field, message: memoryview) -> None:
         """Give one complete message to the readers."""
@@ -41,7 +47,7 @@ class Sink:
             data = self.damage(data)
         self.publish(field, data, check)
         end = now()
-        self.trace.add(Kind.PLACED, field.index, end, end - start, flag=self.copies, nbytes=len(message))
+        self.trace.add(Kind.PLACED, field.index, end, end - start + self.preparing, flag=self.copies, nbytes=len(message))
 
     def place(self, field: Field, message: memoryview):
         """The message where it can be published from."""

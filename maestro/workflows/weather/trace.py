@@ -22,7 +22,7 @@ CAPACITY = 1 << 18
 
 class Kind(IntEnum):
     COMPLETE = 1  # the field is complete in its producer; ns: making it took
-    PLACED = 2  # handed to the sink; ns: that took
+    PLACED = 2  # handed to the sink; ns: that took, with what was prepared for it
     FLUSHED = 3  # visible up to here; ns: the flush took
     NOTICE = 4  # a worker has read a notice
     RECEIVED = 5  # a reader holds readable bytes; ns: getting them took
