@@ -197,13 +197,28 @@ def test_stale_socket_is_replaced(pool):
         assert session.count() == 0
 
 
-def test_other_things_in_the_sockets_place_are_replaced(pool):
+def test_other_things_in_the_sockets_place_are_left_alone(pool):
     with pool.session():
         path = pool.socket
     within(2, lambda: not managers(pool.folder))
     path.write_text("no socket")
-    with pool.session() as session:
-        assert session.count() == 0
+    with raises(maestro.ArgumentError, str(path), "is no socket"):
+        pool.session()
+    assert path.read_text() == "no socket"
+
+
+def test_a_file_given_as_pool_is_left_alone(pool, tmp_path):
+    (tmp_path / "forecast.grib").write_text("GRIB")
+    with raises(maestro.ArgumentError, "forecast.grib is no socket"):
+        pool.session(pool=str(tmp_path / "forecast.grib"))
+    assert (tmp_path / "forecast.grib").read_text() == "GRIB"
+
+
+def test_relative_path_of_a_pool_is_cleaned_up(pool, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pool.session(pool="./mine.sock"):
+        assert (tmp_path / "mine.sock").is_socket()
+    within(2, lambda: not (tmp_path / "mine.sock").exists())
 
 
 def test_late_answer_is_not_taken_for_that_of_the_next_question(pool):

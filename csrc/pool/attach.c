@@ -206,7 +206,7 @@ static maestro_status_t welcome(mst_pool_t *pool, mst_pool_session_t *session, i
     mst_wire_welcome_t message = {
         .magic = MST_WIRE_MAGIC, .protocol = MST_WIRE_PROTOCOL, .status = MAESTRO_OK, .session = session->number, .schema_number = session->schema,
         .schema_nbytes = (uint32_t)schema->text_nbytes, .channel_nbytes = mst_wire_channel_nbytes(), .dictionary_nbytes = pool->dictionary_nbytes,
-        .board_nbytes = 4096, .memory_limit = (int64_t)pool->lending.limit};
+        .memory_limit = (int64_t)pool->lending.limit};
     int fds[MST_WIRE_FDS] = {[MST_WIRE_FD_CHANNEL] = session->channel_fd,   [MST_WIRE_FD_DICTIONARY] = pool->dictionary_fd,
                              [MST_WIRE_FD_BOARD] = pool->board_fd,          [MST_WIRE_FD_WAKE_MANAGER] = pool->wake_fd,
                              [MST_WIRE_FD_WAKE_CLIENT] = session->wake_client, [MST_WIRE_FD_SCHEMA] = schema_memfd(schema)};

@@ -70,7 +70,7 @@ static maestro_status_t table_reserve(mst_pool_catalogue_t *catalogue) {
     if ((catalogue->table.used + 1) * 10 < (catalogue->table.mask + 1) * 7) return MAESTRO_OK;
     while (catalogue->old.entry) move_some(catalogue);
     uint64_t size = FIRST_SIZE;
-    while (size < catalogue->live * 2 + FIRST_SIZE) size *= 2;
+    while (size < catalogue->live * 2 + FIRST_SIZE || size < (catalogue->table.mask + 1) / 8) size *= 2; /* the move must end before this one is full */
     mst_pool_identity_table_t fresh;
     MST_TRY(table_init(&fresh, size));
     catalogue->old = catalogue->table;

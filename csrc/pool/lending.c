@@ -131,6 +131,10 @@ maestro_status_t mst_pool_lending_grant(mst_pool_t *pool, mst_pool_session_t *se
                              (unsigned long long)(lending->limit >> 20), holders);
     }
     int64_t headroom = mst_mem_limits_headroom();
+    if (headroom < (int64_t)size && lending->idle_nbytes) {
+        drop_idle(pool, lending->limit);
+        headroom = mst_mem_limits_headroom();
+    }
     if (headroom < (int64_t)size && headroom >= (int64_t)least) size = least;
     if (headroom < (int64_t)size) {
         mst_pool_lending_holders(pool, holders, sizeof holders);

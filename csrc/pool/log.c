@@ -5,7 +5,9 @@
  * is good while its handle's object is alive and carries the entry's sequence.  A snapshot is thus a cursor that starts at 0. */
 #include "pool/pool.h"
 
-enum { CHUNK = 512, FIRST_CAPACITY = 1024 };
+#include <math.h>
+
+enum { CHUNK = 512, FIRST_CAPACITY = 1024, TRIMMED_AT_ONCE = 2048 };
 
 struct mst_pool_live_chunk {
     uint64_t first;  /* not larger than any sequence in here, larger than all in chunks before */
@@ -18,7 +20,7 @@ maestro_status_t mst_pool_log_init(mst_pool_t *pool) {
     log->capacity = FIRST_CAPACITY;
     log->base = log->next = 1;
     log->limit_nbytes = (uint64_t)mst_base_setting_bytes("MAESTRO_POOL_LOG", 64 << 20);
-    log->limit_ns = (int64_t)(mst_base_setting_f64("MAESTRO_POOL_LOG_S", 3600) * 1e9);
+    log->limit_ns = (int64_t)(fmin(mst_base_setting_f64("MAESTRO_POOL_LOG_S", 3600), 1e9) * 1e9);
     log->retained = mst_pool_pages_alloc(log->capacity * sizeof *log->retained);
     return log->retained ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "make the event log: no memory");
 }
@@ -42,7 +44,7 @@ static bool grow(mst_pool_log_t *log) {
 
 uint64_t mst_pool_log_append(mst_pool_t *pool, uint32_t handle, uint32_t kind) {
     mst_pool_log_t *log = &pool->log;
-    if (log->next - log->base == log->capacity && !grow(log)) return 0;
+    if (log->next - log->base == log->capacity && !grow(log)) abort(); /* an event would be lost silently */
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     uint64_t sequence = log->next++;
     log->retained[sequence & (log->capacity - 1)].handle = handle;
@@ -133,7 +135,8 @@ static void keep_live(mst_pool_t *pool, uint32_t handle, uint64_t sequence) {
 void mst_pool_log_trim(mst_pool_t *pool, uint64_t keep_from) {
     mst_pool_log_t *log = &pool->log;
     if (keep_from > log->next) keep_from = log->next;
-    for (; log->base < keep_from; log->base++) {
+    if (keep_from > log->keep_from) log->keep_from = keep_from;
+    for (int i = 0; i < TRIMMED_AT_ONCE && log->base < log->keep_from; log->base++, i++) {
         uint64_t at = log->base & (log->capacity - 1);
         uint32_t handle = log->retained[at].handle;
         const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 50000, ROUND_NS_MAX = 1000000000 };
+static const double LONGEST_S = 1e9; /* of settings */
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -86,7 +88,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
     MST_TRY(mst_pool_catalogue_init(pool));
     mst_pool_lending_init(pool);
     MST_TRY(make_scratch(pool));
-    pool->linger_s = mst_base_setting_f64("MAESTRO_LINGER_S", 2);
+    pool->linger_s = fmin(mst_base_setting_f64("MAESTRO_LINGER_S", 2), LONGEST_S);
     pool->now_ns = pool->started_ns = mst_base_now_ns();
     pool->empty_since_ns = pool->now_ns + FIRST_SESSION_NS; /* also without linger, whoever started it has time to come */
     pool->next_deadline_ns = INT64_MAX;
@@ -96,6 +98,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
 maestro_status_t mst_pool_create(const char *name, mst_pool_t **pool_out) {
     mst_pool_t *pool = calloc(1, sizeof *pool);
     if (!pool) return mst_base_fail(MAESTRO_NO_MEMORY, "start the pool: no memory");
+    pool->requests_end = &pool->requests;
     pool->lock_fd = pool->listen_fd = pool->spare_fd = pool->epoll_fd = pool->wake_fd = pool->dictionary_fd = pool->board_fd = -1;
     maestro_status_t status = init(pool, name);
     if (status != MAESTRO_OK) {
@@ -108,7 +111,7 @@ maestro_status_t mst_pool_create(const char *name, mst_pool_t **pool_out) {
 
 void mst_pool_destroy(mst_pool_t *pool) {
     while (pool->nsessions) mst_pool_session_detach(pool, pool->session[0], "closed");
-    mst_pool_log_trim(pool, UINT64_MAX);
+    while (pool->log.base < pool->log.next) mst_pool_log_trim(pool, UINT64_MAX);
     mst_pool_log_fini(pool);
     mst_pool_lending_fini(pool);
     mst_pool_catalogue_fini(pool);
@@ -276,9 +279,10 @@ static size_t serve_round(mst_pool_t *pool) {
 }
 
 static bool more_to_do(mst_pool_t *pool) {
+    bool offers_wait = mst_pool_offers_wait(pool);
     for (size_t i = 0; i < pool->nsessions; i++)
-        if (!mst_pool_session_idle(pool->session[i])) return true;
-    return pool->next_deadline_ns <= pool->now_ns;
+        if (!mst_pool_session_idle(pool->session[i], offers_wait)) return true;
+    return pool->next_deadline_ns <= pool->now_ns || pool->log.base < pool->log.keep_from;
 }
 
 /* What costs a system call waits in a flood of messages until enough of it has come together; when there is nothing more to serve it is done at
@@ -302,6 +306,8 @@ static uint32_t what_matters(const mst_pool_t *pool) {
     uint32_t bits = MST_WIRE_ASLEEP;
     if (pool->requests || pool->lagging) bits |= MST_WIRE_ASLEEP_RELEASES;
     if (pool->lagging) bits |= MST_WIRE_ASLEEP_ROOM;
+    for (size_t i = 0; i < pool->nsessions; i++)
+        if (pool->session[i]->outbox.first || pool->session[i]->freed.first) bits |= MST_WIRE_ASLEEP_ROOM;
     return bits;
 }
 

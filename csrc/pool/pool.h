@@ -73,6 +73,7 @@ typedef struct mst_pool_object {
 
 /* ---- template.c */
 typedef struct mst_pool_template {
+    uint64_t no_id;         /* 0: no object, for whoever has a stale handle */
     uint32_t refs;          /* objects, and sessions that go on with it */
     uint32_t objects;       /* made from it so far */
     uint32_t nown;          /* words that lie with the object */
@@ -165,6 +166,7 @@ typedef struct mst_pool_log {
     uint64_t capacity, base, next;
     uint64_t dead_nbytes;            /* metadata kept alive by retained entries alone */
     uint64_t limit_nbytes;
+    uint64_t keep_from;              /* entries before are on their way out */
     int64_t limit_ns;
     struct {
         uint64_t next;               /* as it was at that time */
@@ -183,7 +185,7 @@ void mst_pool_log_fini(mst_pool_t *pool);
 uint64_t mst_pool_log_append(mst_pool_t *pool, uint32_t handle, uint32_t kind);
 /* Entries with sequence > after, oldest first: dead ones before `base` are left out.  *reached_out is where to go on from. */
 size_t mst_pool_log_read(mst_pool_t *pool, uint64_t after, mst_pool_entry_t *entries, size_t capacity, uint64_t *reached_out);
-void mst_pool_log_trim(mst_pool_t *pool, uint64_t keep_from); /* lets go of retained entries before keep_from */
+void mst_pool_log_trim(mst_pool_t *pool, uint64_t keep_from); /* one slice of letting go of retained entries before keep_from */
 uint64_t mst_pool_log_old(mst_pool_t *pool); /* events before this sequence are older than the log's age */
 void mst_pool_log_sweep(mst_pool_t *pool);                    /* one slice of cleaning the live list, when it is worth it */
 static inline uint64_t mst_pool_log_nbytes(const mst_pool_log_t *log) { return (log->next - log->base) * 8 + log->dead_nbytes; }
@@ -279,7 +281,11 @@ void mst_pool_session_detach(mst_pool_t *pool, mst_pool_session_t *session, cons
 void mst_pool_session_socket(mst_pool_t *pool, mst_pool_session_t *session); /* a packet came, or a hang-up */
 /* Serves its rings for one round; how many messages it took. */
 size_t mst_pool_session_serve(mst_pool_t *pool, mst_pool_session_t *session);
-bool mst_pool_session_idle(mst_pool_session_t *session); /* nothing in its rings to serve */
+/* Nothing in its rings can be served now; offers_wait: those that stall would stall again. */
+bool mst_pool_session_idle(mst_pool_session_t *session, bool offers_wait);
+bool mst_pool_offers_wait(mst_pool_t *pool);
+bool mst_pool_session_can_flush(mst_pool_session_t *session); /* what waits for room in its rings has some */
+void mst_pool_session_tell_freed(mst_pool_t *pool, mst_pool_session_t *session); /* it begins to wait for memory: blocks freed before are news too */
 void mst_pool_session_break(mst_pool_session_t *session, const char *why); /* protocol error: detached at the end of the round */
 void mst_pool_session_reply(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_reply_t *reply, const void *rest, size_t rest_nbytes);
 void mst_pool_session_fail(mst_pool_t *pool, mst_pool_session_t *session, uint64_t request, maestro_status_t status, const char *text);
@@ -330,7 +336,7 @@ struct mst_pool_subscription {
     mst_pool_session_t *session;
     mst_meta_selector_t *selector;
     uint32_t kinds;
-    bool hold, query, lagging, touched, ended, fetched;
+    bool hold, query, lagging, touched, fetched;
     uint64_t request;                /* that asked for it: may be cancelled while its window was not fetched */
     mst_pool_search_t search;        /* the snapshot, while `snapshot` */
     bool snapshot;
@@ -340,7 +346,6 @@ struct mst_pool_subscription {
     uint64_t window_nbytes;
     mst_wire_ring_t window;
     uint64_t delivered, gaps;
-    int64_t lagging_since_ns;
     mst_pool_subscription_t *next;            /* of the session */
     mst_pool_subscription_t *lag_next, **lag_prev; /* of the pool's lagging ones */
 };
@@ -380,7 +385,7 @@ struct mst_pool_request {
     bool explaining;                 /* DEMAND out of time: looking for what came nearest */
     uint64_t near[8];                /* objects that match all conjuncts but this one */
     uint32_t near_example[8];
-    mst_pool_request_t *next;
+    mst_pool_request_t *next, **link;
 };
 
 /* Takes one control message (already copied out of the ring). */
@@ -423,7 +428,7 @@ struct mst_pool {
     mst_pool_subscription_t *lagging;
     uint32_t kinds_wanted[5];        /* subscriptions per event kind (bit number) */
     uint32_t holding;                /* subscriptions with hold */
-    mst_pool_request_t *requests;    /* all that wait */
+    mst_pool_request_t *requests, **requests_end; /* all that wait, oldest first */
     mst_pool_request_t **request_slot;
     size_t request_slots, request_slot_from; /* no slot below is free */
     int64_t next_deadline_ns;        /* of requests */

@@ -25,9 +25,9 @@ static uint32_t take_slot(mst_pool_t *pool, mst_pool_request_t *request) {
 }
 
 static void destroy(mst_pool_t *pool, mst_pool_request_t *request) {
-    mst_pool_request_t **link = &pool->requests;
-    while (*link && *link != request) link = &(*link)->next;
-    if (*link) *link = request->next;
+    *request->link = request->next;
+    if (request->next) request->next->link = request->link;
+    else pool->requests_end = request->link;
     if (request->in_matcher) {
         mst_meta_matcher_remove(pool->matcher, request);
         pool->kinds_wanted[0]--;
@@ -415,10 +415,12 @@ static mst_pool_request_t *create(mst_pool_t *pool, mst_pool_session_t *session,
         free(request);
         return NULL;
     }
-    request->next = pool->requests;
-    pool->requests = request;
+    request->link = pool->requests_end;
+    *pool->requests_end = request;
+    pool->requests_end = &request->next;
     session->open_requests++;
     session->segment_requests += request->kind == MST_WIRE_SEGMENT;
+    if (request->kind == MST_WIRE_SEGMENT) mst_pool_session_tell_freed(pool, session);
     return request;
 }
 

@@ -145,11 +145,12 @@ static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
 enum { DEFERRED = 1 }; /* flag of a request in the queue: its timeout is a deadline */
 
 static void defer(mst_pool_t *pool, mst_pool_session_t *session, mst_wire_request_t *request) {
-    if (!(request->head.flags & DEFERRED)) request->timeout_ns = pool->now_ns + bounded(request->timeout_ns);
+    if (request->head.kind == MST_WIRE_SEGMENT_RETURN) request->timeout_ns = INT64_MAX; /* a gift, not a question: it waits for ever */
+    else if (!(request->head.flags & DEFERRED)) request->timeout_ns = pool->now_ns + bounded(request->timeout_ns);
     request->head.flags = DEFERRED;
     if (request->timeout_ns < pool->stall_deadline_ns) pool->stall_deadline_ns = request->timeout_ns;
-    if (session->deferred.count >= DEFERRED_MAX || !mst_pool_queue_push(&session->deferred, request, request->head.nbytes))
-        mst_pool_session_break(session, "too many of its requests wait for offers before them");
+    if (session->deferred.count < DEFERRED_MAX && mst_pool_queue_push(&session->deferred, request, request->head.nbytes)) return;
+    mst_pool_session_fail(pool, session, request->request, MAESTRO_TOO_LARGE, "4096 requests wait for offers that were made before them; flush first");
 }
 
 static void fail_deferred(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *request) {
@@ -234,7 +235,14 @@ size_t mst_pool_session_serve(mst_pool_t *pool, mst_pool_session_t *session) {
     return served + offers + requests;
 }
 
-bool mst_pool_session_idle(mst_pool_session_t *session) {
-    return (session->stalled_since_ns || mst_wire_ring_empty(&session->channel.offers)) && mst_wire_ring_empty(&session->channel.control) &&
+bool mst_pool_offers_wait(mst_pool_t *pool) {
+    char text[512];
+    return obstacle(pool, text, sizeof text) != NULL;
+}
+
+bool mst_pool_session_idle(mst_pool_session_t *session, bool offers_wait) {
+    if (mst_pool_session_can_flush(session)) return false;
+    if (session->outbox.first) return true; /* it must read its replies first */
+    return ((session->stalled_since_ns && offers_wait) || mst_wire_ring_empty(&session->channel.offers)) && mst_wire_ring_empty(&session->channel.control) &&
            mst_wire_ring_empty(&session->channel.releases);
 }

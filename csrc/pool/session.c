@@ -96,10 +96,26 @@ static void flush_queue(mst_pool_session_t *session, mst_pool_queue_t *queue, ms
     while (queue->first && put(session, ring, queue->first->bytes, ((mst_wire_head_t *)queue->first->bytes)->nbytes)) mst_pool_queue_pop(queue);
 }
 
+static bool fits(const mst_pool_queue_t *queue, mst_wire_ring_t *ring) {
+    if (!queue->first) return false;
+    uint64_t room = mst_wire_ring_room(ring);
+    return room == ring->capacity || room >= 2 * (uint64_t)((const mst_wire_head_t *)queue->first->bytes)->nbytes;
+}
+
+bool mst_pool_session_can_flush(mst_pool_session_t *session) {
+    return fits(&session->outbox, &session->channel.replies) || fits(&session->freed, &session->channel.freed);
+}
+
 void mst_pool_session_flush(mst_pool_t *pool, mst_pool_session_t *session) {
     if (session->freed.first) flush_queue(session, &session->freed, &session->channel.freed);
     if (!session->outbox.first) return;
     flush_queue(session, &session->outbox, &session->channel.replies);
+    mst_pool_touch(pool, session);
+}
+
+void mst_pool_session_tell_freed(mst_pool_t *pool, mst_pool_session_t *session) {
+    if (!session->freed.first && mst_wire_ring_room(&session->channel.freed) == session->channel.freed.capacity) return;
+    session->freed_news = true;
     mst_pool_touch(pool, session);
 }
 

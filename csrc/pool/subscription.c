@@ -20,7 +20,6 @@ static void count_kinds(mst_pool_t *pool, const mst_pool_subscription_t *subscri
 static void start_lagging(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     if (subscription->lagging) return;
     subscription->lagging = true;
-    subscription->lagging_since_ns = pool->now_ns;
     subscription->lag_next = pool->lagging;
     subscription->lag_prev = &pool->lagging;
     if (pool->lagging) pool->lagging->lag_prev = &subscription->lag_next;

@@ -118,13 +118,14 @@ size_t mst_pool_attributes_nbytes(mst_pool_t *pool, const mst_pool_object_t *obj
     return mst_meta_attributes_nbytes(&mst_pool_template(&pool->catalogue, object->template)->attributes) + object->tail_nbytes;
 }
 
+/* `out` may lie in a client's memory: nothing is read back from it. */
 void mst_pool_attributes_write(mst_pool_t *pool, const mst_pool_object_t *object, mst_meta_attributes_t *out) {
     const mst_pool_template_t *template = mst_pool_template(&pool->catalogue, object->template);
     const uint8_t *position = own_position(template);
     memcpy(out, &template->attributes, sizeof *out + 8u * template->attributes.nvalues);
     for (unsigned i = 0; i < template->nown; i++) out->value[position[i]] = object->own[i];
     out->tail_nbytes = object->tail_nbytes;
-    if (object->tail_nbytes) memcpy(&out->value[out->nvalues], &object->own[template->nown], object->tail_nbytes);
+    if (object->tail_nbytes) memcpy(&out->value[template->attributes.nvalues], &object->own[template->nown], object->tail_nbytes);
 }
 
 const mst_meta_attributes_t *mst_pool_attributes(mst_pool_t *pool, const mst_pool_object_t *object) {

@@ -38,7 +38,7 @@ typedef struct mst_wire_welcome {
     int32_t status;
     uint32_t session;                   /* number, 1 .. 2^24-1 */
     uint32_t schema_number, schema_nbytes;
-    uint64_t channel_nbytes, dictionary_nbytes, board_nbytes;
+    uint64_t channel_nbytes, dictionary_nbytes;
     int64_t memory_limit;
     char text[MST_WIRE_TEXT_MAX];       /* why it was refused */
 } mst_wire_welcome_t;
@@ -105,7 +105,6 @@ typedef enum mst_wire_kind {
     MST_WIRE_REPLY = 48,    /* mst_wire_reply_t, ends a request */
     MST_WIRE_REFUSED,       /* mst_wire_refused_t: an offer */
     MST_WIRE_UNMAP,         /* mst_wire_word_t: a segment no longer exists */
-    MST_WIRE_DRAINED,       /* head only: wakes a blocked writer, carries nothing */
     /* releases and freed rings */
     MST_WIRE_WORD = 64,     /* mst_wire_word_t: a lease, or segment << 32 | offset / 64 */
     /* windows of subscriptions */

@@ -63,7 +63,9 @@ maestro_status_t mst_wire_rendezvous_init(mst_wire_rendezvous_t *rendezvous, con
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "MAESTRO_NODE=%s: letters, digits, '-', '_' and '.' only", rendezvous->node);
     int needed;
     if (strchr(pool, '/')) {
-        needed = snprintf(rendezvous->socket, sizeof rendezvous->socket, "%s", pool);
+        char here[4096] = "";
+        if (pool[0] != '/' && !getcwd(here, sizeof here)) return mst_base_fail_errno("pool %s: find the current directory", pool);
+        needed = snprintf(rendezvous->socket, sizeof rendezvous->socket, "%s%s%s", here, pool[0] == '/' ? "" : "/", pool);
         snprintf(rendezvous->pool, sizeof rendezvous->pool, "%.63s", strrchr(pool, '/') + 1);
     } else {
         if (!plain_name(pool, sizeof rendezvous->pool))
@@ -87,7 +89,15 @@ static void socket_address(const mst_wire_rendezvous_t *rendezvous, struct socka
     memcpy(address->sun_path, rendezvous->socket, sizeof address->sun_path);
 }
 
+/* Nothing but a socket is ever taken for stale and removed: a path given as a pool's name may be a user's file. */
+static maestro_status_t check_place(const mst_wire_rendezvous_t *rendezvous) {
+    struct stat status;
+    if (lstat(rendezvous->socket, &status) != 0 || S_ISSOCK(status.st_mode)) return MAESTRO_OK;
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "pool %s: %s is no socket; remove it if it is not needed, or choose another pool", rendezvous->pool, rendezvous->socket);
+}
+
 maestro_status_t mst_wire_listen(const mst_wire_rendezvous_t *rendezvous, int *lock_fd_out, int *listen_fd_out) {
+    MST_TRY(check_place(rendezvous));
     int lock = open(rendezvous->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock < 0) return mst_base_fail_errno("open lock %s", rendezvous->lock);
     if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
@@ -111,6 +121,7 @@ maestro_status_t mst_wire_listen(const mst_wire_rendezvous_t *rendezvous, int *l
 
 maestro_status_t mst_wire_connect(const mst_wire_rendezvous_t *rendezvous, int *fd_out) {
     struct sockaddr_un address;
+    MST_TRY(check_place(rendezvous));
     socket_address(rendezvous, &address);
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* a manager that is stopped must not stop us */
     if (fd < 0) return mst_base_fail_errno("make a socket for pool %s", rendezvous->pool);
