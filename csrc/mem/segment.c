@@ -72,11 +72,6 @@ void mst_mem_segment_unmap(void *base, uint64_t nbytes) {
     if (base) munmap(base, nbytes);
 }
 
-void mst_mem_segment_purge(int fd, uint64_t nbytes) {
-    /* Best effort: pages that cannot be given back stay, which harms nobody. */
-    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)nbytes) != 0) return;
-}
-
 int mst_mem_node_of(const void *address) {
     uintptr_t page_mask = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
     void *page = (void *)((uintptr_t)address & ~page_mask);

@@ -13,8 +13,6 @@ maestro_status_t mst_mem_segment_reopen_readonly(int fd, int *fd_out);
 maestro_status_t mst_mem_segment_check(int fd, uint64_t nbytes);
 maestro_status_t mst_mem_segment_map(int fd, uint64_t nbytes, bool writable, void **base_out);
 void mst_mem_segment_unmap(void *base, uint64_t nbytes);
-/* Gives the pages back to the system while the segment stays (hole punch); later touches fault anew. */
-void mst_mem_segment_purge(int fd, uint64_t nbytes);
 /* NUMA node of the page at `address` (move_pages query), -1 when it is unknown or not yet touched. */
 int mst_mem_node_of(const void *address);
 

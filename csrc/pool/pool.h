@@ -206,6 +206,7 @@ typedef struct mst_pool_lending {
     size_t count, capacity;
     uint64_t limit, lent_nbytes, used_nbytes, idle_nbytes; /* lent: all segments; idle: those of nobody, kept warm */
     uint64_t used_peak;
+    int helper_fd;                /* where large segments go to be closed; -1: not started */
     uint64_t changes;             /* counts events after which a refused grant may succeed */
 } mst_pool_lending_t;
 
