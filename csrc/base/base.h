@@ -32,6 +32,7 @@ maestro_status_t mst_base_fail_context(maestro_status_t status, const char *form
 
 /* ---- clock.c */
 int64_t mst_base_now_ns(void);                                   /* CLOCK_MONOTONIC */
+int64_t mst_base_span_ns(double seconds);                        /* 0 or less, and no number: 0; beyond 30 years: that */
 int64_t mst_base_deadline_ns(double timeout_s);                  /* now + timeout, saturating; 0 or less: now */
 
 /* ---- settings.c: MAESTRO_* variables.  All known ones stand in one table there (name, default, meaning). */

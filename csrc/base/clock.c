@@ -9,9 +9,9 @@ int64_t mst_base_now_ns(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int64_t mst_base_deadline_ns(double timeout_s) {
-    int64_t now = mst_base_now_ns();
-    if (!(timeout_s > 0)) return now;
-    if (timeout_s > 1e9) timeout_s = 1e9;
-    return now + (int64_t)(timeout_s * 1e9);
+int64_t mst_base_span_ns(double seconds) {
+    if (!(seconds > 0)) return 0;
+    return (int64_t)((seconds < 1e9 ? seconds : 1e9) * 1e9);
 }
+
+int64_t mst_base_deadline_ns(double timeout_s) { return mst_base_now_ns() + mst_base_span_ns(timeout_s); }

@@ -258,11 +258,19 @@ maestro_status_t mst_client_attach(maestro_session_t *session, const maestro_ses
     return status;
 }
 
+/* Tells the manager, whoever else holds the descriptors (a forked child), and wakes every thread that waits. */
+void mst_client_hang_up(maestro_session_t *session) {
+    static const uint64_t one = 1;
+    mst_wire_fetch_request_t bye = {.kind = MST_WIRE_FETCH_BYE};
+    if (!session->lost && send(session->socket, &bye, sizeof bye, MSG_NOSIGNAL) < 0) session->lost = true; /* no error of its own: one may be on its way */
+    shutdown(session->socket, SHUT_RDWR);
+    if (write(session->wake_client, &one, sizeof one) < 0) session->lost = true;
+    for (maestro_subscription_t *subscription = session->subscriptions; subscription; subscription = subscription->next)
+        if (write(subscription->wake_fd, &one, sizeof one) < 0) session->lost = true;
+    pthread_cond_broadcast(&session->news);
+}
+
 void mst_client_detach(maestro_session_t *session) {
-    if (session->socket >= 0 && !session->lost) {
-        mst_wire_fetch_request_t bye = {.kind = MST_WIRE_FETCH_BYE};
-        if (send(session->socket, &bye, sizeof bye, MSG_NOSIGNAL) < 0) session->lost = true; /* no error of its own: one may be on its way to the caller */
-    }
     int *fds[] = {&session->socket, &session->wake_manager, &session->wake_client};
     for (size_t i = 0; i < MST_COUNT(fds); i++) {
         if (*fds[i] >= 0) close(*fds[i]);

@@ -197,6 +197,7 @@ static maestro_status_t copy_wrapped(maestro_cdo_t *cdo, int64_t deadline_ns) {
         pthread_mutex_unlock(&cdo->session->lock);
         memcpy(block.address, from, cdo->nbytes);
         pthread_mutex_lock(&cdo->session->lock);
+        if (cdo->session->closed) return mst_base_fail(MAESTRO_CLOSED, "offer wrapped memory: the session was closed by another thread");
     } else memcpy(block.address, from, cdo->nbytes);
     give_block(cdo, &block, cdo->nbytes);
     cdo->wrapped = NULL;
@@ -235,7 +236,7 @@ static maestro_status_t send_offer(maestro_cdo_t *cdo, int64_t deadline_ns) {
     offer->head.kind = MST_WIRE_OFFER;
     offer->head.flags = cdo->copied ? MST_WIRE_OFFER_COPIED : 0;
     offer->id = cdo->id = (uint64_t)session->number << 40 | ++session->last_id;
-    offer->timeout_ns = (int64_t)(session->timeout_s * 1e9);
+    offer->timeout_ns = mst_base_span_ns(session->timeout_s);
     offer->place = cdo->place;
     mst_wire_ring_commit(ring);
     cdo->offered_at = ring->position;
@@ -289,6 +290,7 @@ static maestro_status_t start_withdraw(maestro_cdo_t *cdo, maestro_when_t when, 
     mst_wire_request_t like = {.head.kind = MST_WIRE_WITHDRAW, .after = cdo->offered_at, .argument = cdo->id, .kinds = when};
     MST_TRY(mst_client_send(cdo->session, request, &like, NULL, deadline_ns, "withdraw"));
     request->cdo = cdo;
+    request->cdo_id = cdo->id;
     return MAESTRO_OK;
 }
 
@@ -309,7 +311,8 @@ maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t w
 maestro_status_t maestro_cdo_withdraw(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s) {
     maestro_request_t *request = NULL;
     MST_TRY(maestro_cdo_withdraw_start(cdo, when, timeout_s, &request));
-    maestro_status_t status = maestro_request_wait(request, timeout_s < 0 ? -1 : timeout_s + 2);
+    maestro_status_t status = maestro_request_wait(request, (timeout_s < 0 ? cdo->session->timeout_s : timeout_s) + 2);
+    if (status == MAESTRO_IN_PROGRESS) status = mst_base_fail(MAESTRO_TIMEOUT, "withdraw: the pool manager did not answer in time; is it stopped? see maestro doctor");
     maestro_request_dispose(request);
     return status;
 }

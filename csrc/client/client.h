@@ -75,7 +75,8 @@ struct maestro_request {
     maestro_status_t status;
     char *text;
     mst_wire_reply_t *reply;           /* copy of the answer */
-    maestro_cdo_t *cdo;                /* withdraw: the object concerned; its handle outlives the request */
+    maestro_cdo_t *cdo;                /* withdraw: the handle of the object concerned, if it has not been disposed meanwhile */
+    uint64_t cdo_id;
 };
 
 struct maestro_session {
@@ -85,7 +86,8 @@ struct maestro_session {
     unsigned waiting;
     unsigned fork_count;
     bool closed, lost;
-    uint64_t handles;                  /* cdos, subscriptions, requests alive */
+    uint64_t handles;                  /* cdos, subscriptions, requests alive, and threads inside */
+    unsigned inside;                   /* threads in a call: connection and shared memory stay until the last has left */
     mst_wire_rendezvous_t rendezvous;
     int socket, wake_manager, wake_client;
     uint32_t number;
@@ -111,6 +113,7 @@ struct maestro_session {
     maestro_request_t *requests;
     mst_client_refusal_t *refusal;
     size_t nrefusals, refusals_capacity, refusals_uncounted;
+    maestro_status_t uncounted_status; /* of the last of them */
     mst_client_segment_t *segment;     /* by number */
     size_t nsegments;
     mst_mem_allocator_t *allocator;
@@ -128,14 +131,18 @@ struct maestro_session {
 
 /* ---- session.c */
 extern unsigned mst_client_forks; /* counts forks that made this process */
-/* Takes the lock if the session can be used; `operation` begins the error. */
+/* Takes the lock if the session is open and its manager lives; leave gives it back.  While a thread is inside, connection and memory stay.
+ * `operation` begins the error. */
 maestro_status_t mst_client_enter(maestro_session_t *session, const char *operation);
-static inline void mst_client_leave(maestro_session_t *session) { pthread_mutex_unlock(&session->lock); }
+/* The same without keeping the lock, and whether or not the manager lives; leave, called with the lock held, ends it too. */
+maestro_status_t mst_client_stay(maestro_session_t *session, const char *operation);
+void mst_client_leave(maestro_session_t *session);
 void mst_client_let_go(maestro_session_t *session); /* a handle ended, lock held: unlocks, and frees a closed session with its last handle */
 int64_t mst_client_deadline(const maestro_session_t *session, double timeout_s);
 
 /* ---- attach.c: rendezvous, starting the manager, the hello. */
 maestro_status_t mst_client_attach(maestro_session_t *session, const maestro_session_options_t *options, int64_t deadline_ns);
+void mst_client_hang_up(maestro_session_t *session);
 void mst_client_detach(maestro_session_t *session);
 
 /* ---- talk.c: rings, replies, waiting.  All with the lock held. */

@@ -34,7 +34,8 @@ static maestro_status_t resolve(const maestro_session_t *session, const maestro_
 static maestro_status_t copy_payload(maestro_session_t *session, const void *bytes, size_t nbytes, int64_t deadline_ns, mst_wire_place_t *place) {
     mst_mem_block_t block;
     *place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
-    if (!bytes || !nbytes) return MAESTRO_OK;
+    if (!nbytes) return MAESTRO_OK;
+    if (!bytes) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "the payload is NULL and has %zu bytes", nbytes);
     MST_TRY(mst_client_alloc(session, nbytes, deadline_ns, "offer many", &block));
     memcpy(block.address, bytes, nbytes);
     *place = (mst_wire_place_t){.segment = block.segment, .offset = block.offset, .nbytes = nbytes};
@@ -51,7 +52,7 @@ static maestro_status_t send_one(maestro_session_t *session, const mst_meta_buil
     offer->head.kind = MST_WIRE_OFFER;
     offer->head.flags = place->segment != MST_WIRE_NO_SEGMENT ? MST_WIRE_OFFER_COPIED : 0;
     offer->id = (uint64_t)session->number << 40 | ++session->last_id;
-    offer->timeout_ns = (int64_t)(session->timeout_s * 1e9);
+    offer->timeout_ns = mst_base_span_ns(session->timeout_s);
     offer->place = *place;
     mst_wire_ring_commit(&session->channel.offers);
     return MAESTRO_OK;

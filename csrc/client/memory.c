@@ -133,6 +133,8 @@ static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t dead
     maestro_request_t *request = &asked.request;
     mst_client_segment_t *segment = NULL;
     mst_wire_request_t like = {.head.kind = MST_WIRE_SEGMENT, .argument = session->wanted_nbytes};
+    if (session->has_fresh) shrink(session, session->fresh_segment, session->segment[session->fresh_segment].base, session->segment[session->fresh_segment].nbytes);
+    session->has_fresh = false;
     mst_mem_allocator_trim(session->allocator); /* what is free and too small for this makes room for it */
     return_segments(session);
     maestro_status_t status = mst_client_send(session, request, &like, NULL, deadline_ns, operation);

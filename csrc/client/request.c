@@ -12,7 +12,8 @@ static bool is_done(maestro_session_t *session, void *context) {
 
 /* What a finished withdrawal means for the handle. */
 static void settle(maestro_request_t *request) {
-    if (request->cdo && request->cdo->state == MST_CLIENT_OFFERED && (request->status == MAESTRO_OK || request->status == MAESTRO_WITHDRAWN))
+    if (!request->cdo || request->cdo->id != request->cdo_id) return; /* the handle was disposed, and may be another object's now */
+    if (request->cdo->state == MST_CLIENT_OFFERED && (request->status == MAESTRO_OK || request->status == MAESTRO_WITHDRAWN))
         request->cdo->state = MST_CLIENT_WITHDRAWN;
 }
 

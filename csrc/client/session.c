@@ -23,7 +23,11 @@ maestro_status_t mst_client_enter(maestro_session_t *session, const char *operat
     if (MST_UNLIKELY(session->fork_count != mst_client_forks))
         return mst_base_fail(MAESTRO_FORKED, "%s: this session was opened before a fork and belongs to the parent process; open one in the child", operation);
     pthread_mutex_lock(&session->lock);
-    if (MST_LIKELY(!session->closed && !session->lost)) return MAESTRO_OK;
+    if (MST_LIKELY(!session->closed && !session->lost)) {
+        session->inside++;
+        session->handles++;
+        return MAESTRO_OK;
+    }
     maestro_status_t status = session->closed ? mst_base_fail(MAESTRO_CLOSED, "%s: the session of %s[%lld] is closed; open a new one", operation,
                                                               session->component, (long long)session->rank)
                                               : mst_client_lost(session, operation);
@@ -53,6 +57,21 @@ static void free_session(maestro_session_t *session) {
     pthread_mutex_destroy(&session->lock);
     pthread_cond_destroy(&session->news);
     free(session);
+}
+
+maestro_status_t mst_client_stay(maestro_session_t *session, const char *operation) {
+    pthread_mutex_lock(&session->lock);
+    session->inside += !session->closed;
+    session->handles += !session->closed;
+    bool closed = session->closed;
+    pthread_mutex_unlock(&session->lock);
+    return closed ? mst_base_fail(MAESTRO_CLOSED, "%s: the session is closed; open a new one", operation) : MAESTRO_OK;
+}
+
+void mst_client_leave(maestro_session_t *session) {
+    session->inside--;
+    if (session->closed && !session->inside) mst_client_detach(session);
+    mst_client_let_go(session);
 }
 
 void mst_client_let_go(maestro_session_t *session) {
@@ -130,7 +149,8 @@ maestro_status_t maestro_session_open(const maestro_session_options_t *options, 
 static maestro_status_t first_refusal(maestro_session_t *session, const char *operation) {
     size_t count = session->nrefusals + session->refusals_uncounted;
     if (!count) return MAESTRO_OK;
-    mst_client_refusal_t first = session->refusal[0];
+    static char more[] = "(not among the first thousand, whose texts are kept)";
+    mst_client_refusal_t first = session->nrefusals ? session->refusal[0] : (mst_client_refusal_t){.status = session->uncounted_status, .text = more};
     maestro_status_t status = count == 1 ? mst_base_fail(first.status, "%s: %s", operation, first.text ? first.text : "")
                                          : mst_base_fail(first.status, "%s: %zu offers were refused; the first: %s", operation, count, first.text ? first.text : "");
     for (size_t i = 0; i < session->nrefusals; i++) free(session->refusal[i].text);
@@ -169,10 +189,10 @@ maestro_status_t maestro_session_close(maestro_session_t *session) {
     if (status == MAESTRO_OK) {
         status = session->lost ? mst_client_lost(session, "close") : last_flush(session);
         session->closed = true;
-        mst_client_detach(session);
-        pthread_cond_broadcast(&session->news);
+        mst_client_hang_up(session);
+        session->inside++;
         session->handles++;
-        mst_client_let_go(session);
+        mst_client_leave(session);
         return status;
     }
     pthread_mutex_unlock(&session->lock);

@@ -187,34 +187,53 @@ static maestro_status_t sleep_for_event(maestro_subscription_t *subscription, in
     int count = ppoll(fds, 2, &timeout, NULL);
     if (count < 0 && errno == EINTR && session->interruptible) return mst_base_fail(MAESTRO_INTERRUPTED, "next event: a signal came");
     if (count > 0 && fds[0].revents & POLLIN && read(subscription->wake_fd, &rings, sizeof rings) < 0) return MAESTRO_OK;
-    if (count > 0 && fds[1].revents & (POLLHUP | POLLERR | POLLNVAL)) session->lost = true; /* events that are in the window still come first */
+    if (count > 0 && fds[1].revents & (POLLHUP | POLLERR | POLLNVAL)) {
+        pthread_mutex_lock(&session->lock);
+        session->lost = true; /* events that are in the window still come first */
+        pthread_mutex_unlock(&session->lock);
+    }
     return MAESTRO_OK;
+}
+
+/* Nothing is there, it seems: says so, and looks once more.  The descriptor is not readable afterwards unless something came. */
+static bool is_empty(maestro_subscription_t *subscription) {
+    uint64_t rings;
+    atomic_store_explicit(&subscription->window.shared->sleeping, 1, memory_order_relaxed);
+    ssize_t came = read(subscription->wake_fd, &rings, sizeof rings);
+    (void)came;
+    atomic_thread_fence(memory_order_seq_cst);
+    return mst_wire_ring_empty(&subscription->window);
+}
+
+static maestro_status_t wait_and_take(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *events, size_t capacity, size_t *count_out) {
+    maestro_session_t *session = subscription->session;
+    int64_t now = mst_base_now_ns(), deadline = mst_client_deadline(session, timeout_s);
+    int64_t spin_until = now + atomic_load_explicit(&session->board->spin_ns, memory_order_relaxed);
+    for (;; now = mst_base_now_ns()) {
+        bool spinning = now < spin_until && now < deadline;
+        if (!spinning && is_empty(subscription)) {
+            if (now >= deadline) return mst_base_fail(MAESTRO_TIMEOUT, "next event: none came in time");
+            MST_TRY(sleep_for_event(subscription, deadline - now));
+        }
+        maestro_status_t status = try_take(subscription, events, capacity, count_out);
+        if (status != MAESTRO_OK || *count_out) return status;
+    }
 }
 
 maestro_status_t maestro_subscription_next_many(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *events, size_t capacity, size_t *count_out) {
     if (!subscription || !events || !capacity || !count_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "next event: an argument is NULL or 0");
     maestro_session_t *session = subscription->session;
     if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "next event: this subscription belongs to the parent process");
-    int64_t deadline = 0, spin_until = 0;
-    for (;;) {
-        size_t count = 0;
-        maestro_status_t status = try_take(subscription, events, capacity, &count);
-        if (status != MAESTRO_OK || count) {
-            if (count) *count_out = count;
-            return status;
-        }
-        mst_wire_ring_header_t *shared = subscription->window.shared;
-        int64_t now = mst_base_now_ns();
-        if (!deadline) deadline = mst_client_deadline(session, timeout_s);
-        if (!spin_until) spin_until = now + atomic_load_explicit(&session->board->spin_ns, memory_order_relaxed);
-        if (now < spin_until && now < deadline) continue;
-        atomic_store_explicit(&shared->sleeping, 1, memory_order_relaxed);
-        atomic_thread_fence(memory_order_seq_cst);
-        if (!mst_wire_ring_empty(&subscription->window)) continue;
-        if (now >= deadline) return mst_base_fail(MAESTRO_TIMEOUT, "next event: none came in time");
-        status = sleep_for_event(subscription, deadline - now);
-        if (status != MAESTRO_OK) return status;
+    size_t count = 0;
+    maestro_status_t status = try_take(subscription, events, capacity, &count);
+    if (status == MAESTRO_OK && !count) {
+        MST_TRY(mst_client_stay(session, "next event"));
+        status = wait_and_take(subscription, timeout_s, events, capacity, &count);
+        pthread_mutex_lock(&session->lock);
+        mst_client_leave(session);
     }
+    if (count) *count_out = count;
+    return status;
 }
 
 maestro_status_t maestro_subscription_next(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *event_out) {

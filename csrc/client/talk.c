@@ -68,7 +68,7 @@ static void write_unreleased(maestro_session_t *session) {
 }
 
 void mst_client_release(maestro_session_t *session, uint64_t lease) {
-    if (!session->channel_memory || session->lost) return;
+    if (session->closed || session->lost) return;
     write_unreleased(session);
     if (session->nunreleased || !write_release(session, lease)) keep_release(session, lease);
     mst_client_ring(session, MST_WIRE_ASLEEP_RELEASES);
@@ -134,6 +134,7 @@ static bool take_refusal(maestro_session_t *session, const mst_wire_refused_t *m
         session->refusal[session->nrefusals++] = (mst_client_refusal_t){message->id, message->status, text};
     else {
         session->refusals_uncounted++;
+        session->uncounted_status = message->status;
         free(text);
     }
     return true;
@@ -146,6 +147,7 @@ void mst_client_forget_refusal(maestro_session_t *session, uint64_t id) {
         memmove(&session->refusal[i], &session->refusal[i + 1], (--session->nrefusals - i) * sizeof session->refusal[0]);
         return;
     }
+    if (session->refusals_uncounted) session->refusals_uncounted--;
 }
 
 void mst_client_drain(maestro_session_t *session) {
@@ -222,20 +224,18 @@ static bool poll_once(maestro_session_t *session, int64_t left_ns) { /* true whe
     return false;
 }
 
-static bool lead(maestro_session_t *session, int64_t left_ns) {
+static bool lead(maestro_session_t *session, int64_t left_ns, mst_client_ready_fn ready, void *context) {
     mst_wire_ring_header_t *replies = session->channel.replies.shared;
     bool signalled = false;
     session->leader = true;
-    session->handles++; /* the session outlives a close by another thread meanwhile */
     atomic_store_explicit(&replies->sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (mst_wire_ring_empty(&session->channel.replies)) {
+    if (mst_wire_ring_empty(&session->channel.replies) && !ready(session, context)) {
         pthread_mutex_unlock(&session->lock);
         signalled = poll_once(session, left_ns);
         pthread_mutex_lock(&session->lock);
     }
-    session->handles--;
-    if (session->channel_memory) atomic_store_explicit(&replies->sleeping, 0, memory_order_relaxed);
+    atomic_store_explicit(&replies->sleeping, 0, memory_order_relaxed);
     session->leader = false;
     if (session->waiting) pthread_cond_broadcast(&session->news);
     return signalled;
@@ -251,9 +251,9 @@ static void follow(maestro_session_t *session, int64_t deadline_ns) {
 maestro_status_t mst_client_wait(maestro_session_t *session, const char *operation, int64_t deadline_ns, mst_client_ready_fn ready, void *context) {
     int64_t spin_until = 0;
     for (;;) {
+        if (session->closed) return mst_base_fail(MAESTRO_CLOSED, "%s: the session was closed by another thread", operation);
         mst_client_drain(session);
         if (ready(session, context)) return MAESTRO_OK;
-        if (session->closed) return mst_base_fail(MAESTRO_CLOSED, "%s: the session was closed by another thread", operation);
         if (session->lost) return mst_client_lost(session, operation);
         int64_t now = mst_base_now_ns();
         if (now >= deadline_ns) return MAESTRO_TIMEOUT;
@@ -261,7 +261,7 @@ maestro_status_t mst_client_wait(maestro_session_t *session, const char *operati
         if (!spin_until) spin_until = now + spin;
         if (now < spin_until) continue;
         if (session->leader) follow(session, deadline_ns);
-        else if (lead(session, deadline_ns - now) && session->interruptible) return mst_base_fail(MAESTRO_INTERRUPTED, "%s: a signal came", operation);
+        else if (lead(session, deadline_ns - now, ready, context) && session->interruptible) return mst_base_fail(MAESTRO_INTERRUPTED, "%s: a signal came", operation);
     }
 }
 

@@ -116,8 +116,8 @@ MAESTRO_API maestro_status_t maestro_session_open(const maestro_session_options_
  * Errors: what refused the offer (DUPLICATE, TIMEOUT, ...), POOL_LOST naming the offers not confirmed. */
 MAESTRO_API maestro_status_t maestro_session_flush(maestro_session_t *session, double timeout_s);
 
-/* Flushes, then ends the session; the handle and all made from it are freed also when the flush fails.  NULL is allowed.
- * Objects that were offered stay in the pool; data pointers of leases held are invalid afterwards. */
+/* Flushes, then ends the session, also when the flush fails; threads that wait in it return CLOSED.  The session's handle is not used again.
+ * Handles made from it answer CLOSED until each is disposed; the memory goes with the last.  Offered objects stay in the pool.  NULL is allowed. */
 MAESTRO_API maestro_status_t maestro_session_close(maestro_session_t *session);
 
 /* A JSON text of the pool's counters and limits (per component: offers, demands, bytes, leases, state); the caller frees it. */

@@ -5,8 +5,6 @@
  * is good while its handle's object is alive and carries the entry's sequence.  A snapshot is thus a cursor that starts at 0. */
 #include "pool/pool.h"
 
-#include <math.h>
-
 enum { CHUNK = 512, FIRST_CAPACITY = 1024, TRIMMED_AT_ONCE = 2048 };
 
 struct mst_pool_live_chunk {
@@ -20,7 +18,7 @@ maestro_status_t mst_pool_log_init(mst_pool_t *pool) {
     log->capacity = FIRST_CAPACITY;
     log->base = log->next = 1;
     log->limit_nbytes = (uint64_t)mst_base_setting_bytes("MAESTRO_POOL_LOG", 64 << 20);
-    log->limit_ns = (int64_t)(fmin(mst_base_setting_f64("MAESTRO_POOL_LOG_S", 3600), 1e9) * 1e9);
+    log->limit_ns = mst_base_span_ns(mst_base_setting_f64("MAESTRO_POOL_LOG_S", 3600));
     log->retained = mst_pool_pages_alloc(log->capacity * sizeof *log->retained);
     return log->retained ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "make the event log: no memory");
 }

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -21,7 +20,6 @@
 #include <unistd.h>
 
 enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 50000, ROUND_NS_MAX = 1000000000 };
-static const double LONGEST_S = 1e9; /* of settings */
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -88,7 +86,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
     MST_TRY(mst_pool_catalogue_init(pool));
     mst_pool_lending_init(pool);
     MST_TRY(make_scratch(pool));
-    pool->linger_s = fmin(mst_base_setting_f64("MAESTRO_LINGER_S", 2), LONGEST_S);
+    pool->linger_s = mst_base_setting_f64("MAESTRO_LINGER_S", 2);
     pool->now_ns = pool->started_ns = mst_base_now_ns();
     pool->empty_since_ns = pool->now_ns + FIRST_SESSION_NS; /* also without linger, whoever started it has time to come */
     pool->next_deadline_ns = INT64_MAX;
@@ -316,7 +314,7 @@ static void sleep_until_needed(mst_pool_t *pool) {
     int64_t timeout = deadline == INT64_MAX ? ROUND_NS_MAX : deadline - pool->now_ns;
     if (timeout > ROUND_NS_MAX) timeout = ROUND_NS_MAX;
     if (!pool->nsessions) {
-        int64_t linger = pool->empty_since_ns + (int64_t)(pool->linger_s * 1e9) - pool->now_ns;
+        int64_t linger = pool->empty_since_ns + mst_base_span_ns(pool->linger_s) - pool->now_ns;
         if (linger < timeout) timeout = linger;
     }
     if (timeout < 0) timeout = 0;
@@ -332,11 +330,11 @@ static bool unneeded(mst_pool_t *pool) {
         pool->empty_since_ns = pool->now_ns;
         return false;
     }
-    return pool->now_ns - pool->empty_since_ns >= (int64_t)(pool->linger_s * 1e9);
+    return pool->now_ns - pool->empty_since_ns >= mst_base_span_ns(pool->linger_s);
 }
 
 maestro_status_t mst_pool_run(mst_pool_t *pool) {
-    int64_t spin_ns = (int64_t)(mst_base_setting_f64("MAESTRO_SPIN_US", 20) * 1000), idle_since_ns = 0;
+    int64_t spin_ns = mst_base_span_ns(mst_base_setting_f64("MAESTRO_SPIN_US", 20) / 1e6), idle_since_ns = 0;
     int cores = mst_mem_cores(), naps = 0;
     prctl(PR_SET_TIMERSLACK, 1000);
     while (!pool->stop && !unneeded(pool)) {
