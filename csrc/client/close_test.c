@@ -56,13 +56,14 @@ static void *wait_in_next(void *argument) {
 
 static void *wait_in_alloc(void *argument) { /* the pool has 16 MiB */
     waiter_t *waiter = argument;
+    maestro_cdo_t *cdo[20] = {NULL};
     void *bytes;
     waiter->status = MAESTRO_OK;
-    for (int64_t i = 0; i < 20 && waiter->status == MAESTRO_OK; i++) {
-        maestro_cdo_t *cdo = NULL;
-        waiter->status = maestro_cdo_declare(waiter->session, NULL, &cdo);
-        if (waiter->status == MAESTRO_OK) waiter->status = maestro_cdo_alloc(cdo, 2 << 20, MAESTRO_TIER_DEFAULT, &bytes);
+    for (size_t i = 0; i < MST_COUNT(cdo) && waiter->status == MAESTRO_OK; i++) {
+        waiter->status = maestro_cdo_declare(waiter->session, NULL, &cdo[i]);
+        if (waiter->status == MAESTRO_OK) waiter->status = maestro_cdo_alloc(cdo[i], 2 << 20, MAESTRO_TIER_DEFAULT, &bytes);
     }
+    for (size_t i = 0; i < MST_COUNT(cdo); i++) maestro_cdo_dispose(cdo[i]);
     return NULL;
 }
 
