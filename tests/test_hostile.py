@@ -146,7 +146,7 @@ def answer_with(packet, fds=()):
 
 def good_welcome(**changes):
     fields = {"magic": 0x5254534D, "protocol": PROTOCOL, "status": 0, "session": 1, "schema": 0, "schema_nbytes": 10, "channel": 918464,
-              "dictionary": 4096, "board": 4096, "limit": 1 << 30, "text": b""} | changes  # fmt: skip
+              "dictionary": 4096, "limit": 1 << 30, "text": b""} | changes  # fmt: skip
     return WELCOME.pack(*fields.values())
 
 

@@ -13,7 +13,7 @@ import threading
 
 MAGIC, PROTOCOL = 0x5254534D, 1
 HELLO = struct.Struct("<IIq64s64sII")
-WELCOME = struct.Struct("<IIiIIIQQQq2048s")
+WELCOME = struct.Struct("<IIiIIIQQq2048s")
 REQUEST = struct.Struct("<IHHQQqQIHHQI4x")  # nbytes kind flags, request after timeout argument, kinds start hold, window, text_nbytes
 WORD = struct.Struct("<IHHQ")
 OFFER = struct.Struct("<IHHQqIIQQQQIHH")  # nbytes kind flags, id timeout, segment pad offset nbytes, mask mask tail nvalues schema
