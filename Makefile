@@ -89,7 +89,7 @@ demo: build
 
 bench: build
 	@scripts/system-packages bench
-	python -m pip install --quiet ".[bench]"
+	MAESTRO_SKIP_NATIVE=1 python -m pip install --quiet --no-build-isolation -e ".[bench]"
 	maestro bench
 
 docs: build

@@ -132,6 +132,17 @@ def columns_consumer(system: System, meeting: Meeting, count: int, nbytes: int) 
     return {"end": end}
 
 
+# ---- The same columns as one thing, which a peer may send when nobody asks for the objects in them
+def blobs_producer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+    system.send_columns = lambda count, columns: system.send_blob(columns)
+    return columns_producer(system, meeting, count, nbytes)
+
+
+def blobs_consumer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+    system.receive_columns = lambda count, keys: system.receive_blob(keys)
+    return columns_consumer(system, meeting, count, nbytes)
+
+
 # ---- Latency at 1 kHz
 def latency_producer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
     sent = []
@@ -329,6 +340,7 @@ def check(condition: bool, claim: str) -> None:
 ROLES: dict[str, tuple[Callable[..., dict], Callable[..., dict]]] = {
     "rate": (rate_producer, rate_consumer),
     "columns": (columns_producer, columns_consumer),
+    "blobs": (blobs_producer, blobs_consumer),
     "latency": (latency_producer, latency_consumer),
     "handover": (handover_producer, handover_consumer),
     "wrapped": (wrapped_producer, wrapped_consumer),

@@ -39,6 +39,7 @@ NOT_QUICK = (
     "subscriptions:[zr]*",
     "columns-python:iceoryx2",
     "columns-python:redis",
+    "columns-python:* blobs",
     "columns-python:relay",
     "latency:redis",
     "demand-*64 KiB",
@@ -81,6 +82,7 @@ def groups() -> dict[str, dict[str, Source]]:
             "zeromq": python("zeromq", "columns 200000", "columns 50000"),
             "iceoryx2": python("iceoryx2", "columns 200000", "columns 50000"),
             "redis": python("redis", "columns 20000", "columns 5000"),
+            **{f"{s} blobs": python(s, "blobs 1000000", "blobs 200000") for s in ("zeromq", "iceoryx2")},
             "relay": c("bare", "relay 2000000", "relay 500000"),
         },
         "latency": {

@@ -1,10 +1,9 @@
 """From figures of several repetitions to rows that are judged: medians, spread, best peer, ratio, met or not.
 
-Rules.  What is shown and compared are medians over the repetitions.  A row meets a bar when its median reaches it, and is ahead of its
-peers when its median is not worse than that of the best of them.  A machine that others use too moves medians by more than what is often
-between two of them; so a row counts as *missed*, or as *behind*, only when not even its best repetition reaches the bar, or the best
-peer's median.  What lies between is called "close" to the bar and "level" with the peer, and is listed as such.  Where a source ran once
-there is no spread, and the median decides.
+Rules.  What is shown and compared are medians over the repetitions.  A row meets a bar when its median reaches it; it is "close" when only
+its best repetition does, else "missed".  Against the best peer: "ahead" when the median is better than each of the peer's repetitions,
+"behind" when it is worse than each of them, and "level" in between, for a machine that others use too moves medians by more than what is
+often between two of them.  The rule is the same for both sides.  Where a peer ran once, its one figure decides.
 
 Pure functions; nothing is run here.  Invariant: a row whose figure is missing is never met.
 """
@@ -104,13 +103,20 @@ def verdict(row: Row, out: dict[str, Any]) -> dict[str, Any]:
         "met": None if must is None else reaches(row, value, must),
         "aim_met": None if aim is None else reaches(row, value, aim),
         "must_is": None if must is None else graded(row, value, best_own, must, ("met", "close", "missed")),
-        "against_peers": None if ratio is None else graded(row, value, best_own, best["value"], ("ahead", "level", "behind")),
+        "against_peers": None if ratio is None else against(row, value, best),
     }
 
 
 def graded(row: Row, value: float | None, best_own: float | None, bar: float, words: tuple[str, str, str]) -> str:
     """The first word when the median reaches the bar, the second when only the best repetition does."""
     return words[0] if reaches(row, value, bar) else words[1] if reaches(row, best_own, bar) else words[2]
+
+
+def against(row: Row, value: float, peer: dict[str, Any]) -> str:
+    worst, best = peer["spread"] or [peer["value"]] * 2 if row.higher else reversed(peer["spread"] or [peer["value"]] * 2)
+    if reaches(row, value, best):
+        return "ahead"
+    return "level" if reaches(row, value, worst) else "behind"
 
 
 def best_repetition(row: Row, out: dict[str, Any]) -> float | None:

@@ -86,13 +86,15 @@ def rate_rows() -> list[Row]:
     stored = Other("ZeroMQ", "stored:rate", "a third process keeps a copy and compares a prefix")
     direct = Other("ZeroMQ, directly", "direct:rate", PYTHON_ONE)
     batches = {
-        "zeromq": "1000 objects a message; " + PYTHON_ONE,
-        "iceoryx2": "1000 objects a message; " + PYTHON_ONE,
+        "zeromq": "1000 dictionaries a message; " + PYTHON_ONE,
+        "iceoryx2": "1000 dictionaries a message; " + PYTHON_ONE,
         "redis": "1000 XADD a pipeline",
     }
+    one_blob = "columns as one message: no object in it can be found, stored or matched"
+    blobs = tuple(Other(f"{NAMES[s]}, columns", f"{s} blobs:rate", one_blob) for s in ("zeromq", "iceoryx2"))
     others = (
         Other("ZeroMQ", "zeromq1000:rate", "prefixes only, at the publisher; stores nothing"),
-        Other("Redis", "redis1000:rate", "patterns on a channel's name; stores nothing"),
+        Other("Redis", "redis1000:rate", "channels by their names; stores nothing"),
     )
     more = {"scale": 1e-6, "higher": True}
     return [
@@ -105,8 +107,7 @@ def rate_rows() -> list[Row]:
             2,
             5,
             bound=relay,
-            peers=(stored,),
-            references=(direct,),
+            peers=(stored, direct),
             details=cpu,
             **more,
         ),
@@ -123,6 +124,7 @@ def rate_rows() -> list[Row]:
             10,
             bound=relay,
             peers=peers("rate", does=batches),
+            references=blobs,
             **more,
         ),
         Row(
@@ -210,7 +212,7 @@ def demand_rows() -> list[Row]:
                 4,
                 2,
                 1e-3,
-                peers=peers("ns", "{} " + size, {}, there),
+                peers=peers("ns", "{} " + size, {"zeromq": "its bytes still come through a socket", "redis": "asks the server"}, there),
             ),
         ]
     asleep, awake = Other("bare, both asleep", "asleep:p50_ns"), Other("bare, both spinning", "awake:p50_ns")

@@ -9,10 +9,13 @@ from rich.table import Table
 
 from .judge import LEFT_OUT
 
+NARROW = 130  # columns of a screen below which rows are named by their keys and some columns are left out
+LEFT_OUT_WHERE_NARROW = ("spread", "bound", "aim")
 MARKS = {True: "[green]yes[/]", False: "[red]no[/]", None: "-"}
 
 
 def show(report: dict[str, Any], console: Console) -> None:
+    narrow = console.width < NARROW
     table = Table(title=title(report), title_justify="left", show_lines=False, pad_edge=False)
     for name, right in (
         ("what", 0),
@@ -25,9 +28,10 @@ def show(report: dict[str, Any], console: Console) -> None:
         ("aim", 1),
         ("met", 0),
     ):
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "what")
+        if not (narrow and name in LEFT_OUT_WHERE_NARROW):
+            table.add_column(name, justify="right" if right else "left", no_wrap=name != "best peer" and (narrow or name != "what"))
     for row in report["rows"]:
-        table.add_row(*cells(row))
+        table.add_row(*cells(row, narrow))
     console.print(table)
     for line in notes(report):
         console.print(line, soft_wrap=True)
@@ -40,11 +44,11 @@ def title(report: dict[str, Any]) -> str:
     return f"maestro bench, {kind}, {report['seconds']:.0f} s, {where}; medians of {report['repetitions']} repetitions"
 
 
-def cells(row: dict[str, Any]) -> list[str]:
+def cells(row: dict[str, Any], narrow: bool = False) -> list[str]:
     bound, best = row["bound"] or {}, next((p for p in row["peers"] if p["name"] == row["best_peer"]), None)
     spread = row.get("spread")
-    return [
-        row["title"],
+    all_of_them = [
+        row["key"] if narrow else row["title"],
         "-" if row["value"] is None else f"{number(row['value'])} {row['unit']}",
         "-" if spread is None else f"{number(spread[0])}..{number(spread[1])}",
         number(bound.get("value")),
@@ -54,6 +58,7 @@ def cells(row: dict[str, Any]) -> list[str]:
         number(row["aim"]),
         MARKS[row["met"]],
     ]
+    return [all_of_them[i] for i in (0, 1, 4, 5, 6, 8)] if narrow else all_of_them
 
 
 def number(value: float | None) -> str:
@@ -71,7 +76,7 @@ def notes(report: dict[str, Any]) -> list[str]:
         ("below must", "missed"),
         ("below must, but for the best repetition", "close"),
         ("behind a peer", "behind_a_peer"),
-        ("behind a peer, but for the best repetition", "level_with_a_peer"),
+        ("level with a peer", "level_with_a_peer"),
     ):
         out.append(f"{words}: {', '.join(report[name]) or 'nothing'}")
     if report["left_out"]:

@@ -6,10 +6,12 @@ Invariant: a source that fails says so with the program's own last words; it nev
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -45,13 +47,26 @@ class Source:
         }  # no manager lingers beside the next one
         command = self.command(quick)
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+            status, out, err = run_group(command, environment)
         except (subprocess.TimeoutExpired, OSError) as error:
             raise SourceError(f"{shlex.join(command)}: {error}") from error
-        if done.returncode != 0:
-            words = done.stderr.strip().splitlines() or ["nothing was said"]
-            raise SourceError(f"{shlex.join(command)}: exit {done.returncode}: {words[-1]}")
-        return parse(done.stdout)
+        if status != 0:
+            words = err.strip().splitlines() or ["nothing was said"]
+            raise SourceError(f"{shlex.join(command)}: exit {status}: {words[-1]}")
+        return parse(out)
+
+
+def run_group(command: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
+    """A program and all that it starts: after a timeout none of them goes on."""
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    return process.returncode, out, err
 
 
 def program(name: str) -> list[str]:

@@ -72,14 +72,16 @@ class System(Base):
         self.client.close()
 
     def subscribe_to_others(self, count: int) -> None:
-        """Patterns on a channel's name, which bears the attributes: all that the server matches."""
-        self.channel.psubscribe(*(f"od.enfo.pf.other{i}.*" for i in range(count)))
-        self.channel.psubscribe("od.enfo.pf.*")
+        """Channels named by the values, each looked up in a hash: the quickest that the server matches."""
+        from ..duo import PARAMS
+
+        self.channel.subscribe(*(f"od.enfo.pf.other{i}" for i in range(count)))
+        self.channel.subscribe(*(f"od.enfo.pf.{param}" for param in PARAMS))
         time.sleep(0.5)
 
     def send_object(self, attributes: dict[str, Any]) -> None:
         if self.channel is not None:
-            self.pipe.publish(f"od.enfo.pf.{attributes['param']}.{attributes['number']}", json.dumps(attributes))
+            self.pipe.publish(f"od.enfo.pf.{attributes['param']}", json.dumps(attributes))
         else:
             self.pipe.xadd("objects", attributes)
         self.waiting += 1

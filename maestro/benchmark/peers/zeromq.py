@@ -63,6 +63,12 @@ class System(Base):
         objects = [one for one in pickle.loads(self.socket.recv()) if one["stream"] == "enfo"]
         return {key: [one[key] for one in objects] for key in keys}
 
+    def send_blob(self, columns: dict[str, Any]) -> None:
+        self.socket.send(pickle.dumps(columns, 5))
+
+    def receive_blob(self, keys: tuple[str, ...]) -> dict[str, Any]:
+        return chosen(pickle.loads(self.socket.recv()), keys)
+
     def send_bytes(self, i: int, nbytes: int) -> None:
         self.blocks[i][0] = (i + 1) % 256
         self.socket.send(self.blocks[i], copy=nbytes < SMALL)
@@ -99,6 +105,14 @@ def rows(count: int, columns: dict[str, Any]) -> list[dict[str, Any]]:
         for key, value in columns.items()
     }
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+
+
+def chosen(columns: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """These columns, if the stream is the one asked for; what is one value for all becomes a column."""
+    import numpy as np
+
+    count = len(columns["number"]) if columns["stream"] == "enfo" else 0
+    return {key: value[:count] if isinstance(value := columns[key], np.ndarray) else np.full(count, value) for key in keys}
 
 
 def key_of(attributes: dict[str, Any]) -> bytes:
