@@ -65,6 +65,6 @@ def info() -> dict:
     >>> "memory" in str(maestro.info())
     True
     """
-    from . import _core
+    from . import _core, errors  # noqa: F401  (the exceptions that _core raises)
 
     return _core.info()

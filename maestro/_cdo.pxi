@@ -6,6 +6,9 @@ cdef maestro_status_t call_offer(call_t *call, double timeout_s) noexcept nogil:
 cdef maestro_status_t call_wait(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_wait(<maestro_cdo_t *>call.handle, timeout_s)
 
+cdef maestro_status_t call_cdo_withdraw_start(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_cdo_withdraw_start(<maestro_cdo_t *>call.handle, <maestro_when_t>call.when, call.seconds, <maestro_request_t **>call.bytes)
+
 cdef maestro_status_t call_alloc(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_alloc(<maestro_cdo_t *>call.handle, call.capacity, MAESTRO_TIER_DEFAULT, &call.bytes)
 
@@ -301,7 +304,12 @@ cdef class CdoHandle:
 
     def _withdraw_start(self, int when, timeout):
         cdef RequestHandle request = new_request(self.session, self, self.session.seconds(timeout))
-        check(maestro_cdo_withdraw_start(self.use("withdraw"), when, self.session.seconds(timeout), &request.c))
+        cdef call_t call
+        call.handle = self.use("withdraw")
+        call.when = when
+        call.seconds = self.session.seconds(timeout)
+        call.bytes = &request.c
+        self.session.begin(call_cdo_withdraw_start, &call)
         return request
 
 

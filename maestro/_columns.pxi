@@ -215,17 +215,40 @@ def take_columns(SubscriptionHandle subscription, Py_ssize_t n, tuple keys, dict
     cdef Column column
     cdef Py_ssize_t count, i, k, done = 0
     cdef double seconds = subscription.session.seconds(timeout)
-    while done < n:
-        count = subscription.take(events, min(n - done, BATCH), 0 if done else seconds)
+    while subscription.pending and done < n:
+        if isinstance(subscription.pending[0], BaseException):
+            if done == 0:
+                raise subscription.pending.pop(0)
+            return [(<Column>column).array() for column in columns]
+        cdo = subscription.pending.pop(0)
+        cdo = cdo if isinstance(cdo, CdoHandle) else cdo.cdo
+        for k in range(len(columns)):
+            (<Column>columns[k]).append((<CdoHandle>cdo).c)
+        done += 1
+    while done < n and not subscription.pending:
+        try:
+            count = subscription.take(events, min(n - done, BATCH), 0 if done else seconds)
+        except Exception as error:
+            if done == 0:
+                raise
+            subscription.pending.append(error)  # what was taken comes first
+            break
         if count == 0:
             break
         try:
-            for k in range(len(columns)):
-                column = columns[k]
-                for i in range(count):
-                    column.append(events[i].cdo)
+            for i in range(count):
+                if events[i].kind == MAESTRO_EVENT_GAP:
+                    subscription.pending.append(gap_error(events[i].gap_from, events[i].gap_to))
+                elif subscription.pending:  # behind a gap: for the next call
+                    subscription.pending.append(subscription.item(&events[i], not subscription.plain))
+                    events[i].cdo = NULL
+                else:
+                    for k in range(len(columns)):
+                        (<Column>columns[k]).append(events[i].cdo)
+                    done += 1
         finally:
             for i in range(count):
                 maestro_cdo_dispose(events[i].cdo)
-        done += count
+        if done == 0:
+            raise subscription.pending.pop(0)
     return [(<Column>column).array() for column in columns]

@@ -16,6 +16,7 @@ cdef struct call_t:
     void *handle
     const char *selector
     int when
+    double seconds
     void *bytes
     uint64_t number
     maestro_event_t *events
@@ -34,6 +35,7 @@ cdef class SessionHandle:
 
     cdef maestro_session_t *use(self, str operation) except NULL
     cdef int wait(self, call_fn call, call_t *arguments, double timeout_s, bint sliced) except -1000
+    cdef int begin(self, call_fn call, call_t *arguments) except -1000
     cdef void let_go(self) noexcept
     cdef int end(self) except -1
     cdef double seconds(self, object timeout) except -1

@@ -7,6 +7,13 @@ cdef maestro_status_t call_flush(call_t *call, double timeout_s) noexcept nogil:
 cdef maestro_status_t call_count(call_t *call, double timeout_s) noexcept nogil:
     return maestro_count(<maestro_session_t *>call.handle, call.selector, timeout_s, &call.number)
 
+cdef maestro_status_t call_demand_start(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_demand_start(<maestro_session_t *>call.handle, call.selector, call.seconds, <maestro_request_t **>call.bytes)
+
+cdef maestro_status_t call_withdraw_start(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_withdraw_start(<maestro_session_t *>call.handle, call.selector, <maestro_when_t>call.when, call.seconds,
+                                  <maestro_request_t **>call.bytes)
+
 cdef bint slice_is_over(int status, double slice_s, double took) noexcept:
     """Whether a call ended because its slice did.  TIMEOUT may also be what the call was to tell (a refused offer): earlier."""
     return status == MAESTRO_IN_PROGRESS or (status == MAESTRO_TIMEOUT and took > slice_s - 0.001)
@@ -57,9 +64,11 @@ cdef class SessionHandle:
     cdef int wait(self, call_fn call, call_t *arguments, double timeout_s, bint sliced) except -1000:
         """Runs a call without the GIL until it has ended or the time is over; signals are served in between.
 
-        A sliced call is made again when its slice is over; every call is made again when a signal ended it.
+        A sliced call is made again when its slice is over; every call is made again when a signal ended it, as long as there is
+        time, which begins anew when the call has come further (its number has grown).
         """
         cdef double end = monotonic() + timeout_s
+        cdef uint64_t number = arguments.number
         cdef double left = timeout_s
         cdef double slice_s, began
         cdef int status
@@ -73,8 +82,14 @@ cdef class SessionHandle:
                 left = end - monotonic()
                 if status != MAESTRO_INTERRUPTED and (left <= 0 or not (sliced and slice_is_over(status, slice_s, monotonic() - began))):
                     return status
-                left = max(left, 0.0)
+                if arguments.number != number:
+                    number = arguments.number
+                    end = monotonic() + timeout_s
+                    left = timeout_s
                 PyErr_CheckSignals()
+                if status == MAESTRO_INTERRUPTED and left <= 0:
+                    raise own_failure(MAESTRO_TIMEOUT, f"wait: not done within {timeout_s:g} s; signals ended the wait again and again")
+                left = max(left, 0.0)
                 if self.closed:
                     raise own_failure(MAESTRO_CLOSED, "wait: the session was closed meanwhile; open a new one")
         finally:
@@ -220,8 +235,18 @@ cdef class SessionHandle:
     # ---- Asking
     def _demand_start(self, str selector, timeout):
         cdef RequestHandle request = new_request(self, None, self.seconds(timeout))
-        check(maestro_demand_start(self.use("demand"), utf8(selector, "selector"), self.seconds(timeout), &request.c))
+        cdef call_t call
+        call.handle = self.use("demand")
+        call.selector = utf8(selector, "selector")
+        call.seconds = self.seconds(timeout)
+        call.bytes = &request.c
+        self.begin(call_demand_start, &call)
         return request
+
+    cdef int begin(self, call_fn call, call_t *arguments) except -1000:
+        """Starts a request; waits only where the manager does not take messages."""
+        arguments.number = 0
+        return check(self.wait(call, arguments, self.timeout, False))
 
     def _count(self, str selector, timeout):
         cdef call_t call
@@ -235,7 +260,12 @@ cdef class SessionHandle:
         cdef maestro_request_t *request = NULL
         cdef uint64_t number = 0
         cdef double seconds = self.seconds(timeout)
-        check(maestro_withdraw_start(self.use("withdraw"), utf8(selector, "selector"), <maestro_when_t>when, seconds, &request))
+        call.handle = self.use("withdraw")
+        call.selector = utf8(selector, "selector")
+        call.when = when
+        call.seconds = seconds
+        call.bytes = &request
+        self.begin(call_withdraw_start, &call)
         call.handle = request
         try:
             if check(self.wait(call_request, &call, seconds + GRACE_S, True)) == MAESTRO_IN_PROGRESS:
@@ -251,6 +281,7 @@ cdef class SessionHandle:
         cdef const char *text = utf8(selector, "selector")
         cdef maestro_session_t *c = self.use("subscribe")
         cdef int status = MAESTRO_INTERRUPTED
+        cdef double end = monotonic() + self.timeout
         maestro_subscription_options_init(&options)
         options.kinds = kinds
         options.start = start
@@ -265,6 +296,8 @@ cdef class SessionHandle:
                 with nogil:
                     status = maestro_subscribe(c, text, &options, &subscription.c)
                 PyErr_CheckSignals()
+                if status == MAESTRO_INTERRUPTED and monotonic() > end:
+                    raise own_failure(MAESTRO_TIMEOUT, f"subscribe: not done within {self.timeout:g} s")
         finally:
             self.let_go()
         check(status)

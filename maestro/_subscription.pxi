@@ -200,7 +200,11 @@ cdef class SubscriptionHandle:
             return items
         items.append(first)
         while len(items) < n:
-            if not self.pending and (self.ended or not self._fill(min(n - len(items), BATCH))):
+            try:
+                if not self.pending and (self.ended or not self._fill(min(n - len(items), BATCH))):
+                    break
+            except Exception as error:  # what was taken comes first
+                self.pending.append(error)
                 break
             while self.pending and len(items) < n:
                 if isinstance(self.pending[0], BaseException):

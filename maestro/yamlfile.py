@@ -8,6 +8,7 @@ error; nothing of a file is passed over in silence.
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from pathlib import Path
 
@@ -23,16 +24,38 @@ class FileError(ValueError):
         super().__init__("\n".join(problems))
 
 
+class Loader(yaml.SafeLoader):
+    """YAML without YAML 1.1's surprises: 0600, 12:00 and 2026-11-24 stay text, as whoever writes MARS keys means them."""
+
+    yaml_implicit_resolvers: typing.ClassVar = {
+        first: [(tag, pattern) for tag, pattern in those if tag.rpartition(":")[2] not in ("int", "float", "timestamp")]
+        for first, those in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"([-+]?([0-9]+\.[0-9]*|\.[0-9]+|[1-9][0-9]*(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"),
+    list("-+0123456789."),
+)
+
+
+def load(text: str) -> typing.Any:
+    """What a YAML text means; yaml.YAMLError where it is none."""
+    return yaml.load(text, Loader)
+
+
 class Source:
     """A parsed YAML text with the positions of its nodes."""
 
     def __init__(self, text: str, name: str):
         self.name, self.lines = name, text.splitlines()
         try:
-            self.tree = yaml.compose(text, yaml.SafeLoader)
+            self.tree = yaml.compose(text, Loader)
             repeated = list(_repeated_keys(self.tree))
             if not repeated:
-                self.data = yaml.safe_load(text)
+                self.data = load(text)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise FileError([self._at(mark, error.problem or error.context)]) from error

@@ -182,3 +182,27 @@ def test_ctrl_c_at_any_moment_leaves_the_pool_in_order(pool, number):
         assert program.process.wait(3) == 0
     assert all((cdo.array() == cdo["step"]).all() for cdo in keeper.query())
     assert keeper.stats()["sessions"][0]["component"] == "keeper"
+
+
+def test_waits_end_in_time_though_a_ticker_ends_them_again_and_again(pool):
+    pool.set(MAESTRO_POOL_MEMORY="32MiB")
+    program = pool.program("""
+        import signal, time
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+        s = Session("ticked", schema="mars", timeout=0.5)
+        keep = []
+        def fill():
+            while True:
+                keep.append(s.cdo(param="t", step=len(keep)))
+                keep[-1].empty(4 << 20)
+        def fill_many():
+            s.offer_many([np.ones(1 << 19)] * 20, param="u", step=range(20))
+        for wait in (fill, fill_many):
+            begin = time.monotonic()
+            try:
+                wait()
+            except maestro.MaestroError:
+                print(time.monotonic() - begin < 2)
+    """)
+    assert program.end() == "True\nTrue\n"

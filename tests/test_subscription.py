@@ -356,3 +356,38 @@ def test_disposed_subscription_gives_back_what_waited_in_it(session):
 def test_forgotten_subscription_ends(session):
     session.subscribe()
     within(1, lambda: session.stats()["sessions"][0]["subscriptions"] == [])
+
+
+def test_columns_say_where_events_were_lost(pool):
+    pool.set(MAESTRO_POOL_LOG="400KiB")
+    session = pool.session()
+    subscription = session.subscribe("param = t", window=1)
+    fill_the_log(session, 5000)
+    offer(session, 7777)
+    got, gaps = [], 0
+    while True:
+        try:
+            (step,) = subscription.next_columns(100, ["step"], timeout=0.2).values()
+        except maestro.GapError:
+            gaps += 1
+            continue
+        if not len(step):
+            break
+        got += step.tolist()
+    assert gaps >= 1
+    assert got == sorted(set(got))
+    assert got[-1] == 7777
+
+
+def test_events_that_were_taken_before_the_managers_death_are_not_lost(pool):
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    subscription = consumer.subscribe("param = t")
+    producer.offer_many(param="t", step=range(3))
+    producer.flush()
+    within(2, lambda: consumer.count() == 3)
+    pool.kill_manager()
+    with pytest.raises(maestro.PoolLostError):
+        consumer.count()
+    assert [cdo["step"] for cdo in subscription.next_many(10)] == [0, 1, 2]
+    with pytest.raises(maestro.PoolLostError):
+        subscription.next_many(10)

@@ -77,10 +77,12 @@ def form(text: str | None):
     """The argument as the Python interface takes it: a dictionary when it is written as one."""
     import yaml
 
+    from .. import yamlfile
+
     if text is None or not text.lstrip().startswith("{"):
         return text
     try:
-        return yaml.safe_load(text)
+        return yamlfile.load(text)
     except yaml.YAMLError as error:
         raise typer.BadParameter(f"this dictionary cannot be read: {error}") from error
 

@@ -53,6 +53,8 @@ class Peers:
 
     def _take_joins(self) -> None:
         while (event := self._events.next(timeout=0)) is not None:
+            if event.cdo is None:  # a gap: whoever joined meanwhile shows in the counters
+                continue
             with event.cdo as cdo:
                 self._joined.setdefault(cdo["maestro.component"], set()).add(cdo["maestro.pid"])
 

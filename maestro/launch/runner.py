@@ -7,8 +7,10 @@ Invariant: when `finished` is true no process that was started here is left.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -172,8 +174,10 @@ class Runner:
         """End everything at once, and what outlived its launcher."""
         for member in self.members:
             member.kill()
+        for member in self.members:
             if member.process is not None:
-                member.process.wait(timeout=STAGES[-1][1])
+                with contextlib.suppress(subprocess.TimeoutExpired):  # in an uninterruptible sleep
+                    member.process.wait(timeout=STAGES[-1][1])
                 member.poll()
 
     def close(self) -> None:

@@ -113,7 +113,7 @@ def computing(cli, launcher):
 
 
 def test_a_producer_with_mpi_thread_single_that_computes_delays_nobody(cli, computing):
-    """The longest delay of the best round counts: a busy machine delays in some rounds, a manager that needs the producer in all."""
+    """The longest delay of the median round counts: a busy machine delays in some rounds, a manager that needs the producer in all."""
     _, consumer = computing
     longest = []
     for _ in range(ROUNDS):
@@ -124,7 +124,7 @@ def test_a_producer_with_mpi_thread_single_that_computes_delays_nobody(cli, comp
         longest.append(max(events + demands))
         medians = [f"{1e3 * statistics.median(delays):.2f}" for delays in (events, demands)]
         print(f"{mpi.library().family}: median event {medians[0]} ms, demand {medians[1]} ms; longest of all {1e3 * longest[-1]:.2f} ms")
-    assert min(longest) <= DELAY_S
+    assert statistics.median(longest) <= DELAY_S
 
     shown = cli.json("top", "--once", "--interval", "0.3")
     rows = {row["component"]: row for row in shown["components"]}

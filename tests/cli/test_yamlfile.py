@@ -66,3 +66,14 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"name: \xe4")
     with pytest.raises(yamlfile.FileError, match=r"latin.yaml: byte 6 is no UTF-8 text"):
         yamlfile.read(tmp_path / "latin.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0600", "0600"), ("0012", "0012"), ("12:00", "12:00"), ("2026-11-24", "2026-11-24"), ("0o17", "0o17"), ("1_000", "1_000"),
+     ("0", 0), ("-6", -6), ("240", 240), ("0.25", 0.25), (".5", 0.5), ("1e3", 1000.0), ("6.0", 6.0), ("true", True), ("null", None)],
+)  # fmt: skip
+def test_numbers_are_what_they_look_like(text, value):
+    found = yamlfile.load(f"key: {text}")["key"]
+    assert found == value
+    assert type(found) is type(value)

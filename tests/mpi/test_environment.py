@@ -6,7 +6,7 @@ from mpi4py import MPI
 
 
 def test_launcher_and_library_agree_on_the_number_of_ranks():
-    assert MPI.COMM_WORLD.size == int(os.environ["MAESTRO_TEST_RANKS"])
+    assert MPI.COMM_WORLD.size == int(os.environ["TEST_RANKS"])
 
 
 def test_every_rank_takes_part():
