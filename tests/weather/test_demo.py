@@ -136,10 +136,10 @@ def test_figures_of_a_made_up_run_are_what_one_computes_by_hand(tmp_path):
         log.add(Kind.BEGIN, t=at)
         for index, complete in enumerate((0, 10_000_000)):
             log.add(Kind.COMPLETE, index, at + complete, 1_000_000)
-            log.add(Kind.PLACED, index, at + complete + 1_000_000, 1_000_000, flag=2, nbytes=500)
+            log.add(Kind.PLACED, index, at + complete + 1_000_000, 1_000_000, copies=2, nbytes=500)
     with Trace(tmp_path / "trace" / "products.0") as log:
-        log.add(Kind.RECEIVED, 0, at + 4_000_000, 2_000_000, flag=1, nbytes=500)
-        log.add(Kind.RECEIVED, 1, at + 16_000_000, 2_000_000, flag=1, nbytes=500)
+        log.add(Kind.RECEIVED, 0, at + 4_000_000, 2_000_000, copies=1, nbytes=500)
+        log.add(Kind.RECEIVED, 1, at + 16_000_000, 2_000_000, copies=1, nbytes=500)
         log.add(Kind.PRODUCT, 0, at + 20_000_000, 3_000_000, product=0)
         log.add(Kind.FINISHED, 0, at + 20_000_000, 4_000_000)
     outcome = {"requirements": 1, "met": 1, "failed": [], "received": 2, "lost": [], "corrupt": [], "duplicates": []}

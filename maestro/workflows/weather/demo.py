@@ -32,19 +32,19 @@ class Screen:
 
     @contextmanager
     def bar(self, title: str, total: int):
-        """Yields a function that takes the number done so far."""
+        """Yields a function that takes a function that counts what is done; where nobody looks, that one is never called."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         started = time.monotonic()
         if self.quiet or not self.console.is_terminal:
-            yield lambda done: None
+            yield lambda count: None
             if not self.quiet:
                 self.console.print(f"{title}: {time.monotonic() - started:.1f} s", highlight=False)
             return
         shape = (TextColumn("{task.description:34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*shape, console=self.console) as progress:
             task = progress.add_task(title, total=total)
-            yield lambda done: progress.update(task, completed=done)
+            yield lambda count: progress.update(task, completed=count())
             progress.update(task, completed=total)
 
 
@@ -64,7 +64,7 @@ def run_demo(
     """Run the demo; returns the report, which also stands in `output/report.json` beside the maps and the timeline."""
     output, screen = Path(output).absolute(), Screen(quiet)
     output.mkdir(parents=True, exist_ok=True)
-    columns.leftovers(output)
+    columns.leftovers()
     started = time.monotonic()
     if source:
         draft, wishes = _user_file(source, maps)
@@ -103,7 +103,7 @@ def run_dry(
     """
     output, screen = Path(output).absolute(), Screen(quiet)
     output.mkdir(parents=True, exist_ok=True)
-    columns.leftovers(output)
+    columns.leftovers()
     draft, wishes = _dry_wishes(grid)
     _analyse(grid, [f"{name}/{level}" for name in ("t", "u", "v", "r", "w", "gh") for level in draft["pl"]["levels"].split("/")], screen)
     result: dict = {}
@@ -167,7 +167,7 @@ def _analyse(grid: str, names: list[str], screen: Screen) -> None:
         with screen.bar(f"analysed fields on {grid}", total) as show, Stage(samples.cache_dir() / "log", environment()) as stage:
             for part in range(2):
                 stage.start(f"prepare.{part}", component("prepare", grid, *names, "--part", str(part), "--parts", "2"))
-            stage.wait(180, progress=lambda: show(total - len(analysis.missing(grid, names))))
+            stage.wait(180, progress=lambda: show(lambda: total - len(analysis.missing(grid, names))))
 
 
 def _make_forecast(output: Path, draft: dict, total: int, screen: Screen) -> dict:
@@ -204,7 +204,7 @@ def _run_columns(output: Path, sinks, draft: dict, wishes, faults, screen: Scree
             skipped[name] = str(error)
             continue
         with screen.bar(f"run {name}", total) as show:
-            figures[name] = column.execute(draw=not dry, environment=environment(), progress=lambda c, show=show: show(c.seen()))
+            figures[name] = column.execute(draw=not dry, environment=environment(), progress=show)
         if not dry and len(figures) == 1:
             _collect_maps(column.run, output)
     return figures, skipped

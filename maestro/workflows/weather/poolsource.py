@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from .copying import Copies
 from .errors import StageTimeoutError
 from .poolsink import sessions
 from .requirements import selector
@@ -48,13 +49,11 @@ class Stream:
 class PoolSource:
     """A product worker's fields. Copies: none."""
 
-    copies = 0
-
     def __init__(self, plan, products, run, worker: int, expected: set[int], log: Trace, descriptor: int, timeout: float = 60):
         import maestro
 
         self.worker, self.expected, self.trace = worker, expected, log
-        self.workers, self.checked = plan.workers, plan.checksum
+        self.workers, self.checked, self.copies = plan.workers, plan.checksum, Copies()
         self.by_keys = {identity(item.keys): item for item in plan.fields()}
         options = plan.maestro
         self.session = maestro.Session(pool=options.pool, component="products", rank=worker, schema=options.schema_name)
@@ -65,7 +64,7 @@ class PoolSource:
         """The hammer sees the subscription; nothing else is to be said."""
 
     def __iter__(self):
-        done = {record.field for record in records(self.trace.path.read_bytes()) if record.kind == Kind.FINISHED}
+        done = {record.field for record in records(self.trace.path) if record.kind == Kind.FINISHED}
         open_fields = self.expected - done
         if not open_fields:
             return
@@ -77,7 +76,7 @@ class PoolSource:
                 continue
             data = cdo.data
             end = now()
-            self.trace.add(Kind.RECEIVED, item.index, end, end - start, flag=self.copies, nbytes=data.nbytes)
+            self.trace.add(Kind.RECEIVED, item.index, end, end - start, copies=self.copies.take(), nbytes=data.nbytes)
             yield Arrival(item, data, cdo.get("maestro.checksum", 0) if self.checked else 0, cdo)
             open_fields.discard(item.index)
             if not open_fields:

@@ -7,7 +7,6 @@ requirement that was being made, by name, and starts the worker again. At the en
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -92,7 +91,7 @@ class Supervisor:
     def _in_work(self, worker: int) -> int | None:
         path = self.run / "trace" / f"products.{worker}"
         current = None
-        for record in trace.records(path.read_bytes()) if path.exists() else ():
+        for record in trace.records(path):
             if record.kind == Kind.STARTED:
                 current = record.product
             elif record.kind in (Kind.PRODUCT, Kind.REFUSED):
@@ -109,7 +108,7 @@ def write_outcome(run, plan: Plan, products, dry: bool = False) -> dict:
     run, fields = Path(run), plan.fields()
     met, received, corrupt, again, failures = set(), set(), [], [], {}
     for path in sorted((run / "trace").glob("products.*")):
-        for record in trace.records(path.read_bytes()):
+        for record in trace.records(path):
             if record.kind == Kind.PRODUCT:
                 met.add(record.product)
             elif record.kind == Kind.RECEIVED:
@@ -138,8 +137,3 @@ def write_outcome(run, plan: Plan, products, dry: bool = False) -> dict:
     }
     (run / "outcome.json").write_text(json.dumps(outcome, indent=1) + "\n")
     return outcome
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment for a component: one thread for numeric libraries."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

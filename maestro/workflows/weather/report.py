@@ -1,7 +1,8 @@
 """The figures of a run, from its traces: rates, ages, copies, shares, losses; and the table that sets the runs side by side.
 
 Age of a field: a reader holds readable bytes, minus the field is complete in its producer (before any sink sees it). Age of a product:
-it is readable, minus its field was complete. Everything is counted from traces; nothing is assumed.
+it is readable, minus its field was complete. Everything is counted from traces. Copies per field are those that sink and source made
+(counted by `copying`, where they are made) and those that the pool counted itself; what FDB copies inside of itself is not seen.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def figures(run) -> dict:
         "gb_per_s": _rate(int(received["nbytes"].sum()) / 1e9, seconds, 4),
         "field_age_ms": _ages(received, ready),
         "product_age_ms": _ages(product, ready),
-        "copies_per_field": round(float(placed["flag"].mean() + received["flag"].mean()), 3) if len(received) else None,
+        "copies_per_field": _copies(made, placed, received),
         "data_movement_share": _share(complete, placed, made, received, got),
         "fields_offered": len(np.unique(placed["field"])),
         "fields_received": outcome["received"],
@@ -78,6 +79,14 @@ def _ages(records, ready: dict[int, int]) -> dict | None:
         return None
     middle, late = np.percentile(known, [50, 99])
     return {"mean": round(float(np.mean(known)), 3), "p50": round(float(middle), 3), "p99": round(float(late), 3)}
+
+
+def _copies(made, placed, received) -> float | None:
+    """Copies that the mean field saw between its producer and the reader's hands."""
+    if not len(placed) or not len(received):
+        return None
+    by_store = int(made["where"][made["kind"] == Kind.COPIED].sum()) / len(placed)
+    return round(float(placed["copies"].mean() + received["copies"].mean()) + by_store, 3)
 
 
 def _share(complete, placed, made, received, got) -> float:

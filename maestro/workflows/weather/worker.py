@@ -49,7 +49,7 @@ class State:
     def __init__(self, log: Trace):
         self.finished: set[int] = set()
         self.decided: set[int] = set()
-        for record in trace.records(log.path.read_bytes()):
+        for record in trace.records(log.path):
             if record.kind == Kind.FINISHED:
                 self.finished.add(record.field)
             elif record.kind in (Kind.PRODUCT, Kind.REFUSED):
