@@ -106,6 +106,18 @@ def test_a_field_that_kills_mir_fails_its_requirement_only(run, sample_fields, n
     assert outcome["lost"] == outcome["corrupt"] == outcome["duplicates"] == []
 
 
+def test_a_worker_that_fails_in_python_is_told_by_its_last_words(run, small_plan, wishes):
+    wishes = [wishes[1] | {"retrieve": {"param": "msl", "step": 6, "number": 1}}]
+    run.write(small_plan, wishes)
+    (run.folder / "parts").write_text("a file where the folder of the parts should be")
+    outcome = run.execute()
+    assert (outcome["met"], outcome["lost"]) == (0, [])
+    [failure] = outcome["failed"]
+    assert failure["reason"].startswith("its worker failed: ")
+    assert "File exists" in failure["reason"]
+    assert "MIR" not in failure["reason"]
+
+
 def test_requirement_without_a_field_fails_by_name(run, small_plan, wishes):
     wishes[0]["retrieve"]["levelist"] = 501
     run.write(small_plan, wishes)

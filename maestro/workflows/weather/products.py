@@ -61,8 +61,11 @@ class Supervisor:
         command = [sys.executable, "-m", "maestro.workflows.weather.cli", "worker", *self.files]
         command += ["--run", str(self.run), "--worker", str(worker), "--notices", str(descriptor)]
         command += ["--dry-run"] * self.dry + ["--pictures"] * self.pictures
-        with (self.run / f"products.{worker}.log").open("ab") as log:
+        with self._log(worker).open("ab") as log:
             self.children[worker] = subprocess.Popen(command, pass_fds=[descriptor], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def _log(self, worker: int) -> Path:
+        return self.run / f"products.{worker}.log"
 
     def _watch(self) -> None:
         if time.monotonic() > self.limit:
@@ -80,12 +83,12 @@ class Supervisor:
         if culprit is None:
             self.deaths[worker] += 1
             if self.deaths[worker] >= IDLE_DEATHS:
-                log = self.run / f"products.{worker}.log"
-                last = (log.read_text(errors="replace").strip().splitlines() or ["empty"])[-1]
-                raise ComponentError(f"run product worker {worker}: it ended {IDLE_DEATHS} times with {_manner(code)}; {log}: {last}")
+                log = self._log(worker)
+                raise ComponentError(f"run product worker {worker}: it ended {IDLE_DEATHS} times with {_manner(code)}; {log}: {_last(log)}")
         else:
+            reason = f"MIR ended its process: {_manner(code)}" if code < 0 else f"its worker failed: {_last(self._log(worker))}"
             with Trace(self.run / "trace" / f"products.{worker}", worker) as log:
-                refuse(log, self.run, self.products[culprit], f"MIR ended its process: {_manner(code)}")
+                refuse(log, self.run, self.products[culprit], reason)
         self._start(worker)
 
     def _in_work(self, worker: int) -> int | None:
@@ -101,6 +104,11 @@ class Supervisor:
 
 def _manner(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
+def _last(log: Path) -> str:
+    """The last line of a log: of a Python program, what it died of."""
+    return (log.read_text(errors="replace").strip().splitlines() or ["empty"])[-1].strip()
 
 
 def write_outcome(run, plan: Plan, products, dry: bool = False) -> dict:
