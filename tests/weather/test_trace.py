@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
+
 from maestro.workflows.weather import trace
+from maestro.workflows.weather.checksum import checksum
 from maestro.workflows.weather.demo import Screen
 from maestro.workflows.weather.trace import Kind, Tally, Trace
 
@@ -33,6 +36,15 @@ def test_a_tally_reads_each_record_once(tmp_path, monkeypatch):
         second.add(Kind.RECEIVED, 3)
         assert tally() == 3
     assert sum(map(len, taken)) == 4 * trace.RECORD.size
+
+
+@pytest.mark.parametrize(("data", "digest"), [(b"", 0x2D06800538D394C2), (b"a", 0xE6C632B61E964E1F)])
+def test_checksum_is_xxh3_as_a_signed_number(data, digest):
+    pytest.importorskip("xxhash", reason="xxhash is not installed (extra weather)")
+    found = checksum(data)
+    assert -(1 << 63) <= found < 1 << 63
+    assert found % (1 << 64) == digest
+    assert trace.Record.unpack(trace.Record(Kind.NOTICE, check=found).pack()).check == found
 
 
 def test_a_quiet_demo_never_counts():

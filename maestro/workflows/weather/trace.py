@@ -15,7 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 from time import monotonic_ns as now
 
-RECORD = struct.Struct("<BBHiiiqqQQQ")
+RECORD = struct.Struct("<BBHiiiqqqQQ")
 HEADER = 64
 CAPACITY = 1 << 18
 
@@ -115,7 +115,7 @@ def records(path):
 
 DTYPE = [
     ("kind", "u1"), ("copies", "u1"), ("rank", "u2"), ("field", "i4"), ("product", "i4"), ("where", "i4"),
-    ("t", "i8"), ("ns", "i8"), ("check", "u8"), ("offset", "u8"), ("nbytes", "u8"),
+    ("t", "i8"), ("ns", "i8"), ("check", "i8"), ("offset", "u8"), ("nbytes", "u8"),
 ]  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def _serve(arrival: Arrival, needed: dict, tool, outlet: Outlet, state: State, l
 
 
 def _make(arrival: Arrival, wanted: list[Product], tool, outlet: Outlet, log: Trace, run) -> None:
-    """All products of one field; it is decoded once."""
+    """All products of one field; it is decoded once where `interpolate` can."""
     opened = None
     for product in wanted:
         started = now()
