@@ -43,6 +43,14 @@ def test_demo_prints_one_object_with_every_figure(tmp_path):
     assert not (tmp_path / "forecast").exists()
 
 
+def test_a_file_of_mine_gets_as_many_maps_as_asked_for(sample_fields, tmp_path):
+    path = tmp_path / "mine.grib"
+    path.write_bytes(3 * (sample_fields / "regular_latlon_surface.grib2").read_bytes())
+    status, result = demo(tmp_path / "out", "--input", str(path), "--sinks", "file", "--pictures", "2")
+    assert status == 0
+    assert (result["fields_received"], len(result["maps"]), result["bars"]) == (3, 2, [])
+
+
 @pytest.mark.usefixtures("sample_fields")
 def test_planted_faults_are_reported_exactly(tmp_path):
     status, result = demo(tmp_path, "--sinks", "maestro", *SMALL, "--corrupt-field", "7", "--drop-field", "300")
