@@ -1,5 +1,6 @@
 # Maestro's house-keeping.  `make demo` and `make test` do all set-up by themselves; `make help` lists the rest.
-# Everything is kept below .venv, .venv-openmpi and build; `make clean` removes what was built, `make distclean` the environments too.
+# Everything is kept below .venv, .venv-openmpi and build; `make clean` removes what was built and what demos have left, `make distclean`
+# the environments too.
 # Nothing here asks for more than gcc, make, git and Python 3.11 with venv and headers; scripts/system-packages says what else is missing.
 
 PYTHON ?= python3.11
@@ -96,7 +97,7 @@ docs: build
 	python scripts/make_docs.py
 
 clean:
-	rm -rf build maestro/_bin maestro/_lib maestro/*.so
+	rm -rf build maestro/_bin maestro/_lib maestro/*.so weather-demo maestro-runs
 
 distclean: clean
 	rm -rf $(VENV) $(VENV_OPENMPI) *.egg-info

@@ -106,6 +106,42 @@ def test_a_field_that_kills_mir_fails_its_requirement_only(run, sample_fields, n
     assert outcome["lost"] == outcome["corrupt"] == outcome["duplicates"] == []
 
 
+def later(message: bytes, step: int) -> bytes:
+    """The same field at another step."""
+    from maestro.workflows.weather import grib
+
+    ec, handle = grib.eccodes(), grib.open_message(message)
+    ec.codes_set(handle, "step", step)
+    made = ec.codes_get_message(handle)
+    ec.codes_release(handle)
+    return made
+
+
+@pytest.mark.usefixtures("private_pool")
+def test_what_a_dead_worker_had_not_finished_stays_for_the_next_one(run, sample_fields):
+    """Steps are taken back as soon as they are consumed, and the only worker dies three times in between."""
+    good, bad = (sample_fields / "regular_latlon_surface.grib2").read_bytes(), eccodes_sample("diag")
+    path = run.folder.parent / "mine.grib"
+    path.write_bytes(b"".join(bad if step in (2, 9, 17) else later(good, step) for step in range(25)))
+    run.write({"input": str(path), "sink": "maestro", "workers": 1, "rate": 40, "maestro": {"keep": 0}}, user_wishes(25))
+    outcome = run.execute()
+    assert outcome["lost"] == outcome["duplicates"] == []
+    assert [failure["product"] for failure in outcome["failed"]] == [2, 9, 17]
+    assert outcome["met"] == 22
+
+
+def test_a_worker_that_fails_in_python_is_told_by_its_last_words(run, small_plan, wishes):
+    wishes = [wishes[1] | {"retrieve": {"param": "msl", "step": 6, "number": 1}}]
+    run.write(small_plan, wishes)
+    (run.folder / "parts").write_text("a file where the folder of the parts should be")
+    outcome = run.execute()
+    assert (outcome["met"], outcome["lost"]) == (0, [])
+    [failure] = outcome["failed"]
+    assert failure["reason"].startswith("its worker failed: ")
+    assert "File exists" in failure["reason"]
+    assert "MIR" not in failure["reason"]
+
+
 def test_requirement_without_a_field_fails_by_name(run, small_plan, wishes):
     wishes[0]["retrieve"]["levelist"] = 501
     run.write(small_plan, wishes)

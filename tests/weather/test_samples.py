@@ -1,4 +1,4 @@
-"""The sample files: every one gives a product and a map, or is refused by name."""
+"""The sample files: every message gives a product and a map, or is refused by name."""
 
 import json
 
@@ -14,30 +14,46 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(200)  # some seconds of work where the caches are warm; weights for 20 grids, and low priority, where they are not
+MAPS = 3  # per file: a map takes half a second, and the files have 1,036 messages
+
+
+@pytest.mark.timeout(200)  # 40 s of work where the caches are warm; weights for 20 grids, and low priority, where they are not
 def test_every_sample_becomes_product_and_map_or_is_refused_by_name(sample_fields, tmp_path):
+    """All messages of all files: a product each, or a refusal; maps of the first, a middle and the last message of each file."""
     from maestro.workflows.weather import grib, samples
     from maestro.workflows.weather.demo import environment
 
-    files = samples.sample_files()
+    files, mine, owner = samples.sample_files(), tmp_path / "mine.grib", []
     assert len(files) >= 19
-    mine = tmp_path / "mine.grib"
-    mine.write_bytes(b"".join(next(grib.read_messages(path)) for path in files))
+    with mine.open("wb") as stream:
+        for path in files:
+            for message in grib.read_messages(path):
+                stream.write(message)
+                owner.append(path.name)
     draft = {"input": str(mine)}
-    wishes = requirements.of_file(plan.Plan.model_validate(draft).fields(), pictures=100)
+    wishes = requirements.of_file(plan.Plan.model_validate(draft).fields(), pictures=0)
+    assert len(wishes) == len(owner) > 1000
+    drawable = {number for path in files for number in _some([n for n, name in enumerate(owner) if name == path.name])}
+    for number in drawable:
+        wishes[number]["picture"] = True
     column = columns.Column("maestro", draft, wishes, tmp_path)
     figures = column.execute(draw=True, environment=environment())
-    failed = {failure["product"]: failure for failure in figures["failed"]}
-    drawn = json.loads((column.run / "pictures.json").read_text())
-    for number, path in enumerate(files):
-        if path.name in REFUSED:
-            assert f"message {number + 1}" in failed[number]["name"], path
-            assert "interpolate to" in failed[number]["reason"], path
-        else:
-            assert number not in failed, (path, failed.get(number))
-            assert any(name.endswith(f"message-{number + 1}.png") for name in drawn["drawn"]), path
-    assert drawn["refused"] == []
     assert figures["lost"] == figures["corrupt"] == figures["duplicates"] == []
+    failed = {failure["product"]: failure for failure in figures["failed"]}
+    assert set(failed) == {number for number, name in enumerate(owner) if name in REFUSED}
+    for number, failure in failed.items():
+        assert f"message {number + 1}" in failure["name"], owner[number]
+        assert "interpolate to" in failure["reason"], owner[number]
+    pictures = json.loads((column.run / "pictures.json").read_text())
+    assert pictures["refused"] == []
+    drawn = {int(name.removesuffix(".png").rpartition("message-")[2]) - 1 for name in pictures["drawn"]}
+    assert drawn == drawable - set(failed)
+    made = grib.read_messages(column.run / "products" / "user.grib")
+    assert sum(1 for _ in made) == len(owner) - len(failed)
+
+
+def _some(numbers: list[int]) -> list[int]:
+    return [numbers[position * (len(numbers) - 1) // (MAPS - 1)] for position in range(MAPS)]
 
 
 def test_without_apt_the_error_says_what_to_do(tmp_path, monkeypatch):

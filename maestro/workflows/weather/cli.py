@@ -81,6 +81,8 @@ def demo(
         typer.Option(min=0, help="fields per second; 0 is as fast as it goes", show_default="300; 100 and then 0 in a dry run"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="the data's way alone: 1 MiB fields, no products; ages and rates")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="exit with 3 when a bar is missed (they are printed either way)")] = False,
+    maps: Annotated[int, typer.Option("--pictures", min=0, help="with --input: how many of the file's fields get a map")] = 100,
     corrupt_field: Annotated[int, typer.Option(hidden=True)] = -1,
     drop_field: Annotated[int, typer.Option(hidden=True)] = -1,
 ) -> None:
@@ -92,16 +94,17 @@ def demo(
     chosen = _sinks(sinks or ("maestro,file" if source else "maestro,fdb"))
     if dry_run:
         result = it.run_dry(output, sinks=chosen, rate=rate, steps=steps, grid=grid or "O360", quiet=as_json)
-        good = all(it.succeeded(part) for part in (result.get("at_rate"), result.get("full_rate")) if part)
+        parts = [result[part] for part in ("at_rate", "full_rate") if part in result]
     else:
         options = {"members": members, "steps": steps or 10, "grid": grid or "O320", "rate": it.RATE if rate is None else rate}
-        result = it.run_demo(output, sinks=chosen, source=source, faults=(corrupt_field, drop_field), quiet=as_json, **options)
-        good = it.succeeded(result)
+        options |= {"source": source, "maps": maps, "faults": (corrupt_field, drop_field)}
+        result = it.run_demo(output, sinks=chosen, quiet=as_json, **options)
+        parts = [result]
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
     else:
         (it.show_dry if dry_run else it.show)(result)
-    raise typer.Exit(0 if good else 1)
+    raise typer.Exit(it.status(parts, result["bars"], strict))
 
 
 @app.command(hidden=True)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from . import samples
-from .errors import GribError, MissingPackageError
+from .errors import REMEDY, GribError, MissingPackageError
 from .grib import eccodes, open_message, read_messages, ring_points
 
 STEP = 0.125  # degrees between the points on which the outline is traced
@@ -80,7 +80,7 @@ def _mask_file() -> Path:
     try:
         import mirlib
     except ImportError as error:
-        raise MissingPackageError(f"find the land-sea mask: {error}; install it with: pip install 'maestro[weather]'") from error
+        raise MissingPackageError(f"find the land-sea mask: {error}; install it with: pip install '{REMEDY}'") from error
     return Path(mirlib.__file__).parent / "share" / "mir" / "masks" / MASK
 
 

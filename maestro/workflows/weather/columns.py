@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import yaml
@@ -39,14 +38,15 @@ class Column:
             self.store = memory_folder() / f"{os.getpid()}-{name}" if place == "shm" else self.run / "fdb"
             self.plan["fdb"] = {"root": str(self.store), "flush": self.flush}
 
-    def execute(self, *, draw: bool, environment: dict[str, str], progress=lambda column: None) -> dict:
-        """Run all components of this column to their end; returns the figures."""
+    def execute(self, *, draw: bool, environment: dict[str, str], progress=lambda count: None) -> dict:
+        """Run all components of this column to their end; returns the figures. `progress` gets a function that counts received fields."""
         plan, wishes = write_yaml(self.run / "plan.yaml", self.plan), write_yaml(self.run / "requirements.yaml", self.wishes)
         environment = environment | {"MAESTRO_POOL": f"weather-{os.getpid()}"}
+        seen = trace.Tally(self.run / "trace", "products.*", Kind.RECEIVED)
         try:
             with Stage(self.run, environment) as stage:
                 self._start(stage, plan, wishes, draw)
-                stage.wait(LIMIT_S, {"products": (0, 1)}, lambda: progress(self))
+                stage.wait(LIMIT_S, {"products": (0, 1)}, lambda: progress(seen))
         finally:
             for store in (self.store, self.run / "archive"):
                 if store:
@@ -65,12 +65,8 @@ class Column:
         faults = ["--corrupt-field", str(self.faults[0]), "--drop-field", str(self.faults[1])]
         stage.start("hammer", ranks(HAMMERS, component("hammer", str(plan), *run, *faults)))
 
-    def seen(self) -> int:
-        """How many fields the workers have received so far."""
-        return sum(_count(path, Kind.RECEIVED) for path in (self.run / "trace").glob("products.*"))
 
-
-def forecast(folder: Path, plan: dict, environment: dict[str, str], progress=lambda done: None) -> dict:
+def forecast(folder: Path, plan: dict, environment: dict[str, str], progress=lambda count: None) -> dict:
     """Make the forecast once, into files, and return the plan that replays it."""
     run = folder / "forecast"
     shutil.rmtree(run, ignore_errors=True)
@@ -78,7 +74,8 @@ def forecast(folder: Path, plan: dict, environment: dict[str, str], progress=lam
     path = write_yaml(run / "plan.yaml", plan | {"sink": "file", "workers": 0, "mode": "encode", "rate": 0})
     with Stage(run, environment) as stage:
         stage.start("hammer", ranks(HAMMERS, component("hammer", str(path), "--run", str(run))))
-        stage.wait(LIMIT_S, progress=lambda: progress(sum(_count(p, Kind.PLACED) for p in (run / "trace").glob("hammer.*"))))
+        placed = trace.Tally(run / "trace", "hammer.*", Kind.PLACED)
+        stage.wait(LIMIT_S, progress=lambda: progress(placed))
     return plan | {"mode": "replay", "forecast": str(run / "fields")}
 
 
@@ -108,15 +105,7 @@ def _is_tmpfs(place: str) -> bool:
     return place in _tmpfs_mounts()
 
 
-def _count(path: Path, kind: Kind) -> int:
-    try:
-        records = trace.read(path)
-    except (OSError, ValueError):  # being written for the first time
-        return 0
-    return int((records["kind"] == kind).sum())
-
-
-def leftovers(folder: Path, older_than_s: float = 0) -> None:
+def leftovers() -> None:
     """Remove stores in memory that a killed demo has left."""
     try:
         place = memory_folder()
@@ -124,5 +113,5 @@ def leftovers(folder: Path, older_than_s: float = 0) -> None:
         return
     for entry in place.iterdir():
         owner = entry.name.split("-")[0]
-        if not (owner.isdigit() and Path(f"/proc/{owner}").exists()) and time.time() - entry.stat().st_mtime >= older_than_s:
+        if not (owner.isdigit() and Path(f"/proc/{owner}").exists()):
             shutil.rmtree(entry, ignore_errors=True)

@@ -32,19 +32,19 @@ class Screen:
 
     @contextmanager
     def bar(self, title: str, total: int):
-        """Yields a function that takes the number done so far."""
+        """Yields a function that takes a function that counts what is done; where nobody looks, that one is never called."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         started = time.monotonic()
         if self.quiet or not self.console.is_terminal:
-            yield lambda done: None
+            yield lambda count: None
             if not self.quiet:
                 self.console.print(f"{title}: {time.monotonic() - started:.1f} s", highlight=False)
             return
         shape = (TextColumn("{task.description:34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*shape, console=self.console) as progress:
             task = progress.add_task(title, total=total)
-            yield lambda done: progress.update(task, completed=done)
+            yield lambda count: progress.update(task, completed=count())
             progress.update(task, completed=total)
 
 
@@ -57,16 +57,17 @@ def run_demo(
     grid: str = "O320",
     rate: float = RATE,
     source: Path | None = None,
+    maps: int = 100,
     faults: tuple[int, int] = (-1, -1),
     quiet: bool = False,
 ) -> dict:
     """Run the demo; returns the report, which also stands in `output/report.json` beside the maps and the timeline."""
     output, screen = Path(output).absolute(), Screen(quiet)
     output.mkdir(parents=True, exist_ok=True)
-    columns.leftovers(output)
+    columns.leftovers()
     started = time.monotonic()
     if source:
-        draft, wishes = _user_file(source)
+        draft, wishes = _user_file(source, maps)
         prepared = started
     else:
         draft, wishes = _forecast_wishes(members, steps, grid)
@@ -102,7 +103,7 @@ def run_dry(
     """
     output, screen = Path(output).absolute(), Screen(quiet)
     output.mkdir(parents=True, exist_ok=True)
-    columns.leftovers(output)
+    columns.leftovers()
     draft, wishes = _dry_wishes(grid)
     _analyse(grid, [f"{name}/{level}" for name in ("t", "u", "v", "r", "w", "gh") for level in draft["pl"]["levels"].split("/")], screen)
     result: dict = {}
@@ -135,9 +136,9 @@ def _forecast_wishes(members: int, steps: int, grid: str) -> tuple[dict, list[di
     return draft, requirements.default(plan.Plan.model_validate(draft))
 
 
-def _user_file(source: Path) -> tuple[dict, list[dict]]:
+def _user_file(source: Path, maps: int) -> tuple[dict, list[dict]]:
     draft = {"input": str(Path(source).absolute())}
-    return draft, requirements.of_file(plan.Plan.model_validate(draft).fields())
+    return draft, requirements.of_file(plan.Plan.model_validate(draft).fields(), maps)
 
 
 def environment() -> dict[str, str]:
@@ -166,7 +167,7 @@ def _analyse(grid: str, names: list[str], screen: Screen) -> None:
         with screen.bar(f"analysed fields on {grid}", total) as show, Stage(samples.cache_dir() / "log", environment()) as stage:
             for part in range(2):
                 stage.start(f"prepare.{part}", component("prepare", grid, *names, "--part", str(part), "--parts", "2"))
-            stage.wait(180, progress=lambda: show(total - len(analysis.missing(grid, names))))
+            stage.wait(180, progress=lambda: show(lambda: total - len(analysis.missing(grid, names))))
 
 
 def _make_forecast(output: Path, draft: dict, total: int, screen: Screen) -> dict:
@@ -203,7 +204,7 @@ def _run_columns(output: Path, sinks, draft: dict, wishes, faults, screen: Scree
             skipped[name] = str(error)
             continue
         with screen.bar(f"run {name}", total) as show:
-            figures[name] = column.execute(draw=not dry, environment=environment(), progress=lambda c, show=show: show(c.seen()))
+            figures[name] = column.execute(draw=not dry, environment=environment(), progress=show)
         if not dry and len(figures) == 1:
             _collect_maps(column.run, output)
     return figures, skipped
@@ -225,6 +226,7 @@ def _finish(output: Path, figures: dict[str, dict], skipped: dict[str, str]) -> 
     best = min((name for name in figures if name.startswith("fdb")), key=lambda name: report.mean_age(figures[name]), default=None)
     shown = [name for name in ("maestro", best) if name in figures] or list(figures)[:2]
     result = report.summary(figures, same)
+    result["bars"] = report.full_bars(result)
     result["skipped"] = skipped
     result["products"] = hashes[0] if hashes else {}
     result["maps"] = sorted(str(path) for path in (output / "maps").glob("*.png"))
@@ -236,6 +238,7 @@ def show(result: dict) -> None:
     """The table and where the pictures are, for people."""
     console = _console()
     flat = _show_columns(console, "Fields from forecast to product", result)
+    _show_bars(console, result["bars"])
     if result["products_identical"] is not None:
         console.print(f"products of all runs identical (SHA-256): {'yes' if result['products_identical'] else 'NO'}")
     for name, column in flat.items():
@@ -253,8 +256,12 @@ def show_dry(result: dict) -> None:
         if part in result:
             rate = result[part]["rate"]
             _show_columns(console, f"Dry run at {rate:g} fields/s" if rate else "Dry run as fast as it goes", result[part])
-    for bar in result["bars"]:
-        console.print(f"{'met ' if bar['met'] else 'MISSED'} {bar['what']}: {bar['value']:g} (must be {bar['must']})")
+    _show_bars(console, result["bars"])
+
+
+def _show_bars(console, bars: list[dict]) -> None:
+    for bar in bars:
+        console.print(f"{'met   ' if bar['met'] else 'MISSED'} {bar['what']}: {bar['value']:g} (must be {bar['must']})", soft_wrap=True)
 
 
 def _console():
@@ -277,3 +284,13 @@ def succeeded(result: dict) -> bool:
     """Nothing failed, lost, damaged or doubled, and all runs (of a demo) made the same products."""
     clean = not (result["failed_requirements"] or result["lost"] or result["corrupt"] or result["duplicates"])
     return clean and result["products_identical"] is not False
+
+
+def status(parts: list[dict], bars: list[dict], strict: bool) -> int:
+    """Exit status of a demo: 1 when a run went wrong; 3 when a bar was missed and `strict` asks to fail then; else 0.
+
+    A measurement that was made is a success, whatever it shows: a slow machine is no error. Who guards figures asks for `--strict`.
+    """
+    if not all(succeeded(part) for part in parts):
+        return 1
+    return 3 if strict and not all(bar["met"] for bar in bars) else 0

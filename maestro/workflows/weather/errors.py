@@ -5,6 +5,8 @@ Each message says operation, object, cause and remedy; each class is also the bu
 
 from __future__ import annotations
 
+REMEDY = "maestro-hpc[weather]"  # what brings every package that this workflow needs
+
 
 class WeatherError(Exception):
     """Anything that the weather workflow reports by name."""
@@ -37,4 +39,4 @@ def need(module: str, package: str):
     try:
         return importlib.import_module(module)
     except (ImportError, OSError, RuntimeError) as error:
-        raise MissingPackageError(f"load {module}: {error}; install it with: pip install 'maestro[weather]' (package {package})") from error
+        raise MissingPackageError(f"load {module}: {error}; install it with: pip install '{REMEDY}' (package {package})") from error

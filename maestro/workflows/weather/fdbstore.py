@@ -10,6 +10,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from .copying import Copies
 from .errors import WeatherError, need
 
 # One database per step, member and level type. A reader opens a database anew for each query, and its table of contents grows with
@@ -53,15 +54,15 @@ def load(root, field) -> None:
 class Reader:
     """Reads fields that were flushed before this object was made."""
 
-    def __init__(self, root):
+    def __init__(self, root, copies: Copies | None = None):
         self.fdb = open_fdb(root)
-        self.root = root
+        self.root, self.copies = root, copies or Copies()
 
     def retrieve(self, field, nbytes: int):
         """The field's bytes in a new buffer; FdbError when FDB gives another number of bytes than were archived."""
         buffer = bytearray(nbytes)
         with self.fdb.retrieve(identifier(field)) as handle:
-            got = handle.readinto(memoryview(buffer))
+            got = self.copies.read_into(handle, buffer)
         if got != nbytes:
             raise FdbError(f"retrieve {identifier(field)} from {self.root}: {got} bytes instead of {nbytes}")
         return buffer

@@ -6,7 +6,9 @@ handle's message is used before the handle changes.
 
 from __future__ import annotations
 
+import mmap
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from . import mars, params
@@ -48,7 +50,14 @@ def read_messages(path):
 
 def _check_whole(path: Path) -> int:
     """Count the messages; each ends where its length says, or GribError (eccodes passes over a last one that is cut off)."""
-    data, at, count = path.read_bytes(), 0, 0
+    if not path.stat().st_size:
+        return 0
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data:
+        return _count_whole(path, data)
+
+
+def _count_whole(path: Path, data: mmap.mmap) -> int:
+    at = count = 0
     while (at := data.find(b"GRIB", at)) >= 0 and at + 16 <= len(data):
         edition, length = data[at + 7], 4
         if edition == 2:
@@ -100,7 +109,15 @@ def text(handle, key: str, default: str | None = None) -> str | None:
 
 def file_fields(path) -> list[Field]:
     """The fields of a user's file, with the keys that its messages have; `iteration` numbers them from 1, so
-    that two messages with equal MARS keys stay two fields."""
+    that two messages with equal MARS keys stay two fields. A process lists a file once."""
+    path = Path(path)
+    state = path.stat() if path.is_file() else None
+    return list(_file_fields(path, state and (state.st_size, state.st_mtime_ns)))
+
+
+@lru_cache(maxsize=4)
+def _file_fields(path: Path, state) -> tuple[Field, ...]:
+    """`state` tells one content of the file from another."""
     ec = eccodes()
     found = []
     for index, message in enumerate(read_messages(path)):
@@ -112,7 +129,7 @@ def file_fields(path) -> list[Field]:
             ec.codes_release(handle)
     for item in found:
         item.chunk = item.index / len(found)
-    return found
+    return tuple(found)
 
 
 def message_keys(handle) -> dict:

@@ -84,7 +84,7 @@ class Replaying:
 
 
 class Copying:
-    """A user's file: the fields are its messages as they are."""
+    """A user's file: the fields are its messages as they are; each rank has its share of them in its memory."""
 
     def __init__(self, plan: Plan, fields: list[Field]):
         wanted = {item.index for item in fields}

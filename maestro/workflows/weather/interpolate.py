@@ -1,8 +1,9 @@
-"""MIR in process: a field, decoded once, becomes each of its products.
+"""MIR in process: a field becomes each of its products.
 
-Two ways. A field on a Gaussian grid without missing values is decoded once, interpolated as an array for each product and packed
-again under the field's own keys. Everything else (spherical harmonics, regional grids, bitmaps) goes to MIR as a GRIB message in
-the memory where it lies. MIR may abort the process: whoever calls this does so in a process that may die.
+Two ways. A field on a Gaussian grid without missing values (all of the sample forecast) is decoded once, interpolated as an array for
+each product and packed again under the field's own keys. Everything else (spherical harmonics, regional grids, bitmaps) goes to MIR as a
+GRIB message in the memory where it lies, and so does every product on a Gaussian grid: MIR then decodes the field anew for each product.
+MIR may abort the process: whoever calls this does so in a process that may die.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from . import trace
+from .copying import read_all, write_all
 from .notices import Writer
 from .requirements import Product
 from .trace import Kind, Record, Trace, now
@@ -29,7 +30,7 @@ class Outlet:
             self.pool.offer_product(product, message)
         stream = self._file(product.to)
         offset = os.lseek(stream, 0, os.SEEK_END)
-        os.write(stream, message)
+        write_all(stream, message)
         end = now()
         where = {"product": product.index, "offset": offset, "nbytes": len(message), "where": self.worker}
         self.trace.add(Kind.PRODUCT, product.field.index, end, end - started, **where)
@@ -57,8 +58,7 @@ def part_file(run, destination: str, worker: int) -> Path:
 def read_part(run, product: Product, record) -> bytes:
     """The message of one product, by its trace record."""
     with part_file(run, product.to, int(record.where)).open("rb") as stream:
-        stream.seek(int(record.offset))
-        return stream.read(int(record.nbytes))
+        return bytes(read_all(stream.fileno(), int(record.nbytes), int(record.offset)))
 
 
 def assemble(run, products: list[Product]) -> dict[str, Path]:
@@ -66,8 +66,7 @@ def assemble(run, products: list[Product]) -> dict[str, Path]:
     run = Path(run)
     made: dict[int, Record] = {}
     for path in sorted((run / "trace").glob("products.*")):
-        data = path.read_bytes()
-        for record in trace.records(data):
+        for record in trace.records(path):
             if record.kind == Kind.PRODUCT:
                 made[record.product] = record
     files = {}

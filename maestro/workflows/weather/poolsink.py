@@ -9,11 +9,13 @@ subscription has released them, and waits for that.
 from __future__ import annotations
 
 import mmap
+import os
 import time
 from collections import deque
 
 from .errors import StageTimeoutError
 from .sinks import Sink
+from .trace import Kind
 
 POOL_SHARE = 0.75  # of the pool's memory: the rest is for products
 READERS_S = 60  # the longest wait for the product workers to come
@@ -21,9 +23,7 @@ CONSUMED_S = 180  # the longest wait for readers to release everything
 
 
 class PoolSink(Sink):
-    """Offers fields to the pool. Copies: one, the write of the message into pool memory."""
-
-    copies = 1
+    """Offers fields to the pool. Copies: one, the write of the message into pool memory; and those that the pool counts."""
 
     def open(self) -> None:
         import maestro
@@ -55,11 +55,9 @@ class PoolSink(Sink):
         self.cdo = self.room = None
 
     def place(self, field, message: memoryview):
-        import numpy as np
-
         if self.cdo is None:
             self._take(field, len(message))
-        self.room[:] = np.frombuffer(message, "u1")
+        self.copies.fill(self.room, message)
         self.here = {key: field.keys[key] for key in ("step", "number") if key in field.keys}
         self.nbytes += len(message)
         return self.room
@@ -83,6 +81,10 @@ class PoolSink(Sink):
             self.session.withdraw(self.steps.popleft()[0], when="consumed", timeout=CONSUMED_S)
 
     def close(self) -> None:
+        """The pool's own count of copies goes into the trace: 0 as long as what is offered lies in pool memory."""
+        self.session.flush(timeout=READERS_S)
+        mine = [one for one in sessions(self.session, "hammer") if (one["pid"], one["rank"]) == (os.getpid(), self.rank)]
+        self.trace.add(Kind.COPIED, where=sum(one["copied"] for one in mine))
         self.session.close()
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from .copying import Copies
 from .errors import StageTimeoutError
+from .grib import ring_points
 from .poolsink import sessions
 from .requirements import selector
 from .sources import Arrival
-from .trace import Kind, Trace, now, records
+from .trace import Kind, Trace, now, read, records
 
 PRODUCTS_SCHEMA = str(Path(__file__).with_name("products.yaml"))
 IDLE_S = 0.5  # how long a silence lasts before one looks who is still there
@@ -48,13 +50,11 @@ class Stream:
 class PoolSource:
     """A product worker's fields. Copies: none."""
 
-    copies = 0
-
     def __init__(self, plan, products, run, worker: int, expected: set[int], log: Trace, descriptor: int, timeout: float = 60):
         import maestro
 
         self.worker, self.expected, self.trace = worker, expected, log
-        self.workers, self.checked = plan.workers, plan.checksum
+        self.workers, self.checked, self.copies = plan.workers, plan.checksum, Copies()
         self.by_keys = {identity(item.keys): item for item in plan.fields()}
         options = plan.maestro
         self.session = maestro.Session(pool=options.pool, component="products", rank=worker, schema=options.schema_name)
@@ -65,7 +65,7 @@ class PoolSource:
         """The hammer sees the subscription; nothing else is to be said."""
 
     def __iter__(self):
-        done = {record.field for record in records(self.trace.path.read_bytes()) if record.kind == Kind.FINISHED}
+        done = {record.field for record in records(self.trace.path) if record.kind == Kind.FINISHED}
         open_fields = self.expected - done
         if not open_fields:
             return
@@ -77,8 +77,10 @@ class PoolSource:
                 continue
             data = cdo.data
             end = now()
-            self.trace.add(Kind.RECEIVED, item.index, end, end - start, flag=self.copies, nbytes=data.nbytes)
-            yield Arrival(item, data, cdo.get("maestro.checksum", 0) if self.checked else 0, cdo)
+            self.trace.add(Kind.RECEIVED, item.index, end, end - start, copies=self.copies.take(), nbytes=data.nbytes)
+            arrival = Arrival(item, data, cdo.get("maestro.checksum", 0) if self.checked else 0, cdo)
+            del data, cdo  # a view that waits here for the next event would keep the lease, and its producer waiting
+            yield arrival
             open_fields.discard(item.index)
             if not open_fields:
                 return
@@ -86,6 +88,53 @@ class PoolSource:
     def close(self) -> None:
         self.session.close()
         self.pool.close()
+
+
+class Keeper:
+    """Keeps a lease on each field until the traces say that a worker has finished it.
+
+    A worker that died has no subscription any more, so what it had not finished would count as consumed and be taken back before the
+    next worker comes. Belongs to the supervisor, which outlives the workers.
+    """
+
+    def __init__(self, plan, products, run):
+        import maestro
+
+        options, self.workers = plan.maestro, Path(run) / "trace"
+        self.by_keys = {identity(item.keys): item.index for item in plan.fields()}
+        self.session = maestro.Session(pool=options.pool, component="keeper", schema=options.schema_name)
+        self.subscription = self.session.subscribe(selector(products), hold=True)
+        self.leases: dict[int, object] = {}
+        self.finished: set[int] = set()
+        self.read: dict[Path, int] = {}
+
+    def step(self) -> None:
+        """Take what has come, give back what is finished; never waits."""
+        while (cdo := self.subscription.next(timeout=0)) is not None:
+            index = self.by_keys.get(identity(cdo.attributes))
+            if index is None or index in self.leases:
+                cdo.dispose()
+            else:
+                self.leases[index] = cdo
+        for path in self.workers.glob("products.*"):
+            fresh = read(path, self.read.get(path, 0))
+            self.read[path] = self.read.get(path, 0) + len(fresh)
+            self.finished.update(fresh["field"][fresh["kind"] == Kind.FINISHED].tolist())
+        for index in self.finished & self.leases.keys():
+            self.leases.pop(index).dispose()
+
+    def close(self) -> None:
+        for cdo in self.leases.values():
+            cdo.dispose()
+        self.session.close()
+
+
+def outgrows(plan) -> bool:
+    """Whether the forecast may be larger than what the pool keeps of it, so that finished steps must make room."""
+    if plan.input:
+        return Path(plan.input).stat().st_size > plan.maestro.keep
+    points = sum(ring_points(int(plan.grid[1:])))
+    return len(plan.fields()) * (2 * points + 4096) > plan.maestro.keep
 
 
 def identity(keys) -> tuple:

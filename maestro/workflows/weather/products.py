@@ -7,7 +7,6 @@ requirement that was being made, by name, and starts the worker again. At the en
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -41,6 +40,7 @@ class Supervisor:
     def execute(self) -> dict:
         """Start, watch, restart, assemble; returns the outcome, which also stands in `outcome.json`."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        self.keeper = self._keeper()
         try:
             for worker in range(self.plan.workers):
                 self._start(worker)
@@ -53,6 +53,8 @@ class Supervisor:
                 child.wait()
             for reader in self.readers:
                 reader.close()
+            if self.keeper:
+                self.keeper.close()
         if not self.dry:
             assemble(self.run, self.products)
         return write_outcome(self.run, self.plan, self.products, self.dry)
@@ -62,12 +64,25 @@ class Supervisor:
         command = [sys.executable, "-m", "maestro.workflows.weather.cli", "worker", *self.files]
         command += ["--run", str(self.run), "--worker", str(worker), "--notices", str(descriptor)]
         command += ["--dry-run"] * self.dry + ["--pictures"] * self.pictures
-        with (self.run / f"products.{worker}.log").open("ab") as log:
+        with self._log(worker).open("ab") as log:
             self.children[worker] = subprocess.Popen(command, pass_fds=[descriptor], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def _keeper(self):
+        """With the sink maestro, where steps are taken back before the end, and workers may die: in a dry run there is no MIR."""
+        if self.plan.sink != "maestro" or self.dry:
+            return None
+        from .poolsource import Keeper, outgrows
+
+        return Keeper(self.plan, self.products, self.run) if outgrows(self.plan) else None
+
+    def _log(self, worker: int) -> Path:
+        return self.run / f"products.{worker}.log"
 
     def _watch(self) -> None:
         if time.monotonic() > self.limit:
             raise StageTimeoutError(f"run products of {self.files[0]}: not finished within the limit; see {self.run}/products.*.log")
+        if self.keeper:
+            self.keeper.step()
         for worker, child in list(self.children.items()):
             if child.poll() is None:
                 continue
@@ -81,18 +96,18 @@ class Supervisor:
         if culprit is None:
             self.deaths[worker] += 1
             if self.deaths[worker] >= IDLE_DEATHS:
-                log = self.run / f"products.{worker}.log"
-                last = (log.read_text(errors="replace").strip().splitlines() or ["empty"])[-1]
-                raise ComponentError(f"run product worker {worker}: it ended {IDLE_DEATHS} times with {_manner(code)}; {log}: {last}")
+                log = self._log(worker)
+                raise ComponentError(f"run product worker {worker}: it ended {IDLE_DEATHS} times with {_manner(code)}; {log}: {_last(log)}")
         else:
+            reason = f"MIR ended its process: {_manner(code)}" if code < 0 else f"its worker failed: {_last(self._log(worker))}"
             with Trace(self.run / "trace" / f"products.{worker}", worker) as log:
-                refuse(log, self.run, self.products[culprit], f"MIR ended its process: {_manner(code)}")
+                refuse(log, self.run, self.products[culprit], reason)
         self._start(worker)
 
     def _in_work(self, worker: int) -> int | None:
         path = self.run / "trace" / f"products.{worker}"
         current = None
-        for record in trace.records(path.read_bytes()) if path.exists() else ():
+        for record in trace.records(path):
             if record.kind == Kind.STARTED:
                 current = record.product
             elif record.kind in (Kind.PRODUCT, Kind.REFUSED):
@@ -104,12 +119,17 @@ def _manner(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
+def _last(log: Path) -> str:
+    """The last line of a log: of a Python program, what it died of."""
+    return (log.read_text(errors="replace").strip().splitlines() or ["empty"])[-1].strip()
+
+
 def write_outcome(run, plan: Plan, products, dry: bool = False) -> dict:
     """Count from the traces what was met, failed, lost, damaged, doubled; every failure by name."""
     run, fields = Path(run), plan.fields()
     met, received, corrupt, again, failures = set(), set(), [], [], {}
     for path in sorted((run / "trace").glob("products.*")):
-        for record in trace.records(path.read_bytes()):
+        for record in trace.records(path):
             if record.kind == Kind.PRODUCT:
                 met.add(record.product)
             elif record.kind == Kind.RECEIVED:
@@ -138,8 +158,3 @@ def write_outcome(run, plan: Plan, products, dry: bool = False) -> dict:
     }
     (run / "outcome.json").write_text(json.dumps(outcome, indent=1) + "\n")
     return outcome
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment for a component: one thread for numeric libraries."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -209,7 +209,7 @@ def default(plan: Plan) -> list[dict]:
     return wishes
 
 
-def of_file(fields: list[Field], pictures: int = 12) -> list[dict]:
+def of_file(fields: list[Field], pictures: int = 100) -> list[dict]:
     """For a user's file: every field on one degree, the first ones with a map."""
     return [
         {

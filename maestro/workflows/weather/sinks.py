@@ -1,7 +1,7 @@
 """Sinks: where a producer's fields go. `null`, `file` and `fdb`; the sink `maestro` is in `poolsink`.
 
-A sink puts one message where readers will find it and tells them. It sums the copies that it makes of a message, from the moment
-when the field is complete in the producer. Planted faults (a damaged field) live in the one method `put`.
+A sink puts one message where readers will find it and tells them. Copies of a message are made by `Copies`, which counts them, from the
+moment when the field is complete in the producer. Planted faults (a damaged field) live in the one method `put`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from .checksum import checksum
+from .copying import Copies
 from .fdbstore import identifier, open_fdb
 from .notices import Writer
 from .plan import Field, Plan
@@ -19,11 +20,9 @@ from .trace import Kind, Record, Trace, now
 class Sink:
     """Base of all sinks, and the sink `null`: takes messages and does nothing with them."""
 
-    copies = 0
-
     def __init__(self, plan: Plan, run, rank: int, nranks: int, trace: Trace, corrupt: int = -1):
         self.plan, self.run, self.trace, self.corrupt = plan, Path(run), trace, corrupt
-        self.rank, self.nranks, self.preparing = rank, nranks, 0
+        self.rank, self.nranks, self.preparing, self.copies = rank, nranks, 0, Copies()
         self.open()
 
     def open(self) -> None:
@@ -47,7 +46,7 @@ class Sink:
             data = self.damage(data)
         self.publish(field, data, check)
         end = now()
-        self.trace.add(Kind.PLACED, field.index, end, end - start + self.preparing, flag=self.copies, nbytes=len(message))
+        self.trace.add(Kind.PLACED, field.index, end, end - start + self.preparing, copies=self.copies.take(), nbytes=len(message))
 
     def place(self, field: Field, message: memoryview):
         """The message where it can be published from."""
@@ -94,8 +93,6 @@ class NoticedSink(Sink):
 class FileSink(NoticedSink):
     """One file per step and rank, messages one after the other, and an index. Copies: one, by write() into the page cache."""
 
-    copies = 1
-
     def open(self) -> None:
         super().open()
         self.stream, self.step, self.offset = None, None, 0
@@ -107,7 +104,7 @@ class FileSink(NoticedSink):
         step = int(field.keys["step"]) if not self.plan.input else 0
         if step != self.step:
             self._next(step)
-        os.write(self.stream, data)
+        self.copies.write(self.stream, data)
         self.index.write(self.notice(field, data, check, self.offset, where=step).pack())
         self.offset += len(data)
         self.send()
@@ -129,17 +126,15 @@ class FileSink(NoticedSink):
 class FdbSink(NoticedSink):
     """FDB with the explicit key. Copies: out of the encoder (pyfdb takes bytes only), and by write() into the page cache."""
 
-    copies = 2
-
     def open(self) -> None:
         super().open()
         self.fdb = open_fdb(self.run / self.plan.fdb.root)
 
     def place(self, field: Field, message: memoryview) -> bytes:
-        return message.tobytes()
+        return self.copies.to_bytes(message)
 
     def publish(self, field: Field, data: bytes, check: int) -> None:
-        self.fdb.archive(data, identifier(field))
+        self.copies.archive(self.fdb, data, identifier(field))
         self.notice(field, data, check)
         if self.plan.fdb.flush == "field":
             self._flush(field.index)

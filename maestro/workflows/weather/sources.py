@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from . import fdbstore, trace
+from .copying import Copies
 from .errors import StageTimeoutError
 from .notices import Reader
 from .plan import Field, Plan
@@ -41,12 +42,11 @@ class Arrival:
 class Source:
     """Base: the notices of one worker, in batches, until every rank has said that it has ended."""
 
-    copies = 1
     pool = None  # where finished products are offered
 
     def __init__(self, plan: Plan, run, worker: int, expected: set[int], log: Trace, descriptor: int, timeout: float = 60):
         self.plan, self.run, self.worker, self.expected = plan, Path(run), worker, expected
-        self.trace, self.timeout = log, timeout
+        self.trace, self.timeout, self.copies = log, timeout, Copies()
         self.fields = plan.fields()
         self.reader = Reader(run, worker, descriptor)
         self.ranks, self.ended = None, set()
@@ -70,7 +70,7 @@ class Source:
                     start = now()
                     data = self.fetch(self.fields[notice.field], notice)
                     end = now()
-                    self.trace.add(Kind.RECEIVED, notice.field, end, end - start, flag=self.copies, nbytes=notice.nbytes)
+                    self.trace.add(Kind.RECEIVED, notice.field, end, end - start, copies=self.copies.take(), nbytes=notice.nbytes)
                     yield Arrival(self.fields[notice.field], data, notice.check)
 
     def begin(self, batch: list[Record]) -> None:
@@ -103,7 +103,7 @@ class Source:
     def _unfinished(self):
         """What a predecessor of this worker had been told and had not finished, and which ranks had ended."""
         told: dict[int, Record] = {}
-        for record in trace.records(self.trace.path.read_bytes()):
+        for record in trace.records(self.trace.path):
             self._note_end(record)
             if record.kind == Kind.NOTICE:
                 told[record.field] = record
@@ -128,7 +128,7 @@ class FdbSource(Source):
         fdbstore.load(self.run / self.plan.fdb.root, self.fields[0])
 
     def begin(self, batch) -> None:
-        self.store = fdbstore.Reader(self.run / self.plan.fdb.root)
+        self.store = fdbstore.Reader(self.run / self.plan.fdb.root, self.copies)
 
     def fetch(self, field: Field, notice: Record):
         return self.store.retrieve(field, notice.nbytes)
@@ -144,9 +144,7 @@ class FileSource(Source):
         path = step_file(self.run / self.plan.file.directory, notice.where, notice.rank)
         if path not in self.files:
             self.files[path] = os.open(path, os.O_RDONLY)
-        buffer = bytearray(notice.nbytes)
-        os.preadv(self.files[path], [buffer], notice.offset)
-        return buffer
+        return self.copies.read(self.files[path], notice.nbytes, notice.offset)
 
 
 def ahead(source):

@@ -15,7 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 from time import monotonic_ns as now
 
-RECORD = struct.Struct("<BBHiiiqqQQQ")
+RECORD = struct.Struct("<BBHiiiqqqQQ")
 HEADER = 64
 CAPACITY = 1 << 18
 
@@ -35,27 +35,28 @@ class Kind(IntEnum):
     ARCHIVED = 12  # a field is durable in the archive
     BEGIN = 13  # the process starts work, after all set-up
     END = 14
+    COPIED = 15  # what a store has counted by itself; where: copies that it made of messages given to it
 
 
 class Record:
     """One record; `product` is -1 where none is meant."""
 
-    __slots__ = ("check", "field", "flag", "kind", "nbytes", "ns", "offset", "product", "rank", "t", "where")
+    __slots__ = ("check", "copies", "field", "kind", "nbytes", "ns", "offset", "product", "rank", "t", "where")
 
-    def __init__(self, kind, field=-1, t=0, ns=0, *, rank=0, flag=0, product=-1, where=0, check=0, offset=0, nbytes=0):
-        self.kind, self.field, self.t, self.ns, self.rank, self.flag = kind, field, t, ns, rank, flag
+    def __init__(self, kind, field=-1, t=0, ns=0, *, rank=0, copies=0, product=-1, where=0, check=0, offset=0, nbytes=0):
+        self.kind, self.field, self.t, self.ns, self.rank, self.copies = kind, field, t, ns, rank, copies
         self.product, self.where, self.check, self.offset, self.nbytes = product, where, check, offset, nbytes
 
     def pack(self) -> bytes:
         return RECORD.pack(
-            self.kind, self.rank, self.flag, self.field, self.product, self.where,
+            self.kind, self.copies, self.rank, self.field, self.product, self.where,
             self.t, self.ns, self.check, self.offset, self.nbytes,
         )  # fmt: skip
 
     @classmethod
     def unpack(cls, data, at: int = 0) -> Record:
-        kind, rank, flag, field, product, where, t, ns, check, offset, nbytes = RECORD.unpack_from(data, at)
-        return cls(kind, field, t, ns, rank=rank, flag=flag, product=product, where=where, check=check, offset=offset, nbytes=nbytes)
+        kind, copies, rank, field, product, where, t, ns, check, offset, nbytes = RECORD.unpack_from(data, at)
+        return cls(kind, field, t, ns, rank=rank, copies=copies, product=product, where=where, check=check, offset=offset, nbytes=nbytes)
 
 
 class Trace:
@@ -96,25 +97,46 @@ class Trace:
         self.close()
 
 
-def records(data: bytes):
-    """Yield the records of a trace file's bytes."""
-    count = struct.unpack_from("<Q", data)[0] if len(data) >= HEADER else 0
-    for position in range(count):
-        yield Record.unpack(data, HEADER + position * RECORD.size)
+def content(path, first: int = 0) -> bytes:
+    """The records in use from number `first` on, as bytes; what a trace has reserved beyond them is not read."""
+    with Path(path).open("rb") as stream:
+        head = stream.read(8)
+        count = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+        stream.seek(HEADER + first * RECORD.size)
+        return stream.read(max(0, count - first) * RECORD.size)
+
+
+def records(path):
+    """Yield the records of a trace; none where there is no trace yet."""
+    data = content(path) if Path(path).exists() else b""
+    for at in range(0, len(data), RECORD.size):
+        yield Record.unpack(data, at)
 
 
 DTYPE = [
-    ("kind", "u1"), ("rank", "u1"), ("flag", "u2"), ("field", "i4"), ("product", "i4"), ("where", "i4"),
-    ("t", "i8"), ("ns", "i8"), ("check", "u8"), ("offset", "u8"), ("nbytes", "u8"),
+    ("kind", "u1"), ("copies", "u1"), ("rank", "u2"), ("field", "i4"), ("product", "i4"), ("where", "i4"),
+    ("t", "i8"), ("ns", "i8"), ("check", "i8"), ("offset", "u8"), ("nbytes", "u8"),
 ]  # fmt: skip
 
 
-def read(path):
-    """The records of a trace as a structured numpy array."""
+def read(path, first: int = 0):
+    """The records of a trace, from number `first` on, as a structured numpy array."""
     import numpy as np
 
-    data = Path(path).read_bytes()
-    count = struct.unpack_from("<Q", data)[0] if len(data) >= HEADER else 0
-    if not count:
-        return np.empty(0, np.dtype(DTYPE))
-    return np.frombuffer(data, np.dtype(DTYPE), count, HEADER)
+    return np.frombuffer(content(path, first), np.dtype(DTYPE))
+
+
+class Tally:
+    """Counts the records of one kind in traces that are still being written; each look reads only what is new."""
+
+    def __init__(self, folder, pattern: str, kind: Kind):
+        self.folder, self.pattern, self.kind = Path(folder), pattern, kind
+        self.read: dict[Path, int] = {}
+        self.count = 0
+
+    def __call__(self) -> int:
+        for path in self.folder.glob(self.pattern):
+            fresh = read(path, self.read.get(path, 0))
+            self.read[path] = self.read.get(path, 0) + len(fresh)
+            self.count += int((fresh["kind"] == self.kind).sum())
+        return self.count

@@ -49,7 +49,7 @@ class State:
     def __init__(self, log: Trace):
         self.finished: set[int] = set()
         self.decided: set[int] = set()
-        for record in trace.records(log.path.read_bytes()):
+        for record in trace.records(log.path):
             if record.kind == Kind.FINISHED:
                 self.finished.add(record.field)
             elif record.kind in (Kind.PRODUCT, Kind.REFUSED):
@@ -75,7 +75,7 @@ def _serve(arrival: Arrival, needed: dict, tool, outlet: Outlet, state: State, l
 
 
 def _make(arrival: Arrival, wanted: list[Product], tool, outlet: Outlet, log: Trace, run) -> None:
-    """All products of one field; it is decoded once."""
+    """All products of one field; it is decoded once where `interpolate` can."""
     opened = None
     for product in wanted:
         started = now()
