@@ -7,7 +7,8 @@ cdef maestro_status_t call_wait(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_wait(<maestro_cdo_t *>call.handle, timeout_s)
 
 cdef maestro_status_t call_cdo_withdraw_start(call_t *call, double timeout_s) noexcept nogil:
-    return maestro_cdo_withdraw_start(<maestro_cdo_t *>call.handle, <maestro_when_t>call.when, call.seconds, <maestro_request_t **>call.bytes)
+    return maestro_cdo_withdraw_start(<maestro_cdo_t *>call.handle, <maestro_when_t>call.when, call.seconds,
+                                      <maestro_request_t **>call.bytes)
 
 cdef maestro_status_t call_alloc(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_alloc(<maestro_cdo_t *>call.handle, call.capacity, MAESTRO_TIER_DEFAULT, &call.bytes)

@@ -240,8 +240,10 @@ def take_columns(SubscriptionHandle subscription, Py_ssize_t n, tuple keys, dict
                 if events[i].kind == MAESTRO_EVENT_GAP:
                     subscription.pending.append(gap_error(events[i].gap_from, events[i].gap_to))
                 elif subscription.pending:  # behind a gap: for the next call
-                    subscription.pending.append(subscription.item(&events[i], not subscription.plain))
+                    item = subscription.item(&events[i], not subscription.plain)
                     events[i].cdo = NULL
+                    if item is not None:
+                        subscription.pending.append(item)
                 else:
                     for k in range(len(columns)):
                         (<Column>columns[k]).append(events[i].cdo)
