@@ -1,4 +1,4 @@
-# The exceptions that errors.py generates from the library's status table; tests/test_errors.py compares.
+# The exceptions that errors.py generates from the status table of the library; tests/test_stubs.py compares.
 import builtins
 
 class MaestroError(Exception):

@@ -1,0 +1,52 @@
+"""The type stubs say what there is: every public name of the compiled classes, with the parameters that it has; every exception."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import maestro
+from maestro import _core, errors
+
+FOLDER = Path(maestro.__file__).parent
+CLASSES = ("SessionHandle", "CdoHandle", "SubscriptionHandle", "RequestHandle")
+OPERATORS = {"__enter__", "__exit__", "__getitem__", "__contains__", "__next__"}
+
+
+def stub(name):
+    tree = ast.parse((FOLDER / name).read_text())
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+
+def methods(node):
+    return {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_stub_of_a_class_has_what_the_class_has(name):
+    there = {key for key in vars(getattr(_core, name)) if not key.startswith("_") or key in OPERATORS}
+    said = {key for key in methods(stub("_core.pyi")[name]) if not key.startswith("_") or key in OPERATORS}
+    assert said == there
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_stub_of_a_method_has_its_parameters(name):
+    for key, said in methods(stub("_core.pyi")[name]).items():
+        there = inspect.getattr_static(getattr(_core, name), key, None)
+        try:
+            parameters = list(inspect.signature(there).parameters)
+        except (TypeError, ValueError):  # properties, and slots such as __getitem__
+            continue
+        if said.decorator_list or key.startswith("__"):
+            continue
+        arguments = said.args
+        names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        names += [a.arg for a in (arguments.vararg, arguments.kwarg) if a]
+        assert names == parameters, f"{name}.{key}"
+
+
+def test_stub_of_the_exceptions_has_every_exception_with_its_base():
+    said = {name: [ast.unparse(base).removeprefix("builtins.") for base in node.bases] for name, node in stub("errors.pyi").items()}
+    there = {name: [base.__name__ for base in getattr(errors, name).__bases__] for name in errors.__all__}
+    assert said == there
