@@ -38,7 +38,7 @@ def test_stub_of_a_method_has_its_parameters(name):
             parameters = list(inspect.signature(there).parameters)
         except (TypeError, ValueError):  # properties, and slots such as __getitem__
             continue
-        if said.decorator_list or key.startswith("__"):
+        if said.decorator_list or key.startswith("_"):
             continue
         arguments = said.args
         names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
