@@ -198,6 +198,12 @@ cdef class CdoHandle:
         check(maestro_cdo_data(self.use("data"), &bytes, &nbytes))
         return nbytes
 
+    @property
+    def numa_node(self):
+        """The NUMA node on which the data begins; None where that is not known (no data, not yet written, a sandbox)."""
+        cdef int node = maestro_cdo_numa_node(self.use("numa_node"))
+        return None if node < 0 else node
+
     def _alloc(self, size_t nbytes):
         """Pool memory, writable until the offer."""
         cdef call_t call

@@ -635,3 +635,13 @@ def test_object_never_offered_gives_its_memory_back(session):
     for _ in range(100):
         session.cdo(param="t", step=0).empty(16 << 20)
     assert session.count() == 0
+
+
+def test_numa_node_of_data_is_one_of_the_machines(pool):
+    session = pool.session()
+    with session.cdo(param="t", step=1) as cdo:
+        cdo.empty(1 << 20)[:] = 1
+        nodes = [place["node"] for place in maestro.info()["machine"]["numa"]]
+        assert cdo.numa_node in [*nodes, None]  # a sandbox may forbid the question
+        cdo.offer()
+    assert session.offer(None, param="u", step=1).numa_node is None

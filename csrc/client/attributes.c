@@ -214,6 +214,12 @@ maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_o
     return MAESTRO_OK;
 }
 
+int maestro_cdo_numa_node(const maestro_cdo_t *cdo) {
+    const void *bytes = NULL;
+    size_t nbytes = 0;
+    return cdo && maestro_cdo_data(cdo, &bytes, &nbytes) == MAESTRO_OK && nbytes ? mst_mem_node_of(bytes) : -1;
+}
+
 size_t maestro_cdo_describe(const maestro_cdo_t *cdo, char *text, size_t nbytes) {
     uint64_t stack[256];
     uint64_t *memory = stack;

@@ -191,6 +191,9 @@ MAESTRO_API uint64_t maestro_cdo_id(const maestro_cdo_t *cdo); /* 0 before the o
 /* The bytes of a leased (or own) object; read-only; valid until dispose.  nbytes 0 with NULL bytes for an object without data. */
 MAESTRO_API maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out);
 
+/* The NUMA node on which the first byte lies; -1 when that is not known: no data, not yet written, or a sandbox forbids the question. */
+MAESTRO_API int maestro_cdo_numa_node(const maestro_cdo_t *cdo);
+
 /* Get an attribute.  Errors: UNKNOWN_ATTRIBUTE, WRONG_TYPE, NOT_FOUND when the object has no such attribute.
  * Strings (zero-terminated) and blobs belong to the handle, until dispose or the next set. */
 MAESTRO_API bool maestro_cdo_has(const maestro_cdo_t *cdo, const char *key);
