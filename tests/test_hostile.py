@@ -152,7 +152,7 @@ def good_welcome(**changes):
 
 ANSWERS = {
     "garbage": (b"\x07" * 300, 0, maestro.ProtocolError, "no Maestro pool"),
-    "cut short": (good_welcome()[:100], 0, maestro.ProtocolError, "100 bytes where 2104 were due"),
+    "cut short": (good_welcome()[:100], 0, maestro.ProtocolError, f"100 bytes where {WELCOME.size} were due"),
     "another version": (
         good_welcome(protocol=99)[:64],
         0,
