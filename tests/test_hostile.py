@@ -52,7 +52,7 @@ GARBAGE = {
     "lease that it does not hold": (lambda wild: wild.release(1 << 32 | 5), "lease that it does not hold"),
     "segment that is not its own": (lambda wild: wild.request(kind=KIND_FLUSH + 9, argument=0), "not lent to it"),
     "replies read beyond their end": (
-        lambda wild: [(wild.set_tail("replies", 1 << 30), wild.request()) for _ in range(3900)],
+        lambda wild: [(wild.set_tail("replies", 1 << 30), wild.request(kind=KIND_FLUSH + 1)) for _ in range(3000)],  # refused in words
         "read position of a ring is out of bounds",
     ),
 }  # fmt: skip

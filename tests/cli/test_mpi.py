@@ -55,6 +55,8 @@ with maestro.Session(component="plain", schema="mars") as session:
     ticks = session.subscribe("param = u", start="now")
     for step in range(int(sys.argv[1])):
         session.demand(f"param = t and step = {step}").dispose()
+        while ticks.next_many(100, timeout=0):  # those that came while we waited for rank 0
+            pass
         events, demands, end = [], [], time.monotonic() + 0.9
         while time.monotonic() < end:
             with ticks.next() as tick:
