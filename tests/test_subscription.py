@@ -194,6 +194,8 @@ def fill_the_log(session, count, wait=False):
             if wait:
                 cdo.wait()
             cdo.withdraw_start()
+        if step % 100 == 99:  # so that events of offers and withdrawals alternate in the log
+            session.flush()
     session.flush()
 
 
