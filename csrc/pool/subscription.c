@@ -237,11 +237,12 @@ static bool advance_snapshot(mst_pool_t *pool, mst_pool_subscription_t *subscrip
 
 static void advance_tail(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     mst_pool_entry_t entries[SLICE];
-    if (subscription->cursor + 1 < pool->log.base) {
-        if (!push_mark(pool, subscription, MST_WIRE_GAP, subscription->cursor + 1, pool->log.base - 1)) return;
+    uint64_t from = pool->log.keep_from > pool->log.base ? pool->log.keep_from : pool->log.base; /* what is on its way out has gone */
+    if (subscription->cursor + 1 < from) {
+        if (!push_mark(pool, subscription, MST_WIRE_GAP, subscription->cursor + 1, from - 1)) return;
         subscription->gaps++;
         pool->log.gaps_total++;
-        subscription->cursor = pool->log.base - 1;
+        subscription->cursor = from - 1;
     }
     uint64_t reached;
     size_t count = mst_pool_log_read(pool, subscription->cursor, entries, SLICE, &reached);
