@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
-from maestro.benchmark import groups, judge, rows
+from maestro.benchmark import groups, judge, rows, sources
 from maestro.benchmark.rows import Other, Row
 from maestro.benchmark.sources import SourceError, parse
 
@@ -118,3 +121,23 @@ def test_a_program_that_prints_nothing_gives_no_figure():
 
 def test_nested_figures_get_names_with_dots():
     assert parse('{"a":{"b":1},"c":2}') == {"a.b": 1, "c": 2}
+
+
+def test_after_a_timeout_nothing_that_a_program_started_goes_on(monkeypatch, tmp_path):
+    pid = tmp_path / "pid"
+    monkeypatch.setattr(sources, "program", lambda name: ["sh", "-c", f"sleep 60 & echo $! >{pid}; wait"])
+    monkeypatch.setattr(sources, "TIMEOUT_S", 0.5)
+    with pytest.raises(SourceError, match="timed out"):
+        sources.c("any", "").run(False)
+    give_up = time.monotonic() + 5
+    while running(int(pid.read_text())):
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def running(pid: int) -> bool:
+    """A zombie that nobody has waited for does not run."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
