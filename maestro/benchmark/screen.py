@@ -79,6 +79,8 @@ def notes(report: dict[str, Any]) -> list[str]:
         ("level with a peer", "level_with_a_peer"),
     ):
         out.append(f"{words}: {', '.join(report[name]) or 'nothing'}")
+    for key, names in report["quicker_references"].items():
+        out.append(f"{key}: not raced, for it does another thing, and better in figures than Maestro: {', '.join(names)}")
     if report["left_out"]:
         out.append(f"left out of a quick run: {', '.join(report['left_out'])}")
     for row in report["rows"]:
