@@ -20,6 +20,7 @@ maestro_cdo_t *mst_client_cdo_new(maestro_session_t *session) {
     cdo->nbytes = 0;
     cdo->has_block = cdo->copied = cdo->block_is_back = cdo->building = false;
     cdo->refused = MAESTRO_OK;
+    cdo->uncounted_in = 0;
     cdo->next = session->cdos;
     cdo->link = &session->cdos;
     if (cdo->next) cdo->next->link = &cdo->next;
@@ -261,7 +262,7 @@ maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo) {
 
 static maestro_status_t offer_status(maestro_cdo_t *cdo) {
     if (cdo->state != MST_CLIENT_REFUSED) return MAESTRO_OK;
-    mst_client_forget_refusal(cdo->session, cdo->id); /* told here, so not by flush and close */
+    mst_client_forget_refusal(cdo->session, cdo); /* told here, so not by flush and close */
     return mst_base_fail(cdo->refused, "%s", cdo->refused_text ? cdo->refused_text : maestro_status_text(cdo->refused));
 }
 

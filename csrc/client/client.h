@@ -46,6 +46,7 @@ struct maestro_cdo {
     const void *wrapped;
     uint64_t offered_at;               /* position in the offers ring after its offer */
     maestro_status_t refused;
+    uint64_t uncounted_in;             /* round of refusals in which its own was counted without being kept; 0: in none */
     char *refused_text;
     bool building;                     /* attributes are in `builder`; else in `packed` */
     mst_meta_builder_t builder;
@@ -114,6 +115,7 @@ struct maestro_session {
     mst_client_refusal_t *refusal;
     size_t nrefusals, refusals_capacity, refusals_uncounted;
     maestro_status_t uncounted_status; /* of the last of them */
+    uint64_t refusals_round;           /* from 1; a flush that tells them begins the next one */
     mst_client_segment_t *segment;     /* by number */
     size_t nsegments;
     mst_mem_allocator_t *allocator;
@@ -161,7 +163,7 @@ maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *
 void mst_client_request_fini(maestro_session_t *session, maestro_request_t *request);
 maestro_status_t mst_client_request_status(const maestro_request_t *request); /* with the message of a failed one */
 void mst_client_release(maestro_session_t *session, uint64_t lease);
-void mst_client_forget_refusal(maestro_session_t *session, uint64_t id);
+void mst_client_forget_refusal(maestro_session_t *session, maestro_cdo_t *cdo);
 /* Asks over the socket for descriptors. */
 maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds);
 

@@ -104,6 +104,7 @@ maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscripti
     uint32_t nbytes;
     const mst_wire_event_t *event;
     bool live = !session->closed && !session->lost;
+    session->inside++; /* another thread may close while this one waits */
     if (live) unsubscribe(session, subscription->number);
     while (live && (event = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
         if (event->head.kind == MST_WIRE_EVENT && event->lease) mst_client_release(session, event->lease);
@@ -112,7 +113,7 @@ maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscripti
     mst_mem_segment_unmap(subscription->memory, subscription->memory_nbytes);
     close(subscription->wake_fd);
     free(subscription);
-    mst_client_let_go(session);
+    mst_client_leave(session);
     return MAESTRO_OK;
 }
 

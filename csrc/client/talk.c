@@ -135,19 +135,21 @@ static bool take_refusal(maestro_session_t *session, const mst_wire_refused_t *m
     else {
         session->refusals_uncounted++;
         session->uncounted_status = message->status;
+        if (cdo) cdo->uncounted_in = session->refusals_round;
         free(text);
     }
     return true;
 }
 
-void mst_client_forget_refusal(maestro_session_t *session, uint64_t id) {
+void mst_client_forget_refusal(maestro_session_t *session, maestro_cdo_t *cdo) {
     for (size_t i = 0; i < session->nrefusals; i++) {
-        if (session->refusal[i].id != id) continue;
+        if (session->refusal[i].id != cdo->id) continue;
         free(session->refusal[i].text);
         memmove(&session->refusal[i], &session->refusal[i + 1], (--session->nrefusals - i) * sizeof session->refusal[0]);
         return;
     }
-    if (session->refusals_uncounted) session->refusals_uncounted--;
+    if (cdo->uncounted_in == session->refusals_round && session->refusals_uncounted) session->refusals_uncounted--;
+    cdo->uncounted_in = 0;
 }
 
 void mst_client_drain(maestro_session_t *session) {
