@@ -49,7 +49,7 @@ static void free_session(maestro_session_t *session) {
         session->spare = cdo->next;
         mst_meta_builder_fini(&cdo->builder);
         free(cdo->packed);
-        free(cdo->text);
+        free(cdo->texts);
         free(cdo);
     }
     if (session->dictionary_memory) munmap(session->dictionary_memory, session->dictionary_nbytes);

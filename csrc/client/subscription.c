@@ -45,11 +45,15 @@ static maestro_status_t open_window(maestro_session_t *session, maestro_subscrip
     return MAESTRO_OK;
 }
 
+/* Leaves the thread's last error as it is: what failed before it is to be told. */
 static void unsubscribe(maestro_session_t *session, uint32_t number) {
     maestro_request_t request = {0};
+    mst_client_error_t error;
+    mst_client_error_keep(&error);
     mst_wire_request_t like = {.head.kind = MST_WIRE_UNSUBSCRIBE, .argument = number};
     mst_client_call(session, &request, &like, NULL, mst_base_now_ns() + 2000000000, "unsubscribe");
     mst_client_request_fini(session, &request);
+    mst_client_error_restore(&error);
 }
 
 static maestro_status_t subscribe(maestro_session_t *session, const char *selector, const maestro_subscription_options_t *options, maestro_subscription_t *subscription) {

@@ -330,9 +330,9 @@ maestro_status_t mst_client_send(maestro_session_t *session, maestro_request_t *
     return MAESTRO_OK;
 }
 
-static bool is_done(maestro_session_t *session, void *context) {
+bool mst_client_request_is_done(maestro_session_t *session, void *request) {
     (void)session;
-    return ((const maestro_request_t *)context)->done;
+    return ((const maestro_request_t *)request)->done;
 }
 
 maestro_status_t mst_client_request_status(const maestro_request_t *request) {
@@ -343,16 +343,21 @@ maestro_status_t mst_client_request_status(const maestro_request_t *request) {
 /* The manager keeps the deadline; the grace is for a manager that is stopped. */
 maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation) {
     MST_TRY(mst_client_send(session, request, like, text, deadline_ns, operation));
-    maestro_status_t status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, is_done, request);
+    maestro_status_t status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, mst_client_request_is_done, request);
     if (status == MAESTRO_TIMEOUT) return mst_base_fail(MAESTRO_TIMEOUT, "%s: the pool manager did not answer in time; is it stopped? see maestro doctor", operation);
     return status == MAESTRO_OK ? mst_client_request_status(request) : status;
 }
 
+static void cancel(maestro_session_t *session, const maestro_request_t *request) {
+    mst_wire_request_t like = {.head.kind = MST_WIRE_CANCEL, .argument = request->number};
+    mst_client_error_t error;
+    mst_client_error_keep(&error);
+    mst_client_send(session, NULL, &like, NULL, mst_base_now_ns(), "retract");
+    mst_client_error_restore(&error);
+}
+
 void mst_client_request_fini(maestro_session_t *session, maestro_request_t *request) {
-    if (!request->done && request->number && !session->closed && !session->lost) {
-        mst_wire_request_t cancel = {.head.kind = MST_WIRE_CANCEL, .argument = request->number};
-        mst_client_send(session, NULL, &cancel, NULL, mst_base_now_ns(), "retract");
-    }
+    if (!request->done && request->number && !session->closed && !session->lost) cancel(session, request);
     for (maestro_request_t **link = &session->requests; *link; link = &(*link)->next)
         if (*link == request) {
             *link = request->next;
