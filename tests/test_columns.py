@@ -75,6 +75,7 @@ def test_payloads_come_back(session, payloads):
 
 def test_large_payloads_are_copied_once_each(session):
     session.offer_many(np.ones((8, 1 << 20)), param="t", step=range(8))
+    session.flush()
     assert session.stats()["objects"]["copied_total"] == 8
     assert session.demand("step = 7").array().sum() == 1 << 20
 

@@ -64,11 +64,11 @@ class RawClient:
         self.position = dict.fromkeys(names, 0)
 
     def set_head(self, ring, value):
-        struct.pack_into("<Q", self.memory, self.at[ring], value)
+        struct.pack_into("Q", self.memory, self.at[ring], value)
         os.eventfd_write(self.fds[3], 1)
 
     def set_tail(self, ring, value):
-        struct.pack_into("<Q", self.memory, self.at[ring] + 64, value)
+        struct.pack_into("Q", self.memory, self.at[ring] + 64, value)
 
     def put(self, ring, message, size=None):
         """A message whose first word says `size`, its true one by default."""
