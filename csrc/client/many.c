@@ -41,22 +41,6 @@ static maestro_status_t copy_payload(maestro_session_t *session, const void *byt
     return MAESTRO_OK;
 }
 
-static maestro_status_t send_one(maestro_session_t *session, const mst_meta_builder_t *builder, const mst_wire_place_t *place, int64_t deadline_ns) {
-    size_t nbytes;
-    void *room = NULL;
-    MST_TRY(mst_meta_builder_pack(builder, session->schema_number, NULL, 0, &nbytes));
-    MST_TRY(mst_client_reserve(session, &session->channel.offers, offsetof(mst_wire_offer_t, attributes) + nbytes, deadline_ns, "offer many", &room));
-    mst_wire_offer_t *offer = room;
-    MST_TRY(mst_meta_builder_pack(builder, session->schema_number, &offer->attributes, nbytes, &nbytes));
-    offer->head.kind = MST_WIRE_OFFER;
-    offer->head.flags = place->segment != MST_WIRE_NO_SEGMENT ? MST_WIRE_OFFER_COPIED : 0;
-    offer->id = (uint64_t)session->number << 40 | ++session->last_id;
-    offer->timeout_ns = mst_base_span_ns(session->timeout_s);
-    offer->place = *place;
-    mst_wire_ring_commit(&session->channel.offers);
-    return MAESTRO_OK;
-}
-
 typedef struct batch {
     const maestro_column_t *columns;
     const unsigned *keys;
@@ -67,12 +51,14 @@ typedef struct batch {
 
 static maestro_status_t offer_row(maestro_session_t *session, const batch_t *batch, mst_meta_builder_t *builder, size_t row, int64_t deadline_ns) {
     mst_wire_place_t place;
+    uint64_t id;
     for (size_t i = 0; i < batch->ncolumns; i++)
         if (row == 0 || !batch->columns[i].constant) MST_TRY(set_value(builder, batch->keys[i], &batch->columns[i], row));
     MST_TRY(mst_meta_builder_complete(builder));
     MST_TRY(copy_payload(session, batch->payloads ? batch->payloads[row] : NULL, batch->payloads ? batch->nbytes[row] : 0, deadline_ns, &place));
-    maestro_status_t status = send_one(session, builder, &place, deadline_ns);
-    if (status != MAESTRO_OK && place.segment != MST_WIRE_NO_SEGMENT) mst_mem_allocator_free(session->allocator, place.segment, place.offset);
+    bool copied = place.segment != MST_WIRE_NO_SEGMENT;
+    maestro_status_t status = mst_client_write_offer(session, builder, &place, copied, deadline_ns, "offer many", &id);
+    if (status != MAESTRO_OK && copied) mst_mem_allocator_free(session->allocator, place.segment, place.offset);
     return status;
 }
 
