@@ -219,7 +219,7 @@ def take_columns(SubscriptionHandle subscription, Py_ssize_t n, tuple keys, dict
         if isinstance(subscription.pending[0], BaseException):
             if done == 0:
                 raise subscription.pending.pop(0)
-            return [(<Column>column).array() for column in columns]
+            break
         cdo = subscription.pending.pop(0)
         cdo = cdo if isinstance(cdo, CdoHandle) else cdo.cdo
         for k in range(len(columns)):

@@ -144,6 +144,8 @@ typedef struct mst_client_error { char text[2048]; } mst_client_error_t;
 static inline void mst_client_error_keep(mst_client_error_t *error) { snprintf(error->text, sizeof error->text, "%s", maestro_last_error()); }
 static inline void mst_client_error_restore(const mst_client_error_t *error) { mst_base_fail(MAESTRO_OK, "%s", error->text); }
 
+#define MST_CLIENT_GRACE_NS 2000000000ll /* what a manager gets beyond a deadline that it keeps itself: longer, and it is stopped */
+
 /* ---- session.c */
 extern unsigned mst_client_forks; /* counts forks that made this process */
 /* Takes the lock if the session is open and its manager lives; leave gives it back.  While a thread is inside, connection and memory stay.

@@ -1,8 +1,6 @@
 /* The end of a session: threads that wait in it, forked children that hold its descriptors, handles that outlive it or are used again. */
-#include <maestro.h>
-
 #include "base/base.h"
-#include "base/test.h"
+#include "client/session_test.h"
 
 #include <math.h>
 #include <poll.h>
@@ -10,26 +8,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static maestro_session_t *open_session(const char *component, double timeout_s) {
-    maestro_session_options_t options;
-    maestro_session_t *session = NULL;
-    maestro_session_options_init(&options);
-    options.component = component;
-    options.schema = "mars";
-    options.timeout_s = timeout_s;
-    CHECK_OK(maestro_session_open(&options, &session));
-    if (!session) exit(1);
-    return session;
-}
-
-static maestro_cdo_t *declare(maestro_session_t *session, int64_t step) {
-    maestro_cdo_t *cdo = NULL;
-    CHECK_OK(maestro_cdo_declare(session, NULL, &cdo));
-    CHECK_OK(maestro_cdo_set_str(cdo, "param", "t"));
-    CHECK_OK(maestro_cdo_set_i64(cdo, "step", step));
-    return cdo;
-}
 
 /* ---- Threads that wait while another one closes. */
 
@@ -118,11 +96,11 @@ static void test_close_counts_though_a_forked_child_lives(maestro_session_t *obs
 
 static void test_request_of_a_disposed_object_says_nothing_of_the_next_one(maestro_session_t *session) {
     maestro_request_t *request = NULL;
-    maestro_cdo_t *first = declare(session, 1);
+    maestro_cdo_t *first = declare(session, "t", 1);
     CHECK_OK(maestro_cdo_offer(first));
     CHECK_OK(maestro_cdo_withdraw_start(first, MAESTRO_WHEN_RELEASED, 5, &request));
     CHECK_OK(maestro_cdo_dispose(first));
-    maestro_cdo_t *second = declare(session, 2);
+    maestro_cdo_t *second = declare(session, "t", 2);
     CHECK_OK(maestro_cdo_offer(second));
     CHECK_OK(maestro_request_wait(request, 5));
     CHECK_OK(maestro_request_dispose(request));
@@ -132,7 +110,7 @@ static void test_request_of_a_disposed_object_says_nothing_of_the_next_one(maest
 
 static void test_withdraw_by_the_sessions_timeout_times_out(maestro_session_t *reader) {
     maestro_session_t *session = open_session("hasty", 0.2);
-    maestro_cdo_t *cdo = declare(session, 3), *lease = NULL;
+    maestro_cdo_t *cdo = declare(session, "t", 3), *lease = NULL;
     CHECK_OK(maestro_cdo_offer(cdo));
     CHECK_OK(maestro_demand(reader, "step = 3", 5, &lease));
     CHECK_STATUS(maestro_cdo_withdraw(cdo, MAESTRO_WHEN_RELEASED, -1), MAESTRO_TIMEOUT);
@@ -145,9 +123,9 @@ enum { REFUSED = 1500 };
 
 static void test_more_refusals_than_are_kept_can_be_told_one_by_one(maestro_session_t *session) {
     static maestro_cdo_t *again[REFUSED];
-    maestro_cdo_t *first = declare(session, 4);
+    maestro_cdo_t *first = declare(session, "t", 4);
     CHECK_OK(maestro_cdo_offer(first));
-    for (int i = 0; i < REFUSED; i++) CHECK_OK(maestro_cdo_offer(again[i] = declare(session, 4)));
+    for (int i = 0; i < REFUSED; i++) CHECK_OK(maestro_cdo_offer(again[i] = declare(session, "t", 4)));
     for (int i = 0; i < REFUSED; i++) {
         CHECK_STATUS(maestro_cdo_wait(again[i], 5), MAESTRO_DUPLICATE);
         CHECK_OK(maestro_cdo_dispose(again[i]));
@@ -165,7 +143,7 @@ static void test_descriptor_of_a_drained_subscription_is_not_readable(maestro_se
     for (int round = 0; round < 3; round++) {
         CHECK_STATUS(maestro_subscription_next(subscription, 0, &event), MAESTRO_TIMEOUT);
         CHECK(poll(&fd, 1, 0) == 0);
-        maestro_cdo_t *cdo = declare(producer, 5);
+        maestro_cdo_t *cdo = declare(producer, "t", 5);
         CHECK_OK(maestro_cdo_offer(cdo));
         CHECK(poll(&fd, 1, 5000) == 1);
         CHECK_OK(maestro_subscription_next(subscription, 0, &event));
@@ -178,7 +156,7 @@ static void test_descriptor_of_a_drained_subscription_is_not_readable(maestro_se
 
 static void test_endless_timeout_is_a_long_one(void) {
     maestro_session_t *session = open_session("patient", INFINITY);
-    maestro_cdo_t *cdo = declare(session, 6);
+    maestro_cdo_t *cdo = declare(session, "t", 6);
     CHECK_OK(maestro_cdo_offer(cdo));
     CHECK_OK(maestro_cdo_wait(cdo, INFINITY));
     CHECK_OK(maestro_cdo_withdraw(cdo, MAESTRO_WHEN_RELEASED, 1e30));
@@ -188,9 +166,7 @@ static void test_endless_timeout_is_a_long_one(void) {
 
 int main(void) {
     char directory[] = "/tmp/maestro-test-XXXXXX";
-    if (!mkdtemp(directory)) return 1;
-    setenv("MAESTRO_DIR", directory, 1);
-    setenv("MAESTRO_LINGER_S", "0.2", 1);
+    make_place(directory);
     setenv("MAESTRO_POOL_MEMORY", "16MiB", 1);
     maestro_session_t *producer = open_session("producer", 10), *reader = open_session("reader", 10);
     test_threads_that_wait_return_when_another_one_closes();
@@ -202,8 +178,6 @@ int main(void) {
     test_endless_timeout_is_a_long_one();
     CHECK_OK(maestro_session_close(reader));
     CHECK_OK(maestro_session_close(producer));
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    CHECK(system(command) == 0);
+    remove_place(directory);
     return TEST_END;
 }

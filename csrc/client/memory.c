@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { KEEP_NBYTES = 64 << 20, KEEP_MORE_NBYTES = 512 << 20, GRACE_NS = 2000000000 };
+enum { KEEP_NBYTES = 64 << 20, KEEP_MORE_NBYTES = 512 << 20 };
 
 static maestro_status_t segment_slot(maestro_session_t *session, uint32_t number, mst_client_segment_t **slot_out) {
     if (number >= session->nsegments) {
@@ -142,7 +142,7 @@ static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t dead
     mst_mem_allocator_trim(session->allocator); /* what is free and too small for this makes room for it */
     return_segments(session);
     maestro_status_t status = mst_client_send(session, request, &like, NULL, deadline_ns, operation);
-    if (status == MAESTRO_OK) status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, granted_or_freed, &asked);
+    if (status == MAESTRO_OK) status = mst_client_wait(session, operation, deadline_ns + MST_CLIENT_GRACE_NS, granted_or_freed, &asked);
     if (status == MAESTRO_TIMEOUT) status = mst_base_fail(status, "%s: the pool manager did not answer in time; is it stopped? see maestro doctor", operation);
     else if (status == MAESTRO_OK && (!request->done || (request->status == MAESTRO_NO_MEMORY && have_come_back(session, &asked)))) status = MAESTRO_AGAIN;
     else if (status == MAESTRO_OK) status = mst_client_request_status(request);

@@ -1,7 +1,5 @@
 /* The straight way through the real manager, by the public interface alone: offer, events, demand, withdraw, limits of what is allowed. */
-#include <maestro.h>
-
-#include "base/test.h"
+#include "client/session_test.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -9,32 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static maestro_session_t *open_session(const char *component) {
-    maestro_session_options_t options;
-    maestro_session_t *session = NULL;
-    maestro_session_options_init(&options);
-    options.component = component;
-    options.schema = "mars";
-    options.timeout_s = 10;
-    CHECK_OK(maestro_session_open(&options, &session));
-    if (!session) exit(1);
-    return session;
-}
-
 static void test_component_that_is_no_text_is_refused(void) {
     maestro_session_options_t options;
     maestro_session_t *session = NULL;
     maestro_session_options_init(&options);
     options.component = "w\xff";
     CHECK_STATUS(maestro_session_open(&options, &session), MAESTRO_INVALID_ARGUMENT);
-}
-
-static maestro_cdo_t *declare(maestro_session_t *session, const char *param, int64_t step) {
-    maestro_cdo_t *cdo = NULL;
-    CHECK_OK(maestro_cdo_declare(session, NULL, &cdo));
-    CHECK_OK(maestro_cdo_set_str(cdo, "param", param));
-    CHECK_OK(maestro_cdo_set_i64(cdo, "step", step));
-    return cdo;
 }
 
 static void offer_bytes(maestro_session_t *session, const char *param, int64_t step, const char *text) {
@@ -214,7 +192,7 @@ static void test_joined_and_left(maestro_session_t *consumer) {
     options.kinds = MAESTRO_EVENT_JOINED | MAESTRO_EVENT_LEFT;
     options.start = MAESTRO_START_NOW;
     CHECK_OK(maestro_subscribe(consumer, NULL, &options, &subscription));
-    maestro_session_t *guest = open_session("guest");
+    maestro_session_t *guest = open_session("guest", 10);
     CHECK_OK(maestro_subscription_next(subscription, 5, &event));
     CHECK(event.kind == MAESTRO_EVENT_JOINED);
     CHECK_OK(maestro_cdo_get_str(event.cdo, "maestro.component", &component));
@@ -267,11 +245,9 @@ static void test_manager_killed_gives_an_error_by_name(maestro_session_t *produc
 
 int main(void) {
     char directory[] = "/tmp/maestro-test-XXXXXX";
-    if (!mkdtemp(directory)) return 1;
-    setenv("MAESTRO_DIR", directory, 1);
-    setenv("MAESTRO_LINGER_S", "0.2", 1);
+    make_place(directory);
     test_component_that_is_no_text_is_refused();
-    maestro_session_t *producer = open_session("producer"), *consumer = open_session("consumer");
+    maestro_session_t *producer = open_session("producer", 10), *consumer = open_session("consumer", 10);
     test_demand_finds_what_was_offered(producer, consumer);
     test_demand_waits_for_a_later_offer(producer, consumer);
     test_demand_errors_help(producer, consumer);
@@ -285,8 +261,6 @@ int main(void) {
     test_fork_invalidates(producer);
     test_columns(producer, consumer);
     test_manager_killed_gives_an_error_by_name(producer, consumer);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    CHECK(system(command) == 0);
+    remove_place(directory);
     return TEST_END;
 }

@@ -1,33 +1,11 @@
 /* What a client does while its manager is stopped: calls end in time with their own error, closing harms no thread inside, blocks that come back late
  * are still found; and what refusals and texts of handles say when they are asked again. */
-#include <maestro.h>
-
 #include "base/base.h"
-#include "base/test.h"
+#include "client/session_test.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
-
-static maestro_session_t *open_session(const char *component, double timeout_s) {
-    maestro_session_options_t options;
-    maestro_session_t *session = NULL;
-    maestro_session_options_init(&options);
-    options.component = component;
-    options.schema = "mars";
-    options.timeout_s = timeout_s;
-    CHECK_OK(maestro_session_open(&options, &session));
-    if (!session) exit(1);
-    return session;
-}
-
-static maestro_cdo_t *declare(maestro_session_t *session, int64_t step) {
-    maestro_cdo_t *cdo = NULL;
-    CHECK_OK(maestro_cdo_declare(session, NULL, &cdo));
-    CHECK_OK(maestro_cdo_set_str(cdo, "param", "t"));
-    CHECK_OK(maestro_cdo_set_i64(cdo, "step", step));
-    return cdo;
-}
 
 static pid_t manager_of(maestro_session_t *session) {
     char *json = NULL;
@@ -121,10 +99,10 @@ enum { REFUSED = 1500 }; /* more than are kept */
 
 static void test_a_refusal_that_is_asked_twice_counts_once(maestro_session_t *session) {
     static maestro_cdo_t *again[REFUSED];
-    maestro_cdo_t *first = declare(session, 1);
+    maestro_cdo_t *first = declare(session, "t", 1);
     char expected[64];
     CHECK_OK(maestro_cdo_offer(first));
-    for (int i = 0; i < REFUSED; i++) CHECK_OK(maestro_cdo_offer(again[i] = declare(session, 1)));
+    for (int i = 0; i < REFUSED; i++) CHECK_OK(maestro_cdo_offer(again[i] = declare(session, "t", 1)));
     for (int i = 0; i < 3; i++) {
         CHECK_STATUS(maestro_cdo_wait(again[0], 5), MAESTRO_DUPLICATE);
         CHECK_STATUS(maestro_cdo_wait(again[REFUSED - 1], 5), MAESTRO_DUPLICATE);
@@ -133,7 +111,7 @@ static void test_a_refusal_that_is_asked_twice_counts_once(maestro_session_t *se
     snprintf(expected, sizeof expected, "%d offers were refused", REFUSED - 2);
     CHECK_ERROR_SAYS(expected);
     for (int i = 1; i < REFUSED - 1; i++) CHECK_OK(maestro_cdo_dispose(again[i]));
-    for (int i = 1; i < REFUSED - 1; i++) CHECK_OK(maestro_cdo_offer(again[i] = declare(session, 1)));
+    for (int i = 1; i < REFUSED - 1; i++) CHECK_OK(maestro_cdo_offer(again[i] = declare(session, "t", 1)));
     CHECK_STATUS(maestro_cdo_wait(again[1], 5), MAESTRO_DUPLICATE);
     CHECK_STATUS(maestro_cdo_wait(again[REFUSED - 1], 5), MAESTRO_DUPLICATE); /* of the round before, told then */
     CHECK_STATUS(maestro_session_flush(session, 5), MAESTRO_DUPLICATE);
@@ -161,7 +139,7 @@ static void test_alloc_takes_a_block_that_came_back_with_the_refusal(maestro_ses
     void *bytes;
     int count = 0;
     for (; count < BLOCKS; count++) {
-        cdo[count] = declare(session, 100 + count);
+        cdo[count] = declare(session, "t", 100 + count);
         if (maestro_cdo_alloc(cdo[count], 1 << 20, MAESTRO_TIER_DEFAULT, &bytes) != MAESTRO_OK) break;
         CHECK_OK(maestro_cdo_offer(cdo[count]));
     }
@@ -191,7 +169,7 @@ static void test_alloc_takes_a_block_that_came_back_with_the_refusal(maestro_ses
 static void test_a_text_stays_until_the_next_set(maestro_session_t *session) {
     char name[1001];
     const char *first = NULL, *later = NULL;
-    maestro_cdo_t *cdo = declare(session, 2);
+    maestro_cdo_t *cdo = declare(session, "t", 2);
     memset(name, 'n', sizeof name - 1);
     name[sizeof name - 1] = '\0';
     CHECK_OK(maestro_cdo_set_str(cdo, "maestro.name", name));
@@ -205,7 +183,7 @@ static void test_a_text_stays_until_the_next_set(maestro_session_t *session) {
     CHECK_OK(maestro_cdo_get_str(cdo, "maestro.name", &later));
     CHECK(later && strcmp(later, "another one") == 0);
     CHECK_OK(maestro_cdo_dispose(cdo));
-    cdo = declare(session, 2); /* the same handle */
+    cdo = declare(session, "t", 2); /* the same handle */
     CHECK_OK(maestro_cdo_set_str(cdo, "maestro.name", "a third one"));
     CHECK_OK(maestro_cdo_get_str(cdo, "maestro.name", &later));
     CHECK(later && strcmp(later, "a third one") == 0);
@@ -214,9 +192,7 @@ static void test_a_text_stays_until_the_next_set(maestro_session_t *session) {
 
 int main(int argc, char **argv) {
     char directory[] = "/tmp/maestro-test-XXXXXX";
-    if (!mkdtemp(directory)) return 1;
-    setenv("MAESTRO_DIR", directory, 1);
-    setenv("MAESTRO_LINGER_S", "0.2", 1);
+    make_place(directory);
     setenv("MAESTRO_POOL_MEMORY", "16MiB", 1);
     const char *only = argc > 1 ? argv[1] : "";
     maestro_session_t *producer = open_session("producer", 10), *reader = open_session("reader", 10);
@@ -229,8 +205,6 @@ int main(int argc, char **argv) {
     if (!*only || *only == 'd') test_close_while_a_subscription_is_being_disposed(manager);
     CHECK_OK(maestro_session_close(reader));
     CHECK_OK(maestro_session_close(producer));
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    CHECK(system(command) == 0);
+    remove_place(directory);
     return TEST_END;
 }

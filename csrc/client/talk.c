@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REFUSALS_MAX = 1000, GRACE_NS = 2000000000 };
+enum { REFUSALS_MAX = 1000 };
 
 void mst_client_ring(maestro_session_t *session, uint32_t bits) {
     static const uint64_t one = 1;
@@ -33,7 +33,7 @@ static mst_wire_word_t *release_room(maestro_session_t *session) {
         mst_wire_word_t *word = mst_wire_ring_reserve(&session->channel.releases, sizeof *word, &broken);
         if (word || broken || session->unresponsive) return word;
         mst_client_ring(session, MST_WIRE_ASLEEP);
-        if (!deadline) deadline = mst_base_now_ns() + GRACE_NS;
+        if (!deadline) deadline = mst_base_now_ns() + MST_CLIENT_GRACE_NS;
         session->lost = is_gone(session);
         session->unresponsive = mst_base_now_ns() > deadline; /* the next ones do not wait again */
         if (session->lost) return NULL;
@@ -343,7 +343,7 @@ maestro_status_t mst_client_request_status(const maestro_request_t *request) {
 /* The manager keeps the deadline; the grace is for a manager that is stopped. */
 maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation) {
     MST_TRY(mst_client_send(session, request, like, text, deadline_ns, operation));
-    maestro_status_t status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, mst_client_request_is_done, request);
+    maestro_status_t status = mst_client_wait(session, operation, deadline_ns + MST_CLIENT_GRACE_NS, mst_client_request_is_done, request);
     if (status == MAESTRO_TIMEOUT) return mst_base_fail(MAESTRO_TIMEOUT, "%s: the pool manager did not answer in time; is it stopped? see maestro doctor", operation);
     return status == MAESTRO_OK ? mst_client_request_status(request) : status;
 }
@@ -371,7 +371,7 @@ void mst_client_request_fini(maestro_session_t *session, maestro_request_t *requ
 
 /* The answer to the last question: what comes late to earlier ones is thrown away, else it would be taken for it. */
 static maestro_status_t receive_answer(maestro_session_t *session, mst_wire_fetch_reply_t *reply, size_t *nbytes_out, int *fds, size_t *nfds_inout) {
-    int64_t deadline = mst_base_now_ns() + GRACE_NS;
+    int64_t deadline = mst_base_now_ns() + MST_CLIENT_GRACE_NS;
     size_t room = *nfds_inout;
     for (;;) {
         *nfds_inout = room;

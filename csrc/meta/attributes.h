@@ -26,6 +26,7 @@ typedef struct mst_meta_attributes {
     uint64_t value[];                 /* nvalues words, then tail_nbytes bytes */
 } mst_meta_attributes_t;
 
+#define MST_META_SET_MAX (sizeof(mst_meta_attributes_t) + 8 * MST_META_KEYS_MAX + MST_META_TAIL_MAX) /* bytes of the largest set */
 #define MST_META_TAIL_FLAG (1ull << 63)
 
 static inline uint64_t mst_meta_tail_word(uint32_t offset, uint32_t nbytes) { return MST_META_TAIL_FLAG | ((uint64_t)nbytes << 32) | offset; }

@@ -54,11 +54,10 @@ static maestro_status_t open_signals(mst_pool_t *pool) {
 }
 
 static maestro_status_t make_scratch(mst_pool_t *pool) {
-    size_t set = sizeof(mst_meta_attributes_t) + 8 * MST_META_KEYS_MAX + MST_META_TAIL_MAX;
     pool->scratch = malloc(MST_WIRE_OFFERS_CAPACITY);
-    pool->offered = malloc(set);
+    pool->offered = malloc(MST_META_SET_MAX);
     bool all = pool->scratch && pool->offered;
-    for (size_t i = 0; i < MST_COUNT(pool->expanded); i++) all &= (pool->expanded[i] = malloc(set)) != NULL;
+    for (size_t i = 0; i < MST_COUNT(pool->expanded); i++) all &= (pool->expanded[i] = malloc(MST_META_SET_MAX)) != NULL;
     return all ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "start the pool: no memory");
 }
 

@@ -71,6 +71,9 @@ typedef struct mst_pool_object {
     uint64_t own[];         /* attribute words in which it differs from its template, then the tail */
 } mst_pool_object_t;
 
+/* Keys that the manager sets; they follow each other, and belong to the identity. */
+#define MST_POOL_OWNER_KEYS (1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK)
+
 /* ---- template.c */
 typedef struct mst_pool_template {
     uint64_t no_id;         /* 0: no object, for whoever has a stale handle */

@@ -52,14 +52,14 @@ static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_
     return true;
 }
 
-enum { OWNER_KEYS = 1 << MST_META_KEY_COMPONENT | 1 << MST_META_KEY_RANK, MANAGERS_KEYS = OWNER_KEYS | 1 << MST_META_KEY_PID | 1 << MST_META_KEY_REASON };
+#define MANAGERS_KEYS (MST_POOL_OWNER_KEYS | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON)
 
 /* Copies `from` into the pool's set, with component and rank of the session put in, which follow each other. */
 static mst_meta_attributes_t *with_owner(mst_pool_t *pool, const mst_pool_session_t *session, const mst_meta_attributes_t *from) {
     mst_meta_attributes_t *to = pool->offered;
     unsigned before = (unsigned)__builtin_popcountll(from->mask[0] & ((1ull << MST_META_KEY_COMPONENT) - 1)), after = from->nvalues - before;
     *to = *from;
-    to->mask[0] |= OWNER_KEYS;
+    to->mask[0] |= MST_POOL_OWNER_KEYS;
     to->nvalues = (uint16_t)(from->nvalues + 2);
     for (unsigned i = 0; i < before; i++) to->value[i] = from->value[i];
     to->value[before] = session->component_code;

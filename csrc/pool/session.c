@@ -67,7 +67,7 @@ void mst_pool_session_post(mst_pool_t *pool, mst_pool_session_t *session, const 
 }
 
 void mst_pool_session_reply(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_reply_t *reply, const void *rest, size_t rest_nbytes) {
-    uint64_t buffer[(sizeof *reply + sizeof(mst_meta_attributes_t) + 8 * MST_META_KEYS_MAX + MST_META_TAIL_MAX) / 8 + 1];
+    uint64_t buffer[(sizeof *reply + MST_META_SET_MAX) / 8 + 1];
     mst_wire_reply_t *message = (mst_wire_reply_t *)buffer;
     *message = *reply;
     message->head.kind = MST_WIRE_REPLY;

@@ -7,8 +7,6 @@
 
 enum { SETTLED = 1024 };
 
-#define OWNER_KEYS (1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK) /* belong to the identity too */
-
 static uint64_t *constants(const mst_pool_template_t *template) { return (uint64_t *)&template->attributes.value[template->attributes.nvalues]; }
 static uint8_t *own_position(const mst_pool_template_t *template) { return (uint8_t *)(constants(template) + template->attributes.nvalues); }
 static uint8_t *own_key(const mst_pool_template_t *template) { return own_position(template) + template->nown; }
@@ -23,7 +21,7 @@ void mst_pool_template_unref(mst_pool_t *pool, uint32_t handle) {
 }
 
 static bool is_identity(const mst_meta_schema_t *schema, unsigned key) {
-    return (schema->identity[key >> 6] | (key < 64 ? OWNER_KEYS : 0)) >> (key & 63) & 1;
+    return (schema->identity[key >> 6] | (key < 64 ? MST_POOL_OWNER_KEYS : 0)) >> (key & 63) & 1;
 }
 
 /* Fills in positions and hash; `own` has a bit for each position that lies with the objects. */
