@@ -64,6 +64,9 @@ class PoolSource:
     def ready(self) -> None:
         """The hammer sees the subscription; nothing else is to be said."""
 
+    def stop_taking(self) -> None:
+        """Leases end with the process, and what was not finished comes again; nothing else is to be done."""
+
     def __iter__(self):
         done = {record.field for record in records(self.trace.path) if record.kind == Kind.FINISHED}
         open_fields = self.expected - done

@@ -50,6 +50,7 @@ class Source:
         self.fields = plan.fields()
         self.reader = Reader(run, worker, descriptor)
         self.ranks, self.ended = None, set()
+        self.taking = threading.Lock()  # held while notices are on their way from the pipe to the trace
         self.open()
 
     def open(self) -> None:
@@ -61,6 +62,10 @@ class Source:
 
     def close(self) -> None:
         pass
+
+    def stop_taking(self) -> None:
+        """For a worker that ends by an error: what has left the pipe is in the trace, for the next worker, and nothing more leaves it."""
+        self.taking.acquire()
 
     def __iter__(self):
         for batch in self._batches():
@@ -85,7 +90,7 @@ class Source:
             yield batch
         limit = time.monotonic() + self.timeout
         while not self._all_ended():
-            records = self.reader.read(timeout=0.5)
+            records = self._take()
             if records:
                 limit = time.monotonic() + self.timeout
             elif time.monotonic() > limit:
@@ -93,12 +98,17 @@ class Source:
                     f"wait for fields: no notice came to worker {self.worker} for {self.timeout:g} s; does the hammer run?"
                 )
             batch = [record for record in records if record.kind == Kind.NOTICE]
+            if batch:
+                yield batch
+
+    def _take(self) -> list[Record]:
+        with self.taking:
+            records = self.reader.read(timeout=0.5)
             for record in records:
                 record.t = now()
                 self.trace.put(record)
                 self._note_end(record)
-            if batch:
-                yield batch
+        return records
 
     def _unfinished(self):
         """What a predecessor of this worker had been told and had not finished, and which ranks had ended."""

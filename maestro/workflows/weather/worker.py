@@ -36,8 +36,12 @@ def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor
         needed = {} if dry else wishes.needed(products)
         log.add(Kind.BEGIN)
         source.ready()
-        for arrival in source if dry else ahead(source):  # where MIR does not work, there is nothing to read ahead of
-            _serve(arrival, needed, tool, outlet, state, log, run)
+        try:
+            for arrival in source if dry else ahead(source):  # where MIR does not work, there is nothing to read ahead of
+                _serve(arrival, needed, tool, outlet, state, log, run)
+        except BaseException:
+            source.stop_taking()
+            raise
         log.add(Kind.END)
         outlet.close()
         source.close()
