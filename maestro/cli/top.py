@@ -112,12 +112,13 @@ def table(shown: Screen, narrow: bool = False) -> Table:
     drawn.add_column("state", no_wrap=True)
     for row in shown.components:
         rates, totals = row.rates, row.totals
+        told = [row.state] if narrow else [row.state, *notes(row)]
         drawn.add_row(
             row.component, str(len(row.pids)),
             _number(rates["offers"], totals["offers"], ",.0f"),
             _number((rates["offered_bytes"] + rates["event_bytes"]) / 1e9, totals["offered_bytes"] + totals["event_bytes"], ".2f"),
             _number(rates["events"], totals["events"], ",.0f"), _number(rates["demands"], totals["demands"], ",.0f"),
-            human_seconds(row.oldest_lease_s), Text(row.state if narrow else ", ".join([row.state, *notes(row)]), style=STATES.get(row.state, "")),
+            human_seconds(row.oldest_lease_s), Text(", ".join(told), style=STATES.get(row.state, "")),
         )  # fmt: skip
     return drawn
 
