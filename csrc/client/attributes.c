@@ -32,6 +32,10 @@ static maestro_status_t find_key(const maestro_cdo_t *cdo, const char *name, con
     return MAESTRO_OK;
 }
 
+maestro_status_t mst_client_refuse_key(const char *operation, const char *name) {
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s %s: Maestro sets it itself, from the session", operation, name);
+}
+
 static maestro_status_t check_usable(const maestro_cdo_t *cdo, const char *operation) {
     if (MST_UNLIKELY(!cdo)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the object is NULL", operation);
     if (MST_UNLIKELY(cdo->state == MST_CLIENT_FREE)) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: this handle has been disposed", operation);
@@ -45,8 +49,8 @@ static maestro_status_t begin_set(maestro_cdo_t *cdo, const char *name, unsigned
         return mst_base_fail(MAESTRO_WRONG_STATE, "set %s: the object is %s; its attributes no longer change; declare another one (declare_like copies them)", name ? name : "",
                              cdo->state == MST_CLIENT_SEALED ? "sealed" : cdo->state == MST_CLIENT_LEASED ? "another component's" : "offered");
     MST_TRY(find_key(cdo, name, "set an attribute", key_out));
-    if (MST_UNLIKELY(*key_out == MST_META_KEY_COMPONENT || *key_out == MST_META_KEY_RANK || *key_out == MST_META_KEY_PID || *key_out == MST_META_KEY_REASON))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "set %s: Maestro sets it itself, from the session", name);
+    if (MST_UNLIKELY(mst_client_key_is_maestros(*key_out))) return mst_client_refuse_key("set", name);
+    cdo->any_texts = false;
     return MAESTRO_OK;
 }
 
@@ -103,15 +107,14 @@ static const char *text_of(const maestro_cdo_t *cdo, uint64_t word, uint32_t *nb
     return *nbytes_out ? cdo->builder.tail + mst_meta_word_offset(word) : "";
 }
 
-static maestro_status_t begin_get(const maestro_cdo_t *cdo, const char *name, maestro_type_t type, uint64_t *word_out) {
-    unsigned key;
+static maestro_status_t begin_get(const maestro_cdo_t *cdo, const char *name, maestro_type_t type, unsigned *key_out, uint64_t *word_out) {
     MST_TRY(check_usable(cdo, "get an attribute"));
-    MST_TRY(find_key(cdo, name, "get an attribute", &key));
-    maestro_type_t is = cdo->session->schema->attribute[key].type;
+    MST_TRY(find_key(cdo, name, "get an attribute", key_out));
+    maestro_type_t is = cdo->session->schema->attribute[*key_out].type;
     if (MST_UNLIKELY(is != type))
         return mst_base_fail(MAESTRO_WRONG_TYPE, "get %s: it is of type %s, not %s", name, mst_meta_type_name(is), mst_meta_type_name(type));
-    if (!is_set(cdo, key)) return mst_base_fail(MAESTRO_NOT_FOUND, "get %s: the object has no such attribute", name);
-    *word_out = word_of(cdo, key);
+    if (!is_set(cdo, *key_out)) return mst_base_fail(MAESTRO_NOT_FOUND, "get %s: the object has no such attribute", name);
+    *word_out = word_of(cdo, *key_out);
     return MAESTRO_OK;
 }
 
@@ -122,68 +125,69 @@ bool maestro_cdo_has(const maestro_cdo_t *cdo, const char *name) {
 
 maestro_status_t maestro_cdo_get_bool(const maestro_cdo_t *cdo, const char *name, bool *value_out) {
     uint64_t word;
-    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_BOOL, &word));
+    unsigned key;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_BOOL, &key, &word));
     *value_out = word;
     return MAESTRO_OK;
 }
 
 maestro_status_t maestro_cdo_get_i64(const maestro_cdo_t *cdo, const char *name, int64_t *value_out) {
     uint64_t word;
-    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_I64, &word));
+    unsigned key;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_I64, &key, &word));
     *value_out = (int64_t)word;
     return MAESTRO_OK;
 }
 
 maestro_status_t maestro_cdo_get_f64(const maestro_cdo_t *cdo, const char *name, double *value_out) {
     uint64_t word;
-    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_F64, &word));
+    unsigned key;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_F64, &key, &word));
     *value_out = mst_meta_word_f64(word);
     return MAESTRO_OK;
 }
 
 maestro_status_t maestro_cdo_get_timestamp(const maestro_cdo_t *cdo, const char *name, int64_t *nanoseconds_out) {
     uint64_t word;
-    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_TIMESTAMP, &word));
+    unsigned key;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_TIMESTAMP, &key, &word));
     *nanoseconds_out = (int64_t)word;
     return MAESTRO_OK;
 }
 
 maestro_status_t maestro_cdo_get_blob(const maestro_cdo_t *cdo, const char *name, const void **bytes_out, size_t *nbytes_out) {
     uint64_t word;
+    unsigned key;
     uint32_t nbytes;
-    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_BLOB, &word));
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_BLOB, &key, &word));
     *bytes_out = text_of(cdo, word, &nbytes);
     *nbytes_out = nbytes;
     return MAESTRO_OK;
 }
 
-/* Dictionary texts are terminated and stay; others are copied into the handle, in chunks that do not move until dispose. */
-static const char *terminated(maestro_cdo_t *cdo, const char *text, uint32_t nbytes) {
-    if (cdo->text_nbytes + nbytes + 1 > cdo->text_capacity) {
-        if (cdo->text_nbytes) return NULL;
-        size_t capacity = MST_META_TAIL_MAX + MST_META_KEYS_MAX;
-        char *larger = malloc(capacity);
-        if (!larger) return NULL;
-        cdo->text = larger;
-        cdo->text_capacity = capacity;
-    }
-    char *copy = cdo->text + cdo->text_nbytes;
+/* Dictionary texts are terminated and stay; others are copied into the handle, once each.  NULL without memory. */
+static const char *terminated(maestro_cdo_t *cdo, unsigned key, const char *text, uint32_t nbytes) {
+    if (!cdo->texts && !(cdo->texts = malloc(sizeof *cdo->texts))) return NULL;
+    mst_client_texts_t *texts = cdo->texts;
+    if (!cdo->any_texts) memset(texts, 0, offsetof(mst_client_texts_t, bytes));
+    cdo->any_texts = true;
+    if (texts->at[key]) return texts->bytes + texts->at[key] - 1;
+    if (nbytes >= sizeof texts->bytes - texts->nbytes) return NULL; /* not of attributes that keep their limits */
+    char *copy = texts->bytes + texts->nbytes;
     memcpy(copy, text, nbytes);
     copy[nbytes] = '\0';
-    cdo->text_nbytes += nbytes + 1;
+    texts->at[key] = texts->nbytes + 1;
+    texts->nbytes += nbytes + 1;
     return copy;
 }
 
 maestro_status_t maestro_cdo_get_str(const maestro_cdo_t *cdo, const char *name, const char **value_out) {
     uint64_t word;
+    unsigned key;
     uint32_t nbytes;
-    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_STRING, &word));
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_STRING, &key, &word));
     const char *text = text_of(cdo, word, &nbytes);
-    if (text && mst_meta_word_is_tail(word)) {
-        maestro_cdo_t *handle = (maestro_cdo_t *)cdo;
-        if (handle->text_capacity - handle->text_nbytes < nbytes + 1u) handle->text_nbytes = 0; /* the oldest copies make room */
-        text = terminated(handle, text, nbytes);
-    }
+    if (text && mst_meta_word_is_tail(word)) text = terminated((maestro_cdo_t *)cdo, key, text, nbytes);
     if (!text) return mst_base_fail(MAESTRO_SYSTEM, "get %s: no memory", name);
     *value_out = text;
     return MAESTRO_OK;

@@ -21,6 +21,7 @@ maestro_cdo_t *mst_client_cdo_new(maestro_session_t *session) {
     cdo->until = 0;
     cdo->has_block = cdo->copied = cdo->block_is_back = cdo->building = false;
     cdo->refused = MAESTRO_OK;
+    cdo->uncounted_in = 0;
     cdo->next = session->cdos;
     cdo->link = &session->cdos;
     if (cdo->next) cdo->next->link = &cdo->next;
@@ -34,7 +35,7 @@ void mst_client_cdo_spare(maestro_cdo_t *cdo) {
     *cdo->link = cdo->next;
     if (cdo->next) cdo->next->link = cdo->link;
     cdo->state = MST_CLIENT_FREE;
-    cdo->text_nbytes = 0;
+    cdo->any_texts = false;
     free(cdo->refused_text);
     cdo->refused_text = NULL;
     cdo->next = session->spare;
@@ -273,7 +274,7 @@ maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo) {
 
 static maestro_status_t offer_status(maestro_cdo_t *cdo) {
     if (cdo->state != MST_CLIENT_REFUSED) return MAESTRO_OK;
-    mst_client_forget_refusal(cdo->session, cdo->id); /* told here, so not by flush and close */
+    mst_client_forget_refusal(cdo->session, cdo); /* told here, so not by flush and close */
     return mst_base_fail(cdo->refused, "%s", cdo->refused_text ? cdo->refused_text : maestro_status_text(cdo->refused));
 }
 
@@ -323,7 +324,7 @@ maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t w
 maestro_status_t maestro_cdo_withdraw(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s) {
     maestro_request_t *request = NULL;
     MST_TRY(maestro_cdo_withdraw_start(cdo, when, timeout_s, &request));
-    maestro_status_t status = maestro_request_wait(request, (timeout_s < 0 ? cdo->session->timeout_s : timeout_s) + 2);
+    maestro_status_t status = maestro_request_wait(request, (timeout_s >= 0 ? timeout_s : cdo->session->timeout_s) + 2); /* the manager keeps the time; the rest is grace */
     if (status == MAESTRO_IN_PROGRESS) status = mst_base_fail(MAESTRO_TIMEOUT, "withdraw: the pool manager did not answer in time; is it stopped? see maestro doctor");
     maestro_request_dispose(request);
     return status;

@@ -13,6 +13,7 @@
 #include "wire/socket.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 typedef struct mst_client_segment {
     void *base;            /* NULL: not mapped here */
@@ -34,6 +35,13 @@ typedef enum mst_client_state {
     MST_CLIENT_NOTICE      /* attributes only: gone objects, joined and left */
 } mst_client_state_t;
 
+/* One terminated copy for each key whose string was asked for; it does not move. */
+typedef struct mst_client_texts {
+    uint32_t at[MST_META_KEYS_MAX];    /* where it begins, plus one; 0: not copied yet */
+    uint32_t nbytes;
+    char bytes[MST_META_TAIL_MAX + MST_META_KEYS_MAX];
+} mst_client_texts_t;
+
 struct maestro_cdo {
     maestro_session_t *session;
     maestro_cdo_t *next, **link;       /* list of the session's handles, or of its spare ones */
@@ -47,13 +55,14 @@ struct maestro_cdo {
     const void *wrapped;
     uint64_t offered_at;               /* position in the offers ring after its offer */
     maestro_status_t refused;
+    uint64_t uncounted_in;             /* round of refusals in which its own was counted without being kept; 0: in none */
     char *refused_text;
     bool building;                     /* attributes are in `builder`; else in `packed` */
     mst_meta_builder_t builder;
     uint64_t *packed;
     size_t packed_capacity;
-    char *text;                        /* copies of strings that were asked for; freed with the next set or dispose */
-    size_t text_nbytes, text_capacity;
+    mst_client_texts_t *texts;         /* copies of strings that were asked for; valid while any_texts, until the next set or dispose */
+    bool any_texts;
 };
 
 struct maestro_subscription {
@@ -115,6 +124,7 @@ struct maestro_session {
     mst_client_refusal_t *refusal;
     size_t nrefusals, refusals_capacity, refusals_uncounted;
     maestro_status_t uncounted_status; /* of the last of them */
+    uint64_t refusals_round;           /* from 1; a flush that tells them begins the next one */
     mst_client_segment_t *segment;     /* by number */
     size_t nsegments;
     mst_mem_allocator_t *allocator;
@@ -129,6 +139,11 @@ struct maestro_session {
     maestro_cdo_t *cdos, *spare;
     maestro_subscription_t *subscriptions;
 };
+
+/* The thread's last error, kept over what is done after it. */
+typedef struct mst_client_error { char text[2048]; } mst_client_error_t;
+static inline void mst_client_error_keep(mst_client_error_t *error) { snprintf(error->text, sizeof error->text, "%s", maestro_last_error()); }
+static inline void mst_client_error_restore(const mst_client_error_t *error) { mst_base_fail(MAESTRO_OK, "%s", error->text); }
 
 /* ---- session.c */
 extern unsigned mst_client_forks; /* counts forks that made this process */
@@ -159,10 +174,11 @@ maestro_status_t mst_client_reserve(maestro_session_t *session, mst_wire_ring_t 
 maestro_status_t mst_client_send(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation);
 /* Sends and waits for the answer; fills request->status, reply.  The caller runs mst_client_request_fini. */
 maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation);
-void mst_client_request_fini(maestro_session_t *session, maestro_request_t *request);
+void mst_client_request_fini(maestro_session_t *session, maestro_request_t *request); /* leaves the thread's last error as it is */
+bool mst_client_request_is_done(maestro_session_t *session, void *request); /* to wait for it */
 maestro_status_t mst_client_request_status(const maestro_request_t *request); /* with the message of a failed one */
 void mst_client_release(maestro_session_t *session, uint64_t lease);
-void mst_client_forget_refusal(maestro_session_t *session, uint64_t id);
+void mst_client_forget_refusal(maestro_session_t *session, maestro_cdo_t *cdo);
 /* Asks over the socket for descriptors; no signal ends it, and it takes 2 s at most. */
 maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds);
 /* The same with a deadline; a signal ends it in an interruptible session. */
@@ -178,6 +194,12 @@ void mst_client_unmap(maestro_session_t *session, uint32_t segment);
 void mst_client_return(maestro_session_t *session, uint32_t segment); /* a lent segment goes back with the next message */
 void mst_client_hold(maestro_session_t *session, maestro_cdo_t *cdo);   /* its block stays its handle's when it comes back */
 void mst_client_unhold(maestro_session_t *session, maestro_cdo_t *cdo);
+
+/* ---- attributes.c: what a component must not set. */
+static inline bool mst_client_key_is_maestros(unsigned key) {
+    return key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK || key == MST_META_KEY_PID || key == MST_META_KEY_REASON;
+}
+maestro_status_t mst_client_refuse_key(const char *operation, const char *name);
 
 /* ---- cdo.c */
 maestro_cdo_t *mst_client_cdo_new(maestro_session_t *session); /* from the spare ones; NULL without memory */

@@ -25,8 +25,7 @@ static maestro_status_t resolve(const maestro_session_t *session, const maestro_
     for (size_t i = 0; i < ncolumns; i++) {
         if (!columns[i].key || !columns[i].values) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "column %zu: key or values are NULL", i);
         MST_TRY(mst_meta_schema_require_key(session->schema, columns[i].key, "offer many", &keys[i]));
-        if (keys[i] == MST_META_KEY_COMPONENT || keys[i] == MST_META_KEY_RANK || keys[i] == MST_META_KEY_PID || keys[i] == MST_META_KEY_REASON)
-            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "column %s: Maestro sets it itself, from the session", columns[i].key);
+        if (mst_client_key_is_maestros(keys[i])) return mst_client_refuse_key("column", columns[i].key);
     }
     return MAESTRO_OK;
 }

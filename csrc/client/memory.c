@@ -122,12 +122,16 @@ typedef struct asked {
     uint64_t freed_blocks; /* when it was asked */
 } asked_t;
 
-static bool granted_or_freed(maestro_session_t *session, void *context) {
-    const asked_t *asked = context;
-    return asked->request.done || asked->freed_blocks != session->freed_blocks || !mst_wire_ring_empty(&session->channel.freed);
+static bool have_come_back(const maestro_session_t *session, const asked_t *asked) {
+    return asked->freed_blocks != session->freed_blocks || !mst_wire_ring_empty(&session->channel.freed);
 }
 
-/* Asks the manager for a segment; waits for room, or for own blocks to come back (then AGAIN). */
+static bool granted_or_freed(maestro_session_t *session, void *context) {
+    const asked_t *asked = context;
+    return asked->request.done || have_come_back(session, asked);
+}
+
+/* Asks the manager for a segment; waits for room, or for own blocks to come back (then AGAIN, though there be no room). */
 static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t deadline_ns, const char *operation) {
     asked_t asked = {.freed_blocks = session->freed_blocks};
     maestro_request_t *request = &asked.request;
@@ -140,7 +144,7 @@ static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t dead
     maestro_status_t status = mst_client_send(session, request, &like, NULL, deadline_ns, operation);
     if (status == MAESTRO_OK) status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, granted_or_freed, &asked);
     if (status == MAESTRO_TIMEOUT) status = mst_base_fail(status, "%s: the pool manager did not answer in time; is it stopped? see maestro doctor", operation);
-    else if (status == MAESTRO_OK && !request->done) status = MAESTRO_AGAIN;
+    else if (status == MAESTRO_OK && (!request->done || (request->status == MAESTRO_NO_MEMORY && have_come_back(session, &asked)))) status = MAESTRO_AGAIN;
     else if (status == MAESTRO_OK) status = mst_client_request_status(request);
     if (status == MAESTRO_OK) status = map_segment(session, (uint32_t)request->reply->value, true, &segment);
     if (status == MAESTRO_OK) {
@@ -155,12 +159,14 @@ maestro_status_t mst_client_alloc(maestro_session_t *session, uint64_t nbytes, i
     if (MST_UNLIKELY(nbytes > (uint64_t)session->memory_limit))
         return mst_base_fail(MAESTRO_TOO_LARGE, "%s: %llu bytes are more than the pool's limit of %lld; raise MAESTRO_POOL_MEMORY before the pool starts", operation,
                              (unsigned long long)nbytes, (long long)session->memory_limit);
-    for (;;) {
+    for (bool late = false;;) {
         if (MST_UNLIKELY(!mst_wire_ring_empty(&session->channel.freed))) mst_client_take_freed(session);
         session->wanted_nbytes = 0;
         maestro_status_t status = mst_mem_allocator_alloc(session->allocator, nbytes, block_out);
         if (MST_LIKELY(status == MAESTRO_OK)) return MAESTRO_OK;
         if (!session->wanted_nbytes) return mst_base_fail_context(status, "%s", operation);
+        if (late) return mst_base_fail(MAESTRO_NO_MEMORY, "%s: what came back in time is too small; see maestro top for who holds memory", operation);
+        late = mst_base_now_ns() >= deadline_ns;
         status = ask_for_segment(session, deadline_ns, operation);
         if (status != MAESTRO_OK && status != MAESTRO_AGAIN) return status; /* also when a signal came */
     }

@@ -5,11 +5,6 @@
 
 /* ---- Requests. */
 
-static bool is_done(maestro_session_t *session, void *context) {
-    (void)session;
-    return ((const maestro_request_t *)context)->done;
-}
-
 /* What a finished withdrawal means for the handle. */
 static void settle(maestro_request_t *request) {
     if (!request->cdo || request->cdo->id != request->cdo_id) return; /* the handle was disposed, and may be another object's now */
@@ -21,7 +16,7 @@ maestro_status_t maestro_request_wait(maestro_request_t *request, double timeout
     if (!request) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "wait: the request is NULL");
     maestro_session_t *session = request->session;
     MST_TRY(mst_client_enter(session, "wait for a request"));
-    maestro_status_t status = mst_client_wait(session, "wait for a request", mst_client_deadline(session, timeout_s), is_done, request);
+    maestro_status_t status = mst_client_wait(session, "wait for a request", mst_client_deadline(session, timeout_s), mst_client_request_is_done, request);
     if (status == MAESTRO_TIMEOUT) status = MAESTRO_IN_PROGRESS;
     else if (status == MAESTRO_OK) {
         settle(request);

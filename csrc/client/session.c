@@ -49,7 +49,7 @@ static void free_session(maestro_session_t *session) {
         session->spare = cdo->next;
         mst_meta_builder_fini(&cdo->builder);
         free(cdo->packed);
-        free(cdo->text);
+        free(cdo->texts);
         free(cdo);
     }
     if (session->dictionary_memory) munmap(session->dictionary_memory, session->dictionary_nbytes);
@@ -120,6 +120,7 @@ static maestro_session_t *new_session(void) {
     pthread_mutex_init(&session->lock, NULL);
     session->socket = session->wake_manager = session->wake_client = -1;
     session->fork_count = mst_client_forks;
+    session->refusals_round = 1;
     return session;
 }
 
@@ -155,6 +156,7 @@ static maestro_status_t first_refusal(maestro_session_t *session, const char *op
                                          : mst_base_fail(first.status, "%s: %zu offers were refused; the first: %s", operation, count, first.text ? first.text : "");
     for (size_t i = 0; i < session->nrefusals; i++) free(session->refusal[i].text);
     session->nrefusals = session->refusals_uncounted = 0;
+    session->refusals_round++;
     return status;
 }
 
@@ -185,17 +187,18 @@ maestro_status_t maestro_session_close(maestro_session_t *session) {
     if (!session) return MAESTRO_OK;
     if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "close: this session belongs to the parent process");
     pthread_mutex_lock(&session->lock);
-    maestro_status_t status = session->closed ? mst_base_fail(MAESTRO_CLOSED, "close: the session is closed already") : MAESTRO_OK;
-    if (status == MAESTRO_OK) {
-        status = session->lost ? mst_client_lost(session, "close") : last_flush(session);
+    if (session->closed) {
+        pthread_mutex_unlock(&session->lock);
+        return mst_base_fail(MAESTRO_CLOSED, "close: the session is closed already");
+    }
+    session->inside++;
+    session->handles++;
+    maestro_status_t status = session->lost ? mst_client_lost(session, "close") : last_flush(session);
+    if (!session->closed) { /* else another thread has been faster */
         session->closed = true;
         mst_client_hang_up(session);
-        session->inside++;
-        session->handles++;
-        mst_client_leave(session);
-        return status;
     }
-    pthread_mutex_unlock(&session->lock);
+    mst_client_leave(session);
     return status;
 }
 

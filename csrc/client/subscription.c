@@ -45,11 +45,15 @@ static maestro_status_t open_window(maestro_session_t *session, maestro_subscrip
     return MAESTRO_OK;
 }
 
+/* Leaves the thread's last error as it is: what failed before it is to be told. */
 static void unsubscribe(maestro_session_t *session, uint32_t number) {
     maestro_request_t request = {0};
+    mst_client_error_t error;
+    mst_client_error_keep(&error);
     mst_wire_request_t like = {.head.kind = MST_WIRE_UNSUBSCRIBE, .argument = number};
     mst_client_call(session, &request, &like, NULL, mst_base_now_ns() + 2000000000, "unsubscribe");
     mst_client_request_fini(session, &request);
+    mst_client_error_restore(&error);
 }
 
 static maestro_status_t subscribe(maestro_session_t *session, const char *selector, const maestro_subscription_options_t *options, maestro_subscription_t *subscription) {
@@ -104,6 +108,7 @@ maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscripti
     uint32_t nbytes;
     const mst_wire_event_t *event;
     bool live = !session->closed && !session->lost;
+    session->inside++; /* another thread may close while this one waits */
     if (live) unsubscribe(session, subscription->number);
     while (live && (event = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
         if (event->head.kind == MST_WIRE_EVENT && event->lease) mst_client_release(session, event->lease);
@@ -112,7 +117,7 @@ maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscripti
     mst_mem_segment_unmap(subscription->memory, subscription->memory_nbytes);
     close(subscription->wake_fd);
     free(subscription);
-    mst_client_let_go(session);
+    mst_client_leave(session);
     return MAESTRO_OK;
 }
 

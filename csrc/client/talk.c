@@ -135,19 +135,21 @@ static bool take_refusal(maestro_session_t *session, const mst_wire_refused_t *m
     else {
         session->refusals_uncounted++;
         session->uncounted_status = message->status;
+        if (cdo) cdo->uncounted_in = session->refusals_round;
         free(text);
     }
     return true;
 }
 
-void mst_client_forget_refusal(maestro_session_t *session, uint64_t id) {
+void mst_client_forget_refusal(maestro_session_t *session, maestro_cdo_t *cdo) {
     for (size_t i = 0; i < session->nrefusals; i++) {
-        if (session->refusal[i].id != id) continue;
+        if (session->refusal[i].id != cdo->id) continue;
         free(session->refusal[i].text);
         memmove(&session->refusal[i], &session->refusal[i + 1], (--session->nrefusals - i) * sizeof session->refusal[0]);
         return;
     }
-    if (session->refusals_uncounted) session->refusals_uncounted--;
+    if (cdo->uncounted_in == session->refusals_round && session->refusals_uncounted) session->refusals_uncounted--;
+    cdo->uncounted_in = 0;
 }
 
 void mst_client_drain(maestro_session_t *session) {
@@ -328,9 +330,9 @@ maestro_status_t mst_client_send(maestro_session_t *session, maestro_request_t *
     return MAESTRO_OK;
 }
 
-static bool is_done(maestro_session_t *session, void *context) {
+bool mst_client_request_is_done(maestro_session_t *session, void *request) {
     (void)session;
-    return ((const maestro_request_t *)context)->done;
+    return ((const maestro_request_t *)request)->done;
 }
 
 maestro_status_t mst_client_request_status(const maestro_request_t *request) {
@@ -341,16 +343,21 @@ maestro_status_t mst_client_request_status(const maestro_request_t *request) {
 /* The manager keeps the deadline; the grace is for a manager that is stopped. */
 maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation) {
     MST_TRY(mst_client_send(session, request, like, text, deadline_ns, operation));
-    maestro_status_t status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, is_done, request);
+    maestro_status_t status = mst_client_wait(session, operation, deadline_ns + GRACE_NS, mst_client_request_is_done, request);
     if (status == MAESTRO_TIMEOUT) return mst_base_fail(MAESTRO_TIMEOUT, "%s: the pool manager did not answer in time; is it stopped? see maestro doctor", operation);
     return status == MAESTRO_OK ? mst_client_request_status(request) : status;
 }
 
+static void cancel(maestro_session_t *session, const maestro_request_t *request) {
+    mst_wire_request_t like = {.head.kind = MST_WIRE_CANCEL, .argument = request->number};
+    mst_client_error_t error;
+    mst_client_error_keep(&error);
+    mst_client_send(session, NULL, &like, NULL, mst_base_now_ns(), "retract");
+    mst_client_error_restore(&error);
+}
+
 void mst_client_request_fini(maestro_session_t *session, maestro_request_t *request) {
-    if (!request->done && request->number && !session->closed && !session->lost) {
-        mst_wire_request_t cancel = {.head.kind = MST_WIRE_CANCEL, .argument = request->number};
-        mst_client_send(session, NULL, &cancel, NULL, mst_base_now_ns(), "retract");
-    }
+    if (!request->done && request->number && !session->closed && !session->lost) cancel(session, request);
     for (maestro_request_t **link = &session->requests; *link; link = &(*link)->next)
         if (*link == request) {
             *link = request->next;

@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer objects and sizes: under half a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer objects and sizes: under a minute.")] = False,
     only: Annotated[str, typer.Option("--rows", help="Rows or groups to measure, separated by commas; * stands for anything.")] = "",
     names: Annotated[bool, typer.Option("--list", help="Print the rows' names.")] = False,
 ) -> None:

@@ -29,6 +29,7 @@ def zeromq(words: str, quick: str) -> Source:
 MIB = 1 << 20
 # Bytes, objects in a round, and in a round of a quick run.
 SIZES = {"64 B": (64, 500, 500), "64 KiB": (64 << 10, 300, 300), "1 MiB": (MIB, 200, 50), "64 MiB": (64 * MIB, 8, 4)}
+FEWER = {("redis", "1 MiB"): 20, ("redis", "64 KiB"): 100, ("zeromq", "64 MiB"): 3}  # a millisecond and more for each
 
 
 # A quick run leaves out what takes long and says little more than its neighbours (group:source).
@@ -38,6 +39,7 @@ NOT_QUICK = (
     "subscriptions:n100",
     "subscriptions:[zr]*",
     "columns-python:iceoryx2",
+    "columns-python:zeromq frames",
     "columns-python:redis",
     "columns-python:* blobs",
     "columns-python:relay",
@@ -59,7 +61,7 @@ def groups() -> dict[str, dict[str, Source]]:
     """Group -> name -> source."""
     systems = ("maestro", "zeromq", "iceoryx2", "redis")
     few = {"redis": ("20000", "4000")}
-    handovers = {"64 B": systems, "64 KiB": systems[:3], "1 MiB": systems[:3], "64 MiB": ("maestro", "iceoryx2")}
+    handovers = {"64 B": systems, "64 KiB": systems, "1 MiB": systems, "64 MiB": systems[:3]}
     return {
         "offers-c": {
             "one": c("stream", "500000 1", "150000 1"),
@@ -79,10 +81,10 @@ def groups() -> dict[str, dict[str, Source]]:
         "offers-python": {s: python(s, "rate " + few.get(s, ("100000",))[0], "rate " + few.get(s, ("", "25000"))[1]) for s in systems},
         "columns-python": {
             "maestro": python("maestro", "columns 1000000", "columns 200000"),
-            "zeromq": python("zeromq", "columns 200000", "columns 50000"),
-            "iceoryx2": python("iceoryx2", "columns 200000", "columns 50000"),
+            **{s: python(s, "tuples 400000", "tuples 100000") for s in ("zeromq", "iceoryx2")},
+            "zeromq frames": python("zeromq", "columns 100000", "columns 20000"),
             "redis": python("redis", "columns 20000", "columns 5000"),
-            **{f"{s} blobs": python(s, "blobs 1000000", "blobs 200000") for s in ("zeromq", "iceoryx2")},
+            **{f"{s} blobs": python(s, "blobs 1000000", "blobs 200000") for s in ("zeromq", "iceoryx2", "redis")},
             "relay": c("bare", "relay 2000000", "relay 500000"),
         },
         "latency": {
@@ -91,7 +93,7 @@ def groups() -> dict[str, dict[str, Source]]:
             **{s: python(s, "latency 1000", "latency 300") for s in systems},
         },
         "demand-python": {
-            f"{s} {size}": python(s, f"handover {SIZES[size][1]} {SIZES[size][0]}", f"handover {SIZES[size][2]} {SIZES[size][0]}")
+            f"{s} {size}": python(s, *(f"handover {FEWER.get((s, size), n)} {SIZES[size][0]}" for n in SIZES[size][1:]))
             for size, those in handovers.items()
             for s in those
         },

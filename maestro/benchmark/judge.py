@@ -1,9 +1,10 @@
 """From figures of several repetitions to rows that are judged: medians, spread, best peer, ratio, met or not.
 
-Rules.  What is shown and compared are medians over the repetitions.  A row meets a bar when its median reaches it; it is "close" when only
-its best repetition does, else "missed".  Against the best peer: "ahead" when the median is better than each of the peer's repetitions,
-"behind" when it is worse than each of them, and "level" in between, for a machine that others use too moves medians by more than what is
-often between two of them.  The rule is the same for both sides.  Where a peer ran once, its one figure decides.
+Rules.  What is shown and compared are medians over the repetitions.  A row meets a bar when its median reaches it; it is "close" to the bar
+when that lies within the spread of its repetitions, be it met or not.  Against a peer a row is "ahead" when its median is better than each
+of the peer's repetitions, "behind" when it is worse than each of them, and "level" in between: a machine that others use too moves medians
+by more than what is often between two of them.  Against several peers the worst of these words counts.  Where a peer ran once, its one
+figure decides; equal figures are level.
 
 Pure functions; nothing is run here.  Invariant: a row whose figure is missing is never met.
 """
@@ -92,36 +93,40 @@ def threshold(bar: Any, medians: Figures, scale: float) -> float | None:
 
 def verdict(row: Row, out: dict[str, Any]) -> dict[str, Any]:
     value, must, aim = out["value"], out["must"], out["aim"]
+    for peer in out["peers"]:
+        peer["maestro_is"] = against(row, value, peer)
     best = best_peer(row, out["peers"])
-    ratio = None
-    if value is not None and best is not None and value > 0 and best["value"] > 0:
-        ratio = value / best["value"] if row.higher else best["value"] / value
-    best_own = best_repetition(row, out)
     return {
         "best_peer": best and best["name"],
-        "ratio": ratio,
+        "ratio": best and times_better(row, value, best["value"]),
         "met": None if must is None else reaches(row, value, must),
+        "close": None if must is None else within(must, out.get("spread")),
         "aim_met": None if aim is None else reaches(row, value, aim),
-        "must_is": None if must is None else graded(row, value, best_own, must, ("met", "close", "missed")),
-        "against_peers": None if ratio is None else against(row, value, best),
+        "against_peers": max((peer["maestro_is"] for peer in out["peers"] if peer["maestro_is"]), key=WORDS.index, default=None),
     }
 
 
-def graded(row: Row, value: float | None, best_own: float | None, bar: float, words: tuple[str, str, str]) -> str:
-    """The first word when the median reaches the bar, the second when only the best repetition does."""
-    return words[0] if reaches(row, value, bar) else words[1] if reaches(row, best_own, bar) else words[2]
+WORDS = ("ahead", "level", "behind")
 
 
-def against(row: Row, value: float, peer: dict[str, Any]) -> str:
-    worst, best = peer["spread"] or [peer["value"]] * 2 if row.higher else reversed(peer["spread"] or [peer["value"]] * 2)
-    if reaches(row, value, best):
-        return "ahead"
-    return "level" if reaches(row, value, worst) else "behind"
+def against(row: Row, value: float | None, peer: dict[str, Any]) -> str | None:
+    """Which side of all the peer's repetitions the median lies on."""
+    if value is None or "value" not in peer:
+        return None
+    low, high = peer["spread"] or (peer["value"], peer["value"])
+    if low <= value <= high:
+        return "level"
+    return "ahead" if (value > high) is row.higher else "behind"
 
 
-def best_repetition(row: Row, out: dict[str, Any]) -> float | None:
-    spread = out.get("spread")
-    return out["value"] if not spread else spread[1] if row.higher else spread[0]
+def within(bar: float, spread: list[float] | None) -> bool:
+    return spread is not None and spread[0] <= bar <= spread[1] and spread[0] < spread[1]
+
+
+def times_better(row: Row, value: float | None, other: float) -> float | None:
+    if value is None or value <= 0 or other <= 0:
+        return None
+    return value / other if row.higher else other / value
 
 
 def best_peer(row: Row, peers: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -131,3 +136,9 @@ def best_peer(row: Row, peers: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 def reaches(row: Row, value: float | None, bar: float) -> bool:
     return value is not None and (value >= bar if row.higher else value <= bar)
+
+
+def quicker_references(row: dict[str, Any]) -> list[str]:
+    """What does another thing, and that better than Maestro does the row: to be seen, not to be judged."""
+    there = [other for other in row["references"] if "value" in other and row["value"] is not None]
+    return [one["name"] for one in there if (one["value"] > row["value"]) is (row["better"] == "higher") and one["value"] != row["value"]]

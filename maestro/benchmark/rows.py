@@ -1,6 +1,9 @@
 """The rows: which figures they are made of, what bounds them, which peers they race, and how good they must be.
 
-"Must" is the bar for calling a row done, "aim" where it is meant to be.  A peer's `does` says what it leaves out.
+"Must" is the bar for calling a row done, "aim" where it is meant to be.  A peer is used its quickest natural way; its `does` says what it
+leaves out.  Peers are raced also where they do less than the row, as long as objects come out of them one by one.  References are shown
+with their figures, not raced, because they do another thing, whoever is quicker: columns in which no object is found, an entry that no
+key finds, memory that no other process reads.
 Invariant: a row names every peer that there is or says why there is none.
 """
 
@@ -86,12 +89,20 @@ def rate_rows() -> list[Row]:
     stored = Other("ZeroMQ", "stored:rate", "a third process keeps a copy and compares a prefix")
     direct = Other("ZeroMQ, directly", "direct:rate", PYTHON_ONE)
     batches = {
-        "zeromq": "1000 dictionaries a message; " + PYTHON_ONE,
-        "iceoryx2": "1000 dictionaries a message; " + PYTHON_ONE,
-        "redis": "1000 XADD a pipeline",
+        "zeromq": "a pickled list of 1000 tuples a message, the consumer filters; " + PYTHON_ONE,
+        "iceoryx2": "a pickled list of 1000 tuples a sample, the consumer filters; " + PYTHON_ONE,
+        "redis": "1000 XADD a pipeline; stores each, the consumer filters",
     }
-    one_blob = "columns as one message: no object in it can be found, stored or matched"
-    blobs = tuple(Other(f"{NAMES[s]}, columns", f"{s} blobs:rate", one_blob) for s in ("zeromq", "iceoryx2"))
+    frames = Other("ZeroMQ, frames", "zeromq frames:rate", "1000 frames a message, one an object, the consumer filters; " + PYTHON_ONE)
+    one_blob = "pickled columns as one {}, masked by the consumer: no object in it can be found, {}matched or leased singly"
+    blobs = tuple(
+        Other(f"{NAMES[s]}, columns", f"{s} blobs:rate", one_blob.format(thing, stored_too))
+        for s, thing, stored_too in (
+            ("zeromq", "message", "stored, "),
+            ("iceoryx2", "sample", "stored, "),
+            ("redis", "entry that is stored", ""),
+        )
+    )
     others = (
         Other("ZeroMQ", "zeromq1000:rate", "prefixes only, at the publisher; stores nothing"),
         Other("Redis", "redis1000:rate", "channels by their names; stores nothing"),
@@ -123,7 +134,7 @@ def rate_rows() -> list[Row]:
             5,
             10,
             bound=relay,
-            peers=peers("rate", does=batches),
+            peers=(*peers("rate", does=batches), frames),
             references=blobs,
             **more,
         ),
@@ -188,8 +199,12 @@ def latency_rows() -> list[Row]:
 
 def demand_rows() -> list[Row]:
     out = []
+    handed_over = {
+        "zeromq": "its copy has come into the reader's memory before the clock starts; freeing that is included",
+        "redis": "fetches the bytes from its server",
+    }
     for size in SIZES:
-        there = {"64 B": ("zeromq", "iceoryx2", "redis"), "64 MiB": ("iceoryx2",)}.get(size, ("zeromq", "iceoryx2"))
+        there = ("zeromq", "iceoryx2") if size == "64 MiB" else ("zeromq", "iceoryx2", "redis")
         out += [
             Row(
                 f"demand-c-{size}",
@@ -212,7 +227,7 @@ def demand_rows() -> list[Row]:
                 4,
                 2,
                 1e-3,
-                peers=peers("ns", "{} " + size, {"zeromq": "its bytes still come through a socket", "redis": "asks the server"}, there),
+                peers=peers("ns", "{} " + size, handed_over, there),
             ),
         ]
     asleep, awake = Other("bare, both asleep", "asleep:p50_ns"), Other("bare, both spinning", "awake:p50_ns")
@@ -352,7 +367,7 @@ def memory_rows() -> list[Row]:
                     references=(
                         Other("glibc", f"{name}.glibc", "private memory, which no other process can read; a cache for each thread"),
                     ),
-                    no_peer="none of the peers here hands out memory that other processes read, without a message for each block",
+                    no_peer="of the peers here iceoryx2 alone lends memory that other processes read, and that from Python",
                 )
             )
     return out

@@ -1,4 +1,4 @@
-"""The report as a table: one line a row, the peers below it, then what is missing."""
+"""The report as a table: one line a row, beneath it what is missed or missing and every peer and reference with its figure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def cells(row: dict[str, Any], narrow: bool = False) -> list[str]:
         "-" if row["ratio"] is None else f"{row['ratio']:.2f}",
         number(row["must"]),
         number(row["aim"]),
-        MARKS[row["met"]],
+        MARKS[row["met"]] + (" (close)" if row["close"] else ""),
     ]
     return [all_of_them[i] for i in (0, 1, 4, 5, 6, 8)] if narrow else all_of_them
 
@@ -74,11 +74,13 @@ def notes(report: dict[str, Any]) -> list[str]:
     out = ["ratio: how many times better than the best peer of the same run; bound and must in the row's unit."]
     for words, name in (
         ("below must", "missed"),
-        ("below must, but for the best repetition", "close"),
+        ("must lies within the spread", "close"),
         ("behind a peer", "behind_a_peer"),
         ("level with a peer", "level_with_a_peer"),
     ):
         out.append(f"{words}: {', '.join(report[name]) or 'nothing'}")
+    for key, names in report["quicker_references"].items():
+        out.append(f"{key}: not raced, for it does another thing, and better in figures than Maestro: {', '.join(names)}")
     if report["left_out"]:
         out.append(f"left out of a quick run: {', '.join(report['left_out'])}")
     for row in report["rows"]:
@@ -87,9 +89,18 @@ def notes(report: dict[str, Any]) -> list[str]:
         if row["value"] is None:
             out.append(f"{row['key']}: {row['missing']}")
     for row in report["rows"]:
-        for one in row["references"]:
-            if one.get("value") is not None:
-                does = f" ({one['does']})" if "does" in one else ""
-                out.append(f"{row['key']}: for reference, {one['name']}{does}: {number(one['value'])} {row['unit']}")
+        out += others(row)
     out += [f"not measured: {what}: {why}" for what, why in report["not_measured"].items()]
     return list(dict.fromkeys(out))
+
+
+def others(row: dict[str, Any]) -> list[str]:
+    """Every peer and reference of a row, with its figure and what it does."""
+    out = []
+    for kind, those in (("beside", row["peers"]), ("for reference", row["references"])):
+        for one in those:
+            if one.get("value") is not None:
+                does = f" ({one['does']})" if "does" in one else ""
+                word = f"; Maestro is {one['maestro_is']}" if one.get("maestro_is") else ""
+                out.append(f"{row['key']}: {kind} {one['name']}{does}: {number(one['value'])} {row['unit']}{word}")
+    return out

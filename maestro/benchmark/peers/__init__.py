@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+PARAMS = ("t", "u", "v", "q", "z", "w", "d", "vo", "r", "o3")
 FEW, FEW_NBYTES = 16, 64  # small objects that go before a hand-over is measured
 SYSTEMS = {"maestro": ".pool", "zeromq": ".zeromq", "iceoryx2": ".iceoryx", "redis": ".redis"}
 

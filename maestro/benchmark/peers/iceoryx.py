@@ -17,7 +17,7 @@ import iceoryx2
 
 from . import FEW
 from . import System as Base
-from .zeromq import chosen, rows
+from .columns import pack, unpack
 
 OBJECT_NBYTES, RING = 512, 4096
 WAIT_S = 30
@@ -36,8 +36,8 @@ class System(Base):
             raise RuntimeError("iceoryx2 has no objects to ask for")
         self.node = iceoryx2.NodeBuilder.new().create(iceoryx2.ServiceType.Ipc)
         self.name = f"maestro-bench-{os.getppid()}"
-        depth = {"handover": FEW + count, "wrapped": 8, "columns": 64, "blobs": 64}.get(what, RING)
-        longest = (0 if what == "rate" else nbytes) or (OBJECT_NBYTES * 1000 if what in ("columns", "blobs") else OBJECT_NBYTES)
+        depth = {"handover": FEW + count, "wrapped": 8, "tuples": 64, "blobs": 64}.get(what, RING)
+        longest = (0 if what == "rate" else nbytes) or (OBJECT_NBYTES * 1000 if what in ("tuples", "blobs") else OBJECT_NBYTES)
         self.bell = self.listener = None
         self.open(depth, longest)
 
@@ -97,17 +97,10 @@ class System(Base):
         return pickle.loads(self.read())
 
     def send_columns(self, count: int, columns: dict[str, Any]) -> None:
-        self.send(pickle.dumps(rows(count, columns), 5))
+        self.send(pack(self.what, count, columns))
 
     def receive_columns(self, count: int, keys: tuple[str, ...]) -> dict[str, Any]:
-        objects = [one for one in pickle.loads(self.read()) if one["stream"] == "enfo"]
-        return {key: [one[key] for one in objects] for key in keys}
-
-    def send_blob(self, columns: dict[str, Any]) -> None:
-        self.send(pickle.dumps(columns, 5))
-
-    def receive_blob(self, keys: tuple[str, ...]) -> dict[str, Any]:
-        return chosen(pickle.loads(self.read()), keys)
+        return unpack(self.what, self.read(), count, keys)
 
     def send_bytes(self, i: int, nbytes: int) -> None:
         sample = self.publisher.loan_slice_uninit(nbytes)

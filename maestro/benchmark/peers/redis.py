@@ -18,11 +18,12 @@ from typing import Any
 
 import redis
 
-from . import MissingError
+from . import PARAMS, MissingError
 from . import System as Base
-from .zeromq import key_of, rows
+from .columns import pack, tuples, unpack
+from .zeromq import key_of
 
-PIPELINED, READ_COUNT, WAIT_S = 100, 200, 30
+PIPELINED, PIPELINED_STEPS, READ_COUNT, WAIT_S = 100, 10, 200, 30
 
 
 @contextlib.contextmanager
@@ -61,7 +62,7 @@ def connect(folder: str, **more: Any) -> redis.Redis:
 class System(Base):
     def __init__(self, producer: bool, what: str, count: int, nbytes: int) -> None:
         super().__init__(producer, what, count, nbytes)
-        bytes_wanted = what in ("handover", "wrapped")
+        bytes_wanted = what in ("handover", "wrapped", "blobs")
         self.client = connect(os.environ["BENCH_PLACE"], decode_responses=not bytes_wanted)
         self.pipe = self.client.pipeline(transaction=False)
         self.waiting, self.last, self.came = 0, "0", iter(())
@@ -73,15 +74,13 @@ class System(Base):
 
     def subscribe_to_others(self, count: int) -> None:
         """Channels named by the values, each looked up in a hash: the quickest that the server matches."""
-        from ..duo import PARAMS
-
-        self.channel.subscribe(*(f"od.enfo.pf.other{i}" for i in range(count)))
-        self.channel.subscribe(*(f"od.enfo.pf.{param}" for param in PARAMS))
+        self.channel.subscribe(*(channel_of(f"other{i}") for i in range(count)))
+        self.channel.subscribe(*(channel_of(param) for param in PARAMS))
         time.sleep(0.5)
 
     def send_object(self, attributes: dict[str, Any]) -> None:
         if self.channel is not None:
-            self.pipe.publish(f"od.enfo.pf.{attributes['param']}", json.dumps(attributes))
+            self.pipe.publish(channel_of(attributes["param"]), json.dumps(attributes))
         else:
             self.pipe.xadd("objects", attributes)
         self.waiting += 1
@@ -99,12 +98,16 @@ class System(Base):
     def receive_object(self) -> dict[str, Any]:
         if self.channel is not None:
             return self.receive_published()
+        one = self.next_entry()
+        return one | {"number": int(one["number"]), "step": int(one["step"])}
+
+    def next_entry(self) -> dict[Any, Any]:
         one = next(self.came, None)
         if one is None:
             entries = self.client.xread({"objects": self.last}, count=READ_COUNT, block=WAIT_S * 500)[0][1]
             self.last, self.came = entries[-1][0], iter(entries)
             one = next(self.came)
-        return one[1] | {"number": int(one[1]["number"]), "step": int(one[1]["step"])}
+        return one[1]
 
     def receive_published(self) -> dict[str, Any]:
         message = None
@@ -113,11 +116,19 @@ class System(Base):
         return json.loads(message["data"])
 
     def send_columns(self, count: int, columns: dict[str, Any]) -> None:
-        for one in rows(count, columns):
-            self.pipe.xadd("objects", one)
+        if self.what == "blobs":
+            self.pipe.xadd("objects", {"columns": pack(self.what, count, columns)})
+            self.waiting += 1
+            if self.waiting == PIPELINED_STEPS:
+                self.flush()
+            return
+        for one in tuples(count, columns):
+            self.pipe.xadd("objects", dict(zip(columns, one, strict=True)))
         self.pipe.execute()
 
     def receive_columns(self, count: int, keys: tuple[str, ...]) -> dict[str, Any]:
+        if self.what == "blobs":
+            return unpack(self.what, self.next_entry()[b"columns"], count, keys)
         entries = self.client.xread({"objects": self.last}, count=count, block=WAIT_S * 500)[0][1]
         self.last = entries[-1][0]
         objects = [one for _, one in entries if one["stream"] == "enfo"]
@@ -161,3 +172,7 @@ class System(Base):
                 self.pipe.execute()
         self.pipe.execute()
         return {"stream_nbytes": (stream - before) / count, "hash_nbytes": (used() - stream) / count}
+
+
+def channel_of(param: str) -> str:
+    return f"od.enfo.pf.{param}"

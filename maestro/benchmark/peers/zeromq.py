@@ -1,4 +1,4 @@
-"""ZeroMQ (pyzmq), PUSH/PULL over ipc; an object is a pickled dictionary.  It neither stores nor matches."""
+"""ZeroMQ (pyzmq), PUSH/PULL over ipc; an object is a pickled dictionary, of a batch a frame.  It neither stores nor matches."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import zmq
 
 from . import FEW, FEW_NBYTES
 from . import System as Base
+from .columns import chosen, pack, tuples, unpack
 
 SMALL = 65536
 PREFIX = b"enfo.pf:"
@@ -34,6 +35,7 @@ class System(Base):
         address = f"ipc://{os.environ['BENCH_PLACE']}/zeromq"
         (self.socket.bind if producer else self.socket.connect)(address)
         self.by_prefix = what == "rate" and nbytes > 0
+        self.under_way: list[Any] = []
         handed_over = producer and what == "handover"
         self.blocks = [bytearray(n) for n in [FEW_NBYTES] * FEW + [nbytes] * count] if handed_over else []
 
@@ -57,21 +59,30 @@ class System(Base):
         return pickle.loads(message[len(PREFIX) :] if self.by_prefix else message)
 
     def send_columns(self, count: int, columns: dict[str, Any]) -> None:
-        self.socket.send(pickle.dumps(rows(count, columns), 5))
+        if self.what == "columns":
+            frames = [pickle.dumps(one, 5) for one in tuples(count, columns)]
+            self.socket.send_multipart([pickle.dumps(tuple(columns), 5), *frames])
+        else:
+            self.socket.send(pack(self.what, count, columns))
 
     def receive_columns(self, count: int, keys: tuple[str, ...]) -> dict[str, Any]:
-        objects = [one for one in pickle.loads(self.socket.recv()) if one["stream"] == "enfo"]
-        return {key: [one[key] for one in objects] for key in keys}
-
-    def send_blob(self, columns: dict[str, Any]) -> None:
-        self.socket.send(pickle.dumps(columns, 5))
-
-    def receive_blob(self, keys: tuple[str, ...]) -> dict[str, Any]:
-        return chosen(pickle.loads(self.socket.recv()), keys)
+        if self.what != "columns":
+            return unpack(self.what, self.socket.recv(), count, keys)
+        names, *objects = map(pickle.loads, self.socket.recv_multipart())
+        return chosen(names, objects, keys)
 
     def send_bytes(self, i: int, nbytes: int) -> None:
         self.blocks[i][0] = (i + 1) % 256
-        self.socket.send(self.blocks[i], copy=nbytes < SMALL)
+        if nbytes < SMALL:
+            self.socket.send(self.blocks[i])
+        else:
+            self.under_way.append(self.socket.send(self.blocks[i], copy=False, track=True))
+
+    def flush(self) -> None:
+        """Of large blocks: until the last byte has left this process for the consumer's, which reads them of its own accord."""
+        for one in self.under_way:
+            one.wait(30)
+        self.under_way.clear()
 
     def send_array(self, i: int, block: Any) -> None:
         self.socket.send(block, copy=False)
@@ -96,23 +107,6 @@ def kind_of(what: str, nbytes: int) -> tuple[int, int]:
     if what == "question":
         return zmq.REP, zmq.REQ
     return (zmq.PUB, zmq.SUB) if what == "rate" and nbytes else (zmq.PUSH, zmq.PULL)
-
-
-def rows(count: int, columns: dict[str, Any]) -> list[dict[str, Any]]:
-    """Columns as one dictionary for each object: a peer that has no columns of attributes sends these."""
-    lists = {
-        key: value if isinstance(value, list) else value.tolist() if hasattr(value, "tolist") else [value] * count
-        for key, value in columns.items()
-    }
-    return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
-
-
-def chosen(columns: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """These columns, if the stream is the one asked for; what is one value for all becomes a column."""
-    import numpy as np
-
-    count = len(columns["number"]) if columns["stream"] == "enfo" else 0
-    return {key: value[:count] if isinstance(value := columns[key], np.ndarray) else np.full(count, value) for key in keys}
 
 
 def key_of(attributes: dict[str, Any]) -> bytes:
