@@ -64,6 +64,13 @@ cdef class CdoHandle:
         self.c = NULL
         maestro_cdo_dispose(c)
 
+    cdef int end(self) except -1:
+        self.use("dispose")
+        self.ended = True
+        if self.views == 0:
+            self.drop()
+        return 0
+
     cdef void view_ends(self) noexcept:
         self.views -= 1
         if self.ended and self.views == 0:
@@ -88,10 +95,7 @@ cdef class CdoHandle:
         StateError
             The object has been disposed already.
         """
-        self.use("dispose")
-        self.ended = True
-        if self.views == 0:
-            self.drop()
+        self.end()
 
     @property
     def disposed(self):
@@ -103,10 +107,7 @@ cdef class CdoHandle:
 
     def __exit__(self, kind, error, trace):
         if not self.ended:
-            self.use("dispose")
-            self.ended = True
-            if self.views == 0:
-                self.drop()
+            self.end()
 
     # ---- Attributes
     cdef int set_all(self, dict attributes) except -1:

@@ -122,7 +122,10 @@ def offer_batch(SessionHandle session, size_t count, list columns, payloads):
     call.handle = session.use("offer many")
     call.bytes = &batch.c
     call.number = 0
-    status = session.wait(call_offer_many, &call, session.timeout, False)
+    try:
+        status = session.wait(call_offer_many, &call, session.timeout, False)
+    except exceptions[MAESTRO_TIMEOUT] as error:  # signals came again and again, and no object came further
+        return call.number, error
     return call.number, renumbered(status, call.number, count) if status < 0 else None
 
 
@@ -213,6 +216,7 @@ def take_columns(SubscriptionHandle subscription, Py_ssize_t n, tuple keys, dict
     cdef maestro_event_t events[BATCH]
     cdef list columns = [Column.__new__(Column, key, types[key]) for key in keys]
     cdef Column column
+    cdef CdoHandle pending
     cdef Py_ssize_t count, i, k, done = 0
     cdef double seconds = subscription.session.seconds(timeout)
     while subscription.pending and done < n:
@@ -221,9 +225,9 @@ def take_columns(SubscriptionHandle subscription, Py_ssize_t n, tuple keys, dict
                 raise subscription.pending.pop(0)
             break
         cdo = subscription.pending.pop(0)
-        cdo = cdo if isinstance(cdo, CdoHandle) else cdo.cdo
+        pending = cdo if isinstance(cdo, CdoHandle) else cdo.cdo
         for k in range(len(columns)):
-            (<Column>columns[k]).append((<CdoHandle>cdo).c)
+            (<Column>columns[k]).append(NULL if pending is None else pending.c)
         done += 1
     while done < n and not subscription.pending:
         try:

@@ -59,6 +59,7 @@ cdef class CdoHandle:
     cdef Memory memory(self)
     cdef void view_ends(self) noexcept
     cdef void drop(self) noexcept
+    cdef int end(self) except -1
 
 
 cdef class Memory:

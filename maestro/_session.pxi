@@ -7,6 +7,9 @@ cdef maestro_status_t call_flush(call_t *call, double timeout_s) noexcept nogil:
 cdef maestro_status_t call_count(call_t *call, double timeout_s) noexcept nogil:
     return maestro_count(<maestro_session_t *>call.handle, call.selector, timeout_s, &call.number)
 
+cdef maestro_status_t call_stats(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_session_stats(<maestro_session_t *>call.handle, timeout_s, <char **>&call.bytes)
+
 cdef maestro_status_t call_demand_start(call_t *call, double timeout_s) noexcept nogil:
     return maestro_demand_start(<maestro_session_t *>call.handle, call.selector, call.seconds, <maestro_request_t **>call.bytes)
 
@@ -305,18 +308,10 @@ cdef class SessionHandle:
 
     # ---- Texts
     def _stats(self, timeout):
-        cdef maestro_session_t *c = self.use("stats")
-        cdef double seconds = self.seconds(timeout)
-        cdef char *text
-        cdef int status
-        self.uses += 1
-        try:
-            with nogil:
-                status = maestro_session_stats(c, seconds, &text)
-            check(status)
-        finally:
-            self.let_go()
-        return take_json(text)
+        cdef call_t call
+        call.handle = self.use("stats")
+        check(self.wait(call_stats, &call, self.seconds(timeout), True))
+        return take_json(<char *>call.bytes)
 
     def _schema(self):
         cdef char *text

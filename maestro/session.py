@@ -350,7 +350,19 @@ class Session(_core.SessionHandle):
 
     # ---- Telling
     def stats(self, timeout: float | None = None) -> dict[str, Any]:
-        """The pool's counters and limits: memory, objects, and per session offers, demands, bytes, leases and state."""
+        """
+        The pool's counters and limits: memory, objects, and per session offers, demands, bytes, leases and state.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for the manager's answer; default is the session's timeout.
+
+        Raises
+        ------
+        TimeoutError
+            The manager did not answer in time: it is stopped.
+        """
         return self._stats(timeout)
 
     @property

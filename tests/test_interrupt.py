@@ -6,6 +6,8 @@ import time
 import pytest
 from poolside import takes_less_than
 
+import maestro
+
 # Each wait would take a minute; PREPARE makes what it needs. The program prints the wait's name when it begins, and when Ctrl-C ended it.
 PREPARE = """
 s = Session("waiter", schema="mars", timeout=60)
@@ -71,6 +73,7 @@ STOPPED = {
     "flush": "s.flush()",
     "wait for an offer": "s.offer(b'x', param='t', step=5).wait()",
     "count": "s.count()",
+    "stats": "s.stats()",
     "subscribe": "s.subscribe(hold=True)",
     "offers that nobody takes": "s.offer_many(param='t', step=range(100, 100_000))",
     "opening": "Session('second')",
@@ -88,6 +91,21 @@ def test_ctrl_c_ends_waits_for_a_manager_that_is_stopped(pool):
     finally:
         pool.kill_manager(signal.SIGCONT)
     program.process.communicate(timeout=20)
+
+
+def test_stats_of_a_manager_that_is_stopped_end_in_time_and_late_answers_are_thrown_away(pool):
+    session = pool.session()
+    session.stats()
+    pool.kill_manager(signal.SIGSTOP)
+    try:
+        with takes_less_than(0.8), pytest.raises(maestro.TimeoutError, match="stopped"):
+            session.stats(timeout=0.3)
+        with takes_less_than(2.0), pytest.raises(maestro.TimeoutError, match="stopped"):
+            session.stats(timeout=1.3)
+    finally:
+        pool.kill_manager(signal.SIGCONT)
+    session.offer(b"x", param="t", step=0).wait()
+    assert session.stats()["objects"]["live"] == 1
 
 
 def test_interrupted_subscribe_leaves_no_subscription_that_holds_offers(pool):
@@ -202,7 +220,28 @@ def test_waits_end_in_time_though_a_ticker_ends_them_again_and_again(pool):
             begin = time.monotonic()
             try:
                 wait()
-            except maestro.MaestroError:
-                print(time.monotonic() - begin < 2)
+            except maestro.MaestroError as error:
+                print(time.monotonic() - begin < 2, isinstance(error.offered, int) if wait is fill_many else "")
+        signal.setitimer(signal.ITIMER_REAL, 0)  # at its end Python gives up its handlers
     """)
-    assert program.end() == "True\nTrue\n"
+    assert program.end() == "True \nTrue True\n"
+
+
+def test_an_allocation_that_a_signal_interrupts_goes_on_with_the_time_that_was_left(pool):
+    pool.set(MAESTRO_POOL_MEMORY="32MiB")
+    program = pool.program("""
+        import signal, time
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        s = Session("ticked", schema="mars", timeout=2)
+        keep = []
+        begin = time.monotonic()
+        try:
+            while True:
+                keep.append(s.cdo(param="t", step=len(keep)))
+                begin = time.monotonic()
+                signal.setitimer(signal.ITIMER_REAL, 1.5)  # once, late
+                keep[-1].empty(4 << 20)
+        except maestro.MemoryError:
+            print(f"{time.monotonic() - begin:.0f} s")
+    """)
+    assert program.end() == "2 s\n"

@@ -227,7 +227,7 @@ def test_late_answer_is_not_taken_for_that_of_the_next_question(pool):
     pool.kill_manager(signal.SIGSTOP)
     try:
         with raises(maestro.TimeoutError, "stopped", seconds=3):
-            consumer.stats()
+            consumer.stats(timeout=1)
     finally:
         pool.kill_manager(signal.SIGCONT)
     assert (consumer.demand("step = 0").array() == np.arange(1000.0)).all()  # its memory is asked for on the same socket

@@ -35,7 +35,7 @@ def test_stub_of_a_method_has_its_parameters(name):
     for key, said in methods(stub("_core.pyi")[name]).items():
         there = inspect.getattr_static(getattr(_core, name), key, None)
         try:
-            parameters = list(inspect.signature(there).parameters)
+            signature = inspect.signature(there)
         except (TypeError, ValueError):  # properties, and slots such as __getitem__
             continue
         if said.decorator_list or key.startswith("_"):
@@ -43,7 +43,9 @@ def test_stub_of_a_method_has_its_parameters(name):
         arguments = said.args
         names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
         names += [a.arg for a in (arguments.vararg, arguments.kwarg) if a]
-        assert names == parameters, f"{name}.{key}"
+        assert names == list(signature.parameters), f"{name}.{key}"
+        defaults = [ast.literal_eval(value) for value in (*arguments.defaults, *arguments.kw_defaults) if value is not None]
+        assert defaults == [p.default for p in signature.parameters.values() if p.default is not p.empty], f"{name}.{key}"
 
 
 def test_stub_of_the_exceptions_has_every_exception_with_its_base():

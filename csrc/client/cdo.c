@@ -18,6 +18,7 @@ maestro_cdo_t *mst_client_cdo_new(maestro_session_t *session) {
     cdo->place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
     cdo->data = cdo->wrapped = NULL;
     cdo->nbytes = 0;
+    cdo->until = 0;
     cdo->has_block = cdo->copied = cdo->block_is_back = cdo->building = false;
     cdo->refused = MAESTRO_OK;
     cdo->uncounted_in = 0;
@@ -158,6 +159,14 @@ static void give_block(maestro_cdo_t *cdo, const mst_mem_block_t *block, size_t 
     cdo->has_block = true;
 }
 
+/* A call that is made again after a signal has the time that was left, so that a ticker cannot make it endless. */
+static int64_t deadline_of(const maestro_cdo_t *cdo) {
+    if (MST_UNLIKELY(cdo->until != 0) && cdo->until > mst_base_now_ns()) return cdo->until;
+    return mst_base_deadline_ns(cdo->session->timeout_s);
+}
+
+static void remember(maestro_cdo_t *cdo, maestro_status_t status, int64_t deadline_ns) { cdo->until = MST_UNLIKELY(status == MAESTRO_INTERRUPTED) ? deadline_ns : 0; }
+
 maestro_status_t maestro_cdo_alloc(maestro_cdo_t *cdo, size_t nbytes, maestro_tier_t tier, void **bytes_out) {
     if (!cdo || !bytes_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "alloc: the object or the output is NULL");
     if (tier != MAESTRO_TIER_DEFAULT && tier != MAESTRO_TIER_DRAM) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "alloc: tier %d is not there; use MAESTRO_TIER_DEFAULT", (int)tier);
@@ -167,7 +176,9 @@ maestro_status_t maestro_cdo_alloc(maestro_cdo_t *cdo, size_t nbytes, maestro_ti
     char operation[64];
     snprintf(operation, sizeof operation, "alloc %zu bytes", nbytes);
     maestro_status_t status = can_take_data(cdo, "alloc");
-    if (status == MAESTRO_OK) status = mst_client_alloc(session, nbytes, mst_base_deadline_ns(session->timeout_s), operation, &block);
+    int64_t deadline = deadline_of(cdo);
+    if (status == MAESTRO_OK) status = mst_client_alloc(session, nbytes, deadline, operation, &block);
+    remember(cdo, status, deadline);
     if (status == MAESTRO_OK) {
         give_block(cdo, &block, nbytes);
         *bytes_out = block.address;
@@ -257,11 +268,12 @@ maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo) {
     if (!cdo) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "offer: the object is NULL");
     maestro_session_t *session = cdo->session;
     MST_TRY(mst_client_enter(session, "offer"));
-    int64_t deadline = mst_base_deadline_ns(session->timeout_s);
+    int64_t deadline = deadline_of(cdo);
     mst_client_drain(session);
     maestro_status_t status = seal(cdo, "offer");
     if (status == MAESTRO_OK && cdo->wrapped) status = copy_wrapped(cdo, deadline);
     if (status == MAESTRO_OK) status = send_offer(cdo, deadline);
+    remember(cdo, status, deadline);
     mst_client_leave(session);
     return status;
 }

@@ -51,6 +51,7 @@ struct maestro_cdo {
     const void *data;
     size_t nbytes;
     bool has_block, copied, block_is_back;
+    int64_t until;                     /* deadline of the allocation or offer that a signal ended; 0: none */
     const void *wrapped;
     uint64_t offered_at;               /* position in the offers ring after its offer */
     maestro_status_t refused;
@@ -180,8 +181,10 @@ bool mst_client_request_is_done(maestro_session_t *session, void *request); /* t
 maestro_status_t mst_client_request_status(const maestro_request_t *request); /* with the message of a failed one */
 void mst_client_release(maestro_session_t *session, uint64_t lease);
 void mst_client_forget_refusal(maestro_session_t *session, maestro_cdo_t *cdo);
-/* Asks over the socket for descriptors. */
+/* Asks over the socket for descriptors; no signal ends it, and it takes 2 s at most. */
 maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds);
+/* The same with a deadline; a signal ends it in an interruptible session. */
+maestro_status_t mst_client_fetch_until(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, int64_t deadline_ns, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds);
 
 /* ---- memory.c: own blocks, mapped segments.  Lock held. */
 maestro_status_t mst_client_memory_init(maestro_session_t *session);

@@ -204,6 +204,8 @@ maestro_status_t maestro_session_close(maestro_session_t *session) {
 
 /* ---- Texts. */
 
+enum { STATS_SLICE_NS = 1000000000 };
+
 static maestro_status_t read_text(int fd, uint64_t nbytes, char **text_out) {
     char *text = malloc(nbytes + 1);
     if (!text) return mst_base_fail(MAESTRO_SYSTEM, "stats: no memory");
@@ -219,12 +221,18 @@ static maestro_status_t read_text(int fd, uint64_t nbytes, char **text_out) {
 }
 
 maestro_status_t maestro_session_stats(maestro_session_t *session, double timeout_s, char **json_out) {
-    (void)timeout_s; /* the answer needs one round of the manager; the fetch has its own bound */
     mst_wire_fetch_reply_t reply;
+    int64_t deadline = 0, now;
     int fd = -1;
-    MST_TRY(mst_client_enter(session, "stats"));
-    maestro_status_t status = mst_client_fetch(session, MST_WIRE_FETCH_STATS, 0, &reply, &fd, 1);
-    mst_client_leave(session);
+    maestro_status_t status;
+    do { /* the lock is held while the socket is waited for: other threads get their turn in between */
+        MST_TRY(mst_client_enter(session, "stats"));
+        now = mst_base_now_ns();
+        if (!deadline) deadline = mst_client_deadline(session, timeout_s);
+        int64_t until = deadline - now < STATS_SLICE_NS ? deadline : now + STATS_SLICE_NS;
+        status = mst_client_fetch_until(session, MST_WIRE_FETCH_STATS, 0, until, &reply, &fd, 1);
+        mst_client_leave(session);
+    } while (status == MAESTRO_TIMEOUT && mst_base_now_ns() < deadline);
     if (status != MAESTRO_OK) return status;
     status = read_text(fd, reply.nbytes, json_out);
     close(fd);

@@ -370,27 +370,27 @@ void mst_client_request_fini(maestro_session_t *session, maestro_request_t *requ
 }
 
 /* The answer to the last question: what comes late to earlier ones is thrown away, else it would be taken for it. */
-static maestro_status_t receive_answer(maestro_session_t *session, mst_wire_fetch_reply_t *reply, size_t *nbytes_out, int *fds, size_t *nfds_inout) {
-    int64_t deadline = mst_base_now_ns() + MST_CLIENT_GRACE_NS;
+static maestro_status_t receive_answer(maestro_session_t *session, bool interruptible, int64_t deadline_ns, mst_wire_fetch_reply_t *reply, size_t *nbytes_out, int *fds, size_t *nfds_inout) {
     size_t room = *nfds_inout;
     for (;;) {
         *nfds_inout = room;
-        maestro_status_t status = mst_wire_receive(session->socket, reply, sizeof *reply, nbytes_out, fds, nfds_inout, deadline);
-        if (status == MAESTRO_INTERRUPTED) continue;
-        if (status == MAESTRO_TIMEOUT) session->late_answers++;
+        maestro_status_t status = mst_wire_receive(session->socket, reply, sizeof *reply, nbytes_out, fds, nfds_inout, deadline_ns);
+        if (status == MAESTRO_INTERRUPTED && !interruptible) continue;
+        if (status == MAESTRO_TIMEOUT || status == MAESTRO_INTERRUPTED) session->late_answers++;
         if (status != MAESTRO_OK || !session->late_answers) return status;
         session->late_answers--;
         while (*nfds_inout) close(fds[--*nfds_inout]);
     }
 }
 
-maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds) {
+static maestro_status_t fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, bool interruptible, int64_t deadline_ns, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds) {
     mst_wire_fetch_request_t request = {.kind = kind, .number = number};
     size_t nbytes, came = nfds;
     maestro_status_t status = mst_wire_send(session->socket, &request, sizeof request, NULL, 0);
     bool sent = status == MAESTRO_OK;
-    if (sent) status = receive_answer(session, reply, &nbytes, fds, &came);
-    if (status == MAESTRO_TIMEOUT || status == MAESTRO_AGAIN) return mst_base_fail(MAESTRO_TIMEOUT, "fetch from the pool manager: no answer within 2 s; is it stopped?");
+    if (sent) status = receive_answer(session, interruptible, deadline_ns, reply, &nbytes, fds, &came);
+    if (status == MAESTRO_TIMEOUT || status == MAESTRO_AGAIN) return mst_base_fail(MAESTRO_TIMEOUT, "fetch from the pool manager: it did not answer in time; is it stopped? see maestro doctor");
+    if (status == MAESTRO_INTERRUPTED && sent) return mst_base_fail(status, "fetch from the pool manager: a signal came");
     if (status == MAESTRO_SYSTEM && sent) return mst_base_fail_context(status, "fetch from the pool manager"); /* no descriptor left: not its fault */
     if (status != MAESTRO_OK) {
         session->lost = true;
@@ -399,4 +399,12 @@ maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t k
     if (nbytes == sizeof *reply && reply->status == MAESTRO_OK && came == nfds) return MAESTRO_OK;
     while (came) close(fds[--came]);
     return mst_base_fail(reply->status < 0 ? reply->status : MAESTRO_PROTOCOL, "fetch from the pool manager: it has no such segment or subscription (%u)", number);
+}
+
+maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds) {
+    return fetch(session, kind, number, false, mst_base_now_ns() + MST_CLIENT_GRACE_NS, reply, fds, nfds);
+}
+
+maestro_status_t mst_client_fetch_until(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, int64_t deadline_ns, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds) {
+    return fetch(session, kind, number, session->interruptible, deadline_ns, reply, fds, nfds);
 }

@@ -120,7 +120,8 @@ MAESTRO_API maestro_status_t maestro_session_flush(maestro_session_t *session, d
  * Handles made from it answer CLOSED until each is disposed; the memory goes with the last.  Offered objects stay in the pool.  NULL is allowed. */
 MAESTRO_API maestro_status_t maestro_session_close(maestro_session_t *session);
 
-/* A JSON text of the pool's counters and limits (per component: offers, demands, bytes, leases, state); the caller frees it. */
+/* A JSON text of the pool's counters and limits (per component: offers, demands, bytes, leases, state); the caller frees it.  Waits for the
+ * manager's answer; timeout_s < 0: the session's.  Errors: TIMEOUT (the manager is stopped), POOL_LOST, SYSTEM. */
 MAESTRO_API maestro_status_t maestro_session_stats(maestro_session_t *session, double timeout_s, char **json_out);
 
 /* JSON text of the session's schema: name, version and attributes with type, flags and doc; the caller frees it. */

@@ -7,6 +7,8 @@ stream as they come, their leases are given back at once, and no data is touched
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -64,13 +66,15 @@ def query(
             number = session.count(form(selector))
             print_json({"count": number}) if as_json else out.print(str(number))
             return
-        rows = list(_rows(session, selector))
+        with closing(_rows(session, selector)) as found:
+            rows = list(found if as_json else islice(found, limit))
+        more = 0 if as_json or len(rows) < limit else session.count(form(selector)) - limit
     if as_json:
         print_json({"count": len(rows), "objects": rows})
         return
-    out.print(listing(rows[:limit]))
-    if len(rows) > limit:
-        err.print(f"... and {len(rows) - limit:,} more (--limit)")
+    out.print(listing(rows))
+    if more > 0:
+        err.print(f"... and {more:,} more (--limit)")
 
 
 def form(text: str | None):

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.columns import Columns
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +22,7 @@ from .telemetry import Row, Screen, screen
 Interval = Annotated[float, typer.Option("--interval", "-i", min=0.05, max=60, help="Seconds between two samples.")]
 STATES = {"running": "green", "waiting": "yellow", "gone": "dim"}
 BAR = 8
+UNBOUNDED = 10_000  # columns of a screen on which any table has room
 
 
 def register(app: typer.Typer) -> None:
@@ -69,7 +70,24 @@ def _watch(session, interval: float) -> None:
 
 
 def picture(shown: Screen) -> Group:
-    return Group(headline(shown), Text(), table(shown))
+    return Group(headline(shown), Text(), Components(shown))
+
+
+class Components:
+    """The table of the components; what their states need notes for stands below it where the screen has no room for it."""
+
+    def __init__(self, shown: Screen):
+        self.shown = shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        whole = table(self.shown)
+        if console.measure(whole, options=options.update(max_width=UNBOUNDED)).maximum <= options.max_width:
+            yield whole
+            return
+        yield table(self.shown, narrow=True)
+        for row in self.shown.components:
+            if notes(row):
+                yield Text(f"{row.component}: {', '.join(notes(row))}", style=STATES.get(row.state, ""))
 
 
 def headline(shown: Screen) -> Columns:
@@ -86,20 +104,21 @@ def bar(used, limit) -> str:
     return "▇" * filled + "▁" * (BAR - filled)
 
 
-def table(shown: Screen) -> Table:
-    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+def table(shown: Screen, narrow: bool = False) -> Table:
+    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1 if narrow else 2, 0, 0))
     drawn.add_column("component", no_wrap=True)
     for heading in ("ranks", "offers/s", "GB/s", "events/s", "demands/s", "oldest lease"):
         drawn.add_column(heading, justify="right", no_wrap=True)
-    drawn.add_column("state")
+    drawn.add_column("state", no_wrap=True)
     for row in shown.components:
         rates, totals = row.rates, row.totals
+        told = [row.state] if narrow else [row.state, *notes(row)]
         drawn.add_row(
             row.component, str(len(row.pids)),
             _number(rates["offers"], totals["offers"], ",.0f"),
             _number((rates["offered_bytes"] + rates["event_bytes"]) / 1e9, totals["offered_bytes"] + totals["event_bytes"], ".2f"),
             _number(rates["events"], totals["events"], ",.0f"), _number(rates["demands"], totals["demands"], ",.0f"),
-            human_seconds(row.oldest_lease_s), Text(state(row), style=STATES.get(row.state, "")),
+            human_seconds(row.oldest_lease_s), Text(", ".join(told), style=STATES.get(row.state, "")),
         )  # fmt: skip
     return drawn
 
@@ -109,8 +128,8 @@ def _number(value: float, ever: int, form: str) -> str:
     return format(value, form) if ever else "-"
 
 
-def state(row: Row) -> str:
-    notes = [row.state]
+def notes(row: Row) -> list[str]:
+    notes = []
     if row.lag:
         notes.append(f"lag {row.lag:,}")
     if row.gaps:
@@ -121,4 +140,4 @@ def state(row: Row) -> str:
         notes.append(f"copied {row.totals['copied']:,}")
     if row.totals["refused"]:
         notes.append(f"refused {row.totals['refused']:,}")
-    return ", ".join(notes)
+    return notes

@@ -39,6 +39,16 @@ with maestro.Session(schema="mars") as session:
     print("received", flush=True)
     time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else 0)
 """
+OFFER_TIMES = """
+import sys
+import maestro
+with maestro.Session(schema="mars") as session:
+    session.offer(param="t", step=0, time="0600", expver="0010")
+    session.offer(param="t", step=0, time="1200", expver="0010")
+    session.flush()
+    print("offered", flush=True)
+    sys.stdin.readline()
+"""
 SILENT = "import time; time.sleep(30)"
 
 
@@ -225,6 +235,18 @@ def test_a_table_shows_as_many_rows_as_asked_for(cli, living):
     assert "... and 5 more (--limit)" in done.stderr
 
 
+def test_times_and_versions_in_a_dictionary_keep_their_zeros(cli):
+    cli.write("offer.py", OFFER_TIMES)
+    with subprocess.Popen(
+        [sys.executable, "offer.py"], cwd=cli.folder, env=cli.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        assert cli.json("query", "{time: 0600}", "--count") == {"count": 1}
+        assert cli.json("query", "{time: 12:00}", "--count") == {"count": 1}
+        assert cli.json("query", "{expver: 0010}", "--count") == {"count": 2}
+        process.stdin.close()
+
+
 def test_no_pool_names_those_that_run(cli, living):
     done = cli("ls", "--pool", "other")
     assert done.returncode == 1
@@ -279,3 +301,10 @@ def test_info_has_memory_versions_and_pools(cli, living):
     assert found["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert [one["pool"] for one in found["running"]] == ["default"]
     assert "machine numa[0] bytes" in cli("info").stdout
+
+
+def test_info_that_cannot_be_had_is_told_without_a_traceback(cli):
+    done = cli("info", MAESTRO_DIR="/" + "long" * 75)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "error" in done.stderr

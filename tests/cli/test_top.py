@@ -66,6 +66,19 @@ def test_the_picture_says_all_of_it(shown):
     assert lines[5] == "old 0 - - - - - gone"
 
 
+def test_on_80_columns_every_component_has_one_line_and_notes_stand_below(shown):
+    console = Console(width=80, record=True)
+    console.print(top.Components(shown))
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert lines == [
+        "component ranks offers/s GB/s events/s demands/s oldest lease state",
+        "hammer 3 550 1.00 - - - waiting",
+        "products 1 - - 10 1,204 4.1 ms running",
+        "old 0 - - - - - gone",
+        "products: lag 3, holds, copied 6",
+    ]
+
+
 def test_the_same_as_json_has_every_field(shown):
     found = shown.as_dict()
     assert {"pool", "node", "pid", "uptime_s", "memory", "objects", "leases", "interval_s", "components"} <= found.keys()
