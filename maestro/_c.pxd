@@ -52,6 +52,7 @@ cdef extern from "maestro.h" nogil:
     maestro_status_t maestro_cdo_set_blob(maestro_cdo_t *cdo, const char *key, const void *bytes, size_t nbytes)
     maestro_status_t maestro_cdo_unset(maestro_cdo_t *cdo, const char *key)
     maestro_status_t maestro_cdo_alloc(maestro_cdo_t *cdo, size_t nbytes, maestro_tier_t tier, void **bytes_out)
+    maestro_status_t maestro_cdo_fill(maestro_cdo_t *cdo, size_t offset, const void *bytes, size_t nbytes)
     maestro_status_t maestro_cdo_wrap(maestro_cdo_t *cdo, const void *bytes, size_t nbytes)
     maestro_status_t maestro_cdo_seal(maestro_cdo_t *cdo)
     maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo)

@@ -408,6 +408,39 @@ def test_empty_without_dtype_is_plain_bytes(session):
     assert bytes(session.demand("step = 0")) == b"GRIB"
 
 
+@pytest.mark.parametrize("nbytes", [0, 5, 700_001])
+def test_fill_copies_into_the_memory_of_empty(session, nbytes):
+    data = np.arange(nbytes, dtype="u1")
+    cdo = session.cdo(param="t", step=0)
+    cdo.empty(nbytes + 3)[:] = 7
+    if nbytes:
+        cdo.fill(data)
+        cdo.fill(b"end", offset=nbytes)
+    else:
+        cdo.fill(b"end")
+    cdo.offer()
+    assert bytes(cdo) == data.tobytes() + b"end"
+
+
+def test_fill_without_memory_beyond_its_end_or_after_the_offer_is_refused(session):
+    cdo = session.cdo(param="t", step=0)
+    with pytest.raises(maestro.StateError, match="allocate it before"):
+        cdo.fill(b"x")
+    cdo.empty(4)[:] = 1
+    with pytest.raises(maestro.TooLargeError, match="from offset 2 on do not fit into the object's 4 bytes"):
+        cdo.fill(b"xyz", offset=2)
+    with pytest.raises((BufferError, ValueError)):
+        cdo.fill(np.zeros((4, 4), "u1")[::2, ::2])
+    with pytest.raises(TypeError):
+        cdo.fill("text")
+    with pytest.raises(OverflowError):
+        cdo.fill(b"x", offset=-1)
+    cdo.offer()
+    with pytest.raises(maestro.StateError, match="before the offer"):
+        cdo.fill(b"x")
+    assert bytes(cdo) == bytes([1] * 4)
+
+
 def test_empty_refuses_what_makes_no_sense(session):
     cdo = session.cdo(param="t", step=0)
     with raises(ValueError, "negative"):

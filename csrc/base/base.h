@@ -35,6 +35,10 @@ int64_t mst_base_now_ns(void);                                   /* CLOCK_MONOTO
 int64_t mst_base_span_ns(double seconds);                        /* 0 or less, and no number: 0; beyond 30 years: that */
 int64_t mst_base_deadline_ns(double timeout_s);                  /* now + timeout, saturating; 0 or less: now */
 
+/* ---- patience.c: what is over soon is waited for on the core, as long as nobody else wants it.  Yields once, and is true when the caller shall
+ * look again; false: it is time to sleep.  *until_ns is 0 when a wait begins. */
+bool mst_base_patience(int64_t *until_ns);
+
 /* ---- settings.c: MAESTRO_* variables.  All known ones stand in one table there (name, default, meaning). */
 const char *mst_base_setting(const char *name);                  /* value or NULL when unset or empty */
 double mst_base_setting_f64(const char *name, double otherwise);

@@ -1,7 +1,11 @@
 /* Handles of objects: attributes, memory, offer, reading, dispose. */
 #include "client/client.h"
 
+#include "mem/copy.h"
+
 #include <stdio.h>
+
+enum { UNLOCKED = 64 << 10, WAKING = 256 << 10, LAST = 1 << 20 }; /* bytes: a copy of more lets go of the lock; wakes the manager; when so many are left */
 
 /* ---- Handles. */
 
@@ -187,6 +191,32 @@ maestro_status_t maestro_cdo_alloc(maestro_cdo_t *cdo, size_t nbytes, maestro_ti
     return status;
 }
 
+/* The lock is let go of while bytes move. */
+static maestro_status_t copy(maestro_session_t *session, char *to, const char *from, size_t nbytes, const char *operation) {
+    if (nbytes < UNLOCKED) {
+        mst_mem_copy(to, from, nbytes);
+        return MAESTRO_OK;
+    }
+    size_t last = nbytes < LAST ? nbytes : LAST;
+    pthread_mutex_unlock(&session->lock);
+    mst_mem_copy(to, from, nbytes - last);
+    if (nbytes >= WAKING) mst_client_ring(session, MST_WIRE_ASLEEP); /* the manager wakes up while the rest moves, and finds the offer */
+    mst_mem_copy(to + nbytes - last, from + nbytes - last, last);
+    pthread_mutex_lock(&session->lock);
+    return session->closed ? mst_base_fail(MAESTRO_CLOSED, "%s: the session was closed by another thread", operation) : MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_fill(maestro_cdo_t *cdo, size_t offset, const void *bytes, size_t nbytes) {
+    if (!cdo || (!bytes && nbytes)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "fill: the object or the bytes are NULL");
+    MST_TRY(mst_client_enter(cdo->session, "fill"));
+    bool ready = cdo->has_block && (cdo->state == MST_CLIENT_DECLARED || cdo->state == MST_CLIENT_SEALED), fits = offset <= cdo->nbytes && nbytes <= cdo->nbytes - offset;
+    maestro_status_t status = !ready ? mst_base_fail(MAESTRO_WRONG_STATE, "fill: the object has no memory to be filled; allocate it before, and fill it before the offer")
+                              : !fits ? mst_base_fail(MAESTRO_TOO_LARGE, "fill: %zu bytes from offset %zu on do not fit into the object's %zu bytes", nbytes, offset, cdo->nbytes)
+                                      : copy(cdo->session, (char *)cdo->data + offset, bytes, nbytes, "fill");
+    mst_client_leave(cdo->session);
+    return status;
+}
+
 maestro_status_t maestro_cdo_wrap(maestro_cdo_t *cdo, const void *bytes, size_t nbytes) {
     if (!cdo || (!bytes && nbytes)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "wrap: the object or the bytes are NULL");
     MST_TRY(mst_client_enter(cdo->session, "wrap"));
@@ -200,17 +230,11 @@ maestro_status_t maestro_cdo_wrap(maestro_cdo_t *cdo, const void *bytes, size_t 
     return status;
 }
 
-/* The one copy of wrapped memory; the lock is let go of while bytes move. */
+/* The one copy of wrapped memory. */
 static maestro_status_t copy_wrapped(maestro_cdo_t *cdo, int64_t deadline_ns) {
     mst_mem_block_t block;
     MST_TRY(mst_client_alloc(cdo->session, cdo->nbytes, deadline_ns, "offer wrapped memory", &block));
-    const void *from = cdo->wrapped;
-    if (cdo->nbytes > 65536) {
-        pthread_mutex_unlock(&cdo->session->lock);
-        memcpy(block.address, from, cdo->nbytes);
-        pthread_mutex_lock(&cdo->session->lock);
-        if (cdo->session->closed) return mst_base_fail(MAESTRO_CLOSED, "offer wrapped memory: the session was closed by another thread");
-    } else memcpy(block.address, from, cdo->nbytes);
+    MST_TRY(copy(cdo->session, block.address, cdo->wrapped, cdo->nbytes, "offer wrapped memory"));
     give_block(cdo, &block, cdo->nbytes);
     cdo->wrapped = NULL;
     cdo->copied = true;

@@ -1,6 +1,8 @@
 /* Many objects in one call: attributes by columns, payloads copied. */
 #include "client/client.h"
 
+#include "mem/copy.h"
+
 #include <stdio.h>
 
 enum { RING_EVERY = 64 };
@@ -36,7 +38,7 @@ static maestro_status_t copy_payload(maestro_session_t *session, const void *byt
     if (!nbytes) return MAESTRO_OK;
     if (!bytes) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "the payload is NULL and has %zu bytes", nbytes);
     MST_TRY(mst_client_alloc(session, nbytes, deadline_ns, "offer many", &block));
-    memcpy(block.address, bytes, nbytes);
+    mst_mem_copy(block.address, bytes, nbytes);
     *place = (mst_wire_place_t){.segment = block.segment, .offset = block.offset, .nbytes = nbytes};
     return MAESTRO_OK;
 }

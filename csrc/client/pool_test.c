@@ -74,6 +74,31 @@ static void test_demand_errors_help(maestro_session_t *producer, maestro_session
     CHECK_ERROR_SAYS("param");
 }
 
+static void test_memory_is_filled_before_the_offer_and_within_bounds(maestro_session_t *producer, maestro_session_t *consumer) {
+    maestro_cdo_t *cdo = declare(producer, "filled", 0), *read = NULL;
+    size_t nbytes = 3 << 20, got = 0;
+    char *source = malloc(nbytes);
+    const void *bytes = NULL;
+    void *room;
+    for (size_t i = 0; i < nbytes; i++) source[i] = (char)(i >> 3);
+    CHECK_STATUS(maestro_cdo_fill(cdo, 0, source, 1), MAESTRO_WRONG_STATE);
+    CHECK_OK(maestro_cdo_alloc(cdo, nbytes, MAESTRO_TIER_DEFAULT, &room));
+    CHECK_OK(maestro_cdo_fill(cdo, 0, source, nbytes));
+    CHECK_OK(maestro_cdo_fill(cdo, nbytes - 4, "last", 4));
+    CHECK_OK(maestro_cdo_fill(cdo, nbytes, NULL, 0));
+    CHECK_STATUS(maestro_cdo_fill(cdo, nbytes - 3, "last", 4), MAESTRO_TOO_LARGE);
+    CHECK_STATUS(maestro_cdo_fill(cdo, SIZE_MAX, "last", 4), MAESTRO_TOO_LARGE);
+    CHECK_STATUS(maestro_cdo_fill(cdo, 0, NULL, 4), MAESTRO_INVALID_ARGUMENT);
+    CHECK_OK(maestro_cdo_offer(cdo));
+    CHECK_STATUS(maestro_cdo_fill(cdo, 0, source, 1), MAESTRO_WRONG_STATE);
+    CHECK_OK(maestro_cdo_dispose(cdo));
+    CHECK_OK(maestro_demand(consumer, "param = filled", 5, &read));
+    CHECK_OK(maestro_cdo_data(read, &bytes, &got));
+    CHECK(got == nbytes && memcmp(bytes, source, nbytes - 4) == 0 && memcmp((const char *)bytes + nbytes - 4, "last", 4) == 0);
+    CHECK_OK(maestro_cdo_dispose(read));
+    free(source);
+}
+
 static void test_duplicate_is_refused_asynchronously(maestro_session_t *producer) {
     maestro_cdo_t *again = declare(producer, "t", 6);
     CHECK_OK(maestro_cdo_offer(again));
@@ -251,6 +276,7 @@ int main(void) {
     test_demand_finds_what_was_offered(producer, consumer);
     test_demand_waits_for_a_later_offer(producer, consumer);
     test_demand_errors_help(producer, consumer);
+    test_memory_is_filled_before_the_offer_and_within_bounds(producer, consumer);
     test_duplicate_is_refused_asynchronously(producer);
     test_subscription_gets_snapshot_and_tail_once(producer, consumer);
     test_withdraw_waits_for_leases(producer, consumer);

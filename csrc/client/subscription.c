@@ -213,9 +213,9 @@ static bool is_empty(maestro_subscription_t *subscription) {
 static maestro_status_t wait_and_take(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *events, size_t capacity, size_t *count_out) {
     maestro_session_t *session = subscription->session;
     int64_t now = mst_base_now_ns(), deadline = mst_client_deadline(session, timeout_s);
-    int64_t spin_until = now + atomic_load_explicit(&session->board->spin_ns, memory_order_relaxed);
+    int64_t patience = 0;
     for (;; now = mst_base_now_ns()) {
-        bool spinning = now < spin_until && now < deadline;
+        bool spinning = now < deadline && mst_base_patience(&patience);
         if (!spinning && is_empty(subscription)) {
             if (now >= deadline) return mst_base_fail(MAESTRO_TIMEOUT, "next event: none came in time");
             MST_TRY(sleep_for_event(subscription, deadline - now));

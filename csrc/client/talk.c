@@ -250,8 +250,15 @@ static void follow(maestro_session_t *session, int64_t deadline_ns) {
     session->waiting--;
 }
 
+static bool be_patient(maestro_session_t *session, int64_t *until_ns) {
+    pthread_mutex_unlock(&session->lock);
+    bool again = mst_base_patience(until_ns);
+    pthread_mutex_lock(&session->lock);
+    return again;
+}
+
 maestro_status_t mst_client_wait(maestro_session_t *session, const char *operation, int64_t deadline_ns, mst_client_ready_fn ready, void *context) {
-    int64_t spin_until = 0;
+    int64_t patience = 0;
     for (;;) {
         if (session->closed) return mst_base_fail(MAESTRO_CLOSED, "%s: the session was closed by another thread", operation);
         mst_client_drain(session);
@@ -259,9 +266,7 @@ maestro_status_t mst_client_wait(maestro_session_t *session, const char *operati
         if (session->lost) return mst_client_lost(session, operation);
         int64_t now = mst_base_now_ns();
         if (now >= deadline_ns) return MAESTRO_TIMEOUT;
-        uint32_t spin = atomic_load_explicit(&session->board->spin_ns, memory_order_relaxed);
-        if (!spin_until) spin_until = now + spin;
-        if (now < spin_until) continue;
+        if (!session->leader && be_patient(session, &patience)) continue;
         if (session->leader) follow(session, deadline_ns);
         else if (lead(session, deadline_ns - now, ready, context) && session->interruptible) return mst_base_fail(MAESTRO_INTERRUPTED, "%s: a signal came", operation);
     }

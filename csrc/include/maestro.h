@@ -165,6 +165,10 @@ MAESTRO_API maestro_status_t maestro_cdo_unset(maestro_cdo_t *cdo, const char *k
  * May wait for room until the session's default timeout.  Errors: NO_MEMORY (names the largest holders), TOO_LARGE, WRONG_STATE. */
 MAESTRO_API maestro_status_t maestro_cdo_alloc(maestro_cdo_t *cdo, size_t nbytes, maestro_tier_t tier, void **bytes_out);
 
+/* Copies application memory into the object's pool memory, `offset` bytes from its beginning, by the quickest way of this machine; the manager
+ * is woken meanwhile, so that it is ready for the offer.  Errors: WRONG_STATE without alloc or after the offer, TOO_LARGE beyond the end. */
+MAESTRO_API maestro_status_t maestro_cdo_fill(maestro_cdo_t *cdo, size_t offset, const void *bytes, size_t nbytes);
+
 /* Takes application memory: it is copied into the pool by the offer (one copy, counted) and must not change before. */
 MAESTRO_API maestro_status_t maestro_cdo_wrap(maestro_cdo_t *cdo, const void *bytes, size_t nbytes);
 

@@ -333,24 +333,21 @@ static bool unneeded(mst_pool_t *pool) {
 }
 
 maestro_status_t mst_pool_run(mst_pool_t *pool) {
-    int64_t spin_ns = mst_base_span_ns(mst_base_setting_f64("MAESTRO_SPIN_US", 20) / 1e6), idle_since_ns = 0;
-    int cores = mst_mem_cores(), naps = 0;
+    int64_t patience = 0;
+    int naps = 0;
     prctl(PR_SET_TIMERSLACK, 1000);
     while (!pool->stop && !unneeded(pool)) {
         pool->now_ns = mst_base_now_ns();
         size_t served = serve_round(pool);
         if (served >= BUSY_MESSAGES) naps = 2;
         if (served) {
-            idle_since_ns = 0;
+            patience = 0;
             end_round(pool);
             continue;
         }
         wake_all(pool);
-        bool spare = (int)pool->nsessions + 1 < cores;
-        atomic_store_explicit(&pool->board->spin_ns, spare ? (uint32_t)spin_ns : 0, memory_order_relaxed);
-        if (!idle_since_ns) idle_since_ns = pool->now_ns;
-        if (spare && pool->nsessions && pool->now_ns - idle_since_ns < spin_ns) continue;
-        if (!spare && naps > 0) {
+        if (pool->nsessions && mst_base_patience(&patience)) continue;
+        if (naps > 0) {
             struct timespec nap = {.tv_nsec = NAP_NS};
             naps--;
             nanosleep(&nap, NULL);
@@ -358,7 +355,7 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
         }
         sleep_until_needed(pool);
         if (pool->nfresh) drop_silent(pool);
-        idle_since_ns = 0;
+        patience = 0;
     }
     unlink(pool->rendezvous.socket);
     close(pool->listen_fd);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ FDB = ("fdb.shm_field", "fdb.shm_step", "fdb.disk_field", "fdb.disk_step")
 ALL = ("maestro", *FDB)
 HAMMERS = 2
 LIMIT_S = 240
+numbers = itertools.count()
 
 
 class NoRoomError(WeatherError, OSError):
@@ -41,7 +43,7 @@ class Column:
     def execute(self, *, draw: bool, environment: dict[str, str], progress=lambda count: None) -> dict:
         """Run all components of this column to their end; returns the figures. `progress` gets a function that counts received fields."""
         plan, wishes = write_yaml(self.run / "plan.yaml", self.plan), write_yaml(self.run / "requirements.yaml", self.wishes)
-        environment = environment | {"MAESTRO_POOL": f"weather-{os.getpid()}"}
+        environment = environment | {"MAESTRO_POOL": f"weather-{os.getpid()}-{next(numbers)}"}  # an earlier run's pool may still linger
         seen = trace.Tally(self.run / "trace", "products.*", Kind.RECEIVED)
         try:
             with Stage(self.run, environment) as stage:

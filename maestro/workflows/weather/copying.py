@@ -20,12 +20,10 @@ class Copies:
         made, self.made = self.made, 0
         return made
 
-    def fill(self, target, message) -> None:
-        """Copy into an array of the same length."""
-        import numpy as np
-
+    def fill(self, cdo, message) -> None:
+        """Copy into the memory of an object of the pool."""
         self.made += 1
-        target[:] = np.frombuffer(message, "u1")
+        cdo.fill(message)
 
     def to_bytes(self, message: memoryview) -> bytes:
         """Copy into a bytes object, for a library that takes nothing else."""

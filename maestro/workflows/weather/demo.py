@@ -125,7 +125,7 @@ def _dry_wishes(grid: str) -> tuple[dict, list[dict]]:
         "packing": "simple16",
         "mode": "rekey",
         "checksum": False,
-        "maestro": {"keep": 64 << 20},  # consumed fields make room for the next: warm memory, as in a long run
+        "maestro": {"keep": 0},  # each step is consumed before the next one begins: warm memory from the second step on, as in a long run
     }
     del draft["ml"], draft["sfc"]
     return draft, [{"name": "all", "retrieve": {"param": draft["pl"]["params"]}, "post": {"grid": "1/1"}, "to": "nobody"}]

@@ -57,7 +57,7 @@ class PoolSink(Sink):
     def place(self, field, message: memoryview):
         if self.cdo is None:
             self._take(field, len(message))
-        self.copies.fill(self.room, message)
+        self.copies.fill(self.cdo, message)
         self.here = {key: field.keys[key] for key in ("step", "number") if key in field.keys}
         self.nbytes += len(message)
         return self.room

@@ -74,12 +74,13 @@ class PoolSource:
             return
         for cdo in self.stream:
             start = now()
+            data = cdo.data  # readable from here on, whatever it turns out to be
+            end = now()
             item = self.by_keys.get(identity(cdo.attributes))
             if item is None or item.worker(self.workers) != self.worker or item.index in done:
                 cdo.dispose()
+                del data
                 continue
-            data = cdo.data
-            end = now()
             self.trace.add(Kind.RECEIVED, item.index, end, end - start, copies=self.copies.take(), nbytes=data.nbytes)
             arrival = Arrival(item, data, cdo.get("maestro.checksum", 0) if self.checked else 0, cdo)
             del data, cdo  # a view that waits here for the next event would keep the lease, and its producer waiting
