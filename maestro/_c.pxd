@@ -114,6 +114,13 @@ cdef extern from "maestro.h" nogil:
     maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscription)
 
     # ---- Many objects at once, machine
+    ctypedef struct maestro_values_t:
+        const char *key
+        maestro_type_t type
+        void *values
+    maestro_status_t maestro_subscription_next_columns(maestro_subscription_t *subscription, double timeout_s, const maestro_values_t *columns,
+                                                       size_t ncolumns, size_t capacity, size_t *count_out)
+
     ctypedef struct maestro_column_t:
         const char *key
         maestro_type_t type

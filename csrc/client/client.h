@@ -73,6 +73,7 @@ struct maestro_subscription {
     uint64_t memory_nbytes;
     mst_wire_ring_t window;
     uint64_t published;                /* how far the manager knows that we have read */
+    uint32_t row;                      /* rows that were taken of the run at the window's beginning */
     int wake_fd;
     bool ended;
 };
@@ -180,6 +181,7 @@ void mst_client_request_fini(maestro_session_t *session, maestro_request_t *requ
 bool mst_client_request_is_done(maestro_session_t *session, void *request); /* to wait for it */
 maestro_status_t mst_client_request_status(const maestro_request_t *request); /* with the message of a failed one */
 void mst_client_release(maestro_session_t *session, uint64_t lease);
+void mst_client_release_many(maestro_session_t *session, const uint64_t *lease, size_t stride, size_t count); /* every stride-th word is one */
 void mst_client_forget_refusal(maestro_session_t *session, maestro_cdo_t *cdo);
 /* Asks over the socket for descriptors; no signal ends it, and it takes 2 s at most. */
 maestro_status_t mst_client_fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds);

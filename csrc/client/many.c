@@ -1,11 +1,11 @@
-/* Many objects in one call: attributes by columns, payloads copied. */
+/* Many objects in one call: attributes by columns, payloads copied.  Like objects without text of their own go as runs, others one by one. */
 #include "client/client.h"
 
 #include "mem/copy.h"
 
 #include <stdio.h>
 
-enum { RING_EVERY = 64 };
+enum { RING_EVERY = 64, HELD_NBYTES = 256 << 10 };
 
 static maestro_status_t set_value(mst_meta_builder_t *builder, unsigned key, const maestro_column_t *column, size_t row) {
     size_t at = column->constant ? 0 : row;
@@ -43,48 +43,173 @@ static maestro_status_t copy_payload(maestro_session_t *session, const void *byt
     return MAESTRO_OK;
 }
 
+/* One call. */
 typedef struct batch {
     const maestro_column_t *columns;
-    const unsigned *keys;
+    unsigned keys[MST_META_KEYS_MAX];
     size_t ncolumns;
     const void *const *payloads;
     const size_t *nbytes;
+    size_t count;
+    int64_t deadline_ns;
+    mst_meta_builder_t builder;              /* of the row that was built last */
+    unsigned own[MST_WIRE_RUN_OWN], nown;    /* keys of the columns with a value for each object, ascending */
+    bool many_own;                           /* more than a run takes */
+    uint64_t *row;                           /* rows of a run under construction; NULL: no memory, no runs */
 } batch_t;
 
-static maestro_status_t offer_row(maestro_session_t *session, const batch_t *batch, mst_meta_builder_t *builder, size_t row, int64_t deadline_ns) {
+static maestro_status_t build(batch_t *batch, size_t row) {
+    for (size_t i = 0; i < batch->ncolumns; i++)
+        if (row == 0 || !batch->columns[i].constant) MST_TRY(set_value(&batch->builder, batch->keys[i], &batch->columns[i], row));
+    return mst_meta_builder_complete(&batch->builder);
+}
+
+static size_t payload_nbytes(const batch_t *batch, size_t row) { return batch->payloads ? batch->nbytes[row] : 0; }
+
+static maestro_status_t copy_row(maestro_session_t *session, const batch_t *batch, size_t row, int64_t deadline_ns, mst_wire_place_t *place) {
+    return copy_payload(session, batch->payloads ? batch->payloads[row] : NULL, payload_nbytes(batch, row), deadline_ns, place);
+}
+
+static void free_place(maestro_session_t *session, const mst_wire_place_t *place) {
+    if (place->segment != MST_WIRE_NO_SEGMENT) mst_mem_allocator_free(session->allocator, place->segment, place->offset);
+}
+
+static maestro_status_t offer_row(maestro_session_t *session, batch_t *batch, size_t row) {
     mst_wire_place_t place;
     uint64_t id;
-    for (size_t i = 0; i < batch->ncolumns; i++)
-        if (row == 0 || !batch->columns[i].constant) MST_TRY(set_value(builder, batch->keys[i], &batch->columns[i], row));
-    MST_TRY(mst_meta_builder_complete(builder));
-    MST_TRY(copy_payload(session, batch->payloads ? batch->payloads[row] : NULL, batch->payloads ? batch->nbytes[row] : 0, deadline_ns, &place));
-    bool copied = place.segment != MST_WIRE_NO_SEGMENT;
-    maestro_status_t status = mst_client_write_offer(session, builder, &place, copied, deadline_ns, "offer many", &id);
-    if (status != MAESTRO_OK && copied) mst_mem_allocator_free(session->allocator, place.segment, place.offset);
+    MST_TRY(copy_row(session, batch, row, batch->deadline_ns, &place));
+    maestro_status_t status = mst_client_write_offer(session, &batch->builder, &place, place.segment != MST_WIRE_NO_SEGMENT, batch->deadline_ns, "offer many", &id);
+    if (status != MAESTRO_OK) free_place(session, &place);
     return status;
+}
+
+/* ---- Runs. */
+
+static void find_own(batch_t *batch) {
+    bool own[MST_META_KEYS_MAX] = {false};
+    for (size_t i = 0; i < batch->ncolumns; i++) own[batch->keys[i]] |= !batch->columns[i].constant;
+    for (unsigned key = 0; key < MST_META_KEYS_MAX; key++) {
+        if (!own[key]) continue;
+        batch->many_own |= batch->nown == MST_COUNT(batch->own);
+        if (!batch->many_own) batch->own[batch->nown++] = key;
+    }
+    if (!batch->many_own) batch->row = malloc(MST_WIRE_RUN_ROWS * (sizeof(mst_wire_place_t) + 8u * batch->nown));
+}
+
+static bool is_text(const batch_t *batch, unsigned key) {
+    maestro_type_t type = batch->builder.schema->attribute[key].type;
+    return (type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB) && mst_meta_word_is_tail(batch->builder.value[key]);
+}
+
+static bool any_text(const batch_t *batch) {
+    for (unsigned half = 0; half < 2; half++)
+        for (uint64_t bits = batch->builder.mask[half]; bits; bits &= bits - 1)
+            if (is_text(batch, half * 64 + (unsigned)__builtin_ctzll(bits))) return true;
+    return false;
+}
+
+static bool any_own_text(const batch_t *batch) {
+    bool any = false;
+    for (unsigned i = 0; i < batch->nown; i++) any |= is_text(batch, batch->own[i]);
+    return any;
+}
+
+/* The attributes of the first object: what is constant counts, and is no text of its own. */
+static maestro_status_t begin_run(const maestro_session_t *session, const batch_t *batch, bool places, mst_wire_run_t *run) {
+    size_t nbytes;
+    MST_TRY(mst_meta_builder_pack(&batch->builder, session->schema_number, &run->attributes, sizeof run->attributes + 8 * MST_META_KEYS_MAX, &nbytes));
+    run->head.kind = MST_WIRE_OFFER_RUN;
+    run->timeout_ns = mst_base_span_ns(session->timeout_s);
+    run->nown = (uint16_t)batch->nown;
+    run->has_places = places;
+    for (unsigned i = 0; i < batch->nown; i++) run->position[i] = (uint8_t)mst_meta_attributes_rank(&run->attributes, batch->own[i]);
+    return MAESTRO_OK;
+}
+
+typedef union run_head {
+    mst_wire_run_t run;
+    uint64_t room[sizeof(mst_wire_run_t) / 8 + MST_META_KEYS_MAX];
+} run_head_t;
+
+static maestro_status_t write_run(maestro_session_t *session, const batch_t *batch, run_head_t *head, size_t row_words, size_t count) {
+    mst_wire_ring_t *ring = &session->channel.offers;
+    size_t nbytes = mst_wire_run_nbytes(head->run.attributes.nvalues, row_words, count), head_nbytes = mst_wire_run_nbytes(head->run.attributes.nvalues, row_words, 0);
+    void *room = NULL;
+    MST_TRY(mst_client_reserve(session, ring, nbytes, batch->deadline_ns, "offer many", &room));
+    head->run.head.nbytes = ((mst_wire_head_t *)room)->nbytes;
+    head->run.head.flags = head->run.has_places ? MST_WIRE_OFFER_COPIED : 0;
+    head->run.count = (uint32_t)count;
+    head->run.id = (uint64_t)session->number << 40 | (session->last_id + 1);
+    memcpy(room, head, head_nbytes);
+    memcpy((char *)room + head_nbytes, batch->row, nbytes - head_nbytes);
+    session->last_id += count;
+    mst_wire_ring_commit(ring);
+    return MAESTRO_OK;
+}
+
+static maestro_status_t add_row(maestro_session_t *session, const batch_t *batch, size_t row, bool places, uint64_t *word, int64_t deadline_ns) {
+    mst_wire_place_t place;
+    MST_TRY(copy_row(session, batch, row, deadline_ns, &place));
+    if (places) {
+        memcpy(word, &place, sizeof place);
+        word += sizeof place / 8;
+    }
+    for (unsigned i = 0; i < batch->nown; i++) word[i] = batch->builder.value[batch->own[i]];
+    return MAESTRO_OK;
+}
+
+/* Offers the objects from `first` on, which is built, as far as one run goes; only some payload is held back until the run is written.  An object
+ * that is no like one, is wrong, or would have to wait for room ends the run: that is looked into when it comes first. */
+static maestro_status_t offer_run(maestro_session_t *session, batch_t *batch, size_t first, size_t *taken_out) {
+    bool places = payload_nbytes(batch, first) > 0;
+    size_t row_words = mst_wire_run_row_words(false, places, batch->nown), taken = 1, held = payload_nbytes(batch, first), most = batch->count - first;
+    run_head_t head;
+    if (most > MST_WIRE_RUN_ROWS) most = MST_WIRE_RUN_ROWS;
+    MST_TRY(begin_run(session, batch, places, &head.run));
+    MST_TRY(add_row(session, batch, first, places, batch->row, batch->deadline_ns));
+    for (; taken < most && held < HELD_NBYTES && build(batch, first + taken) == MAESTRO_OK; taken++) {
+        if (any_own_text(batch) || (payload_nbytes(batch, first + taken) > 0) != places) break;
+        if (add_row(session, batch, first + taken, places, batch->row + taken * row_words, 0) != MAESTRO_OK) break;
+        held += payload_nbytes(batch, first + taken);
+    }
+    maestro_status_t status = write_run(session, batch, &head, row_words, taken);
+    for (size_t i = 0; status != MAESTRO_OK && places && i < taken; i++) free_place(session, (const mst_wire_place_t *)(batch->row + i * row_words));
+    *taken_out = status == MAESTRO_OK ? taken : 0;
+    return status;
+}
+
+static maestro_status_t offer_some(maestro_session_t *session, batch_t *batch, size_t first, size_t *taken_out) {
+    *taken_out = 0;
+    MST_TRY(build(batch, first));
+    if (batch->row && !any_text(batch)) return offer_run(session, batch, first, taken_out);
+    MST_TRY(offer_row(session, batch, first));
+    *taken_out = 1;
+    return MAESTRO_OK;
 }
 
 maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, const maestro_column_t *columns, size_t ncolumns, const void *const *payloads, const size_t *nbytes,
                                     size_t *offered_out) {
-    unsigned keys[MST_META_KEYS_MAX];
-    size_t offered = 0;
+    batch_t batch = {.columns = columns, .ncolumns = ncolumns, .payloads = payloads, .nbytes = nbytes, .count = count};
+    size_t offered = 0, taken;
     if (offered_out) *offered_out = 0;
-    if (ncolumns > MST_COUNT(keys) || (ncolumns && !columns) || (payloads && !nbytes))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "offer many: columns are missing or more than %zu, or payloads come without sizes", MST_COUNT(keys));
+    if (ncolumns > MST_COUNT(batch.keys) || (ncolumns && !columns) || (payloads && !nbytes))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "offer many: columns are missing or more than %zu, or payloads come without sizes", MST_COUNT(batch.keys));
     MST_TRY(mst_client_enter(session, "offer many"));
-    batch_t batch = {columns, keys, ncolumns, payloads, nbytes};
-    int64_t deadline = mst_base_deadline_ns(session->timeout_s);
-    mst_meta_builder_t builder;
-    mst_meta_builder_init(&builder, session->schema, session->dictionary);
+    batch.deadline_ns = mst_base_deadline_ns(session->timeout_s);
+    mst_meta_builder_init(&batch.builder, session->schema, session->dictionary);
     mst_client_drain(session);
-    maestro_status_t status = resolve(session, columns, ncolumns, keys);
-    for (size_t row = 0; row < count && status == MAESTRO_OK; row++) {
-        status = offer_row(session, &batch, &builder, row, deadline);
-        if (status != MAESTRO_OK) mst_base_fail_context(status, "offer many: object %zu of %zu", row, count);
-        else if (++offered % RING_EVERY == 0) mst_client_ring(session, MST_WIRE_ASLEEP);
+    maestro_status_t status = resolve(session, columns, ncolumns, batch.keys);
+    if (status == MAESTRO_OK) find_own(&batch);
+    for (size_t rung = 0; offered < count && status == MAESTRO_OK; offered += taken) {
+        status = offer_some(session, &batch, offered, &taken);
+        if (status != MAESTRO_OK) mst_base_fail_context(status, "offer many: object %zu of %zu", offered + taken, count);
+        if (offered + taken - rung < RING_EVERY) continue;
+        mst_client_ring(session, MST_WIRE_ASLEEP);
+        rung = offered + taken;
     }
     mst_client_ring(session, MST_WIRE_ASLEEP);
-    mst_meta_builder_fini(&builder);
+    mst_meta_builder_fini(&batch.builder);
+    free(batch.row);
     mst_client_leave(session);
     if (offered_out) *offered_out = offered;
     return status;

@@ -94,6 +94,16 @@ maestro_status_t maestro_subscribe(maestro_session_t *session, const char *selec
     return status;
 }
 
+static size_t row_words(const mst_wire_run_t *run) { return mst_wire_run_row_words(true, run->has_places, run->nown); }
+
+static void release_untaken(maestro_subscription_t *subscription, const mst_wire_head_t *head) {
+    const mst_wire_event_t *event = (const mst_wire_event_t *)head;
+    const mst_wire_run_t *run = (const mst_wire_run_t *)head;
+    if (head->kind == MST_WIRE_EVENT && event->lease) mst_client_release(subscription->session, event->lease);
+    if (head->kind == MST_WIRE_EVENT_RUN)
+        mst_client_release_many(subscription->session, mst_wire_run_row(run, row_words(run), subscription->row), row_words(run), run->count - subscription->row);
+}
+
 maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscription) {
     if (!subscription) return MAESTRO_OK;
     maestro_session_t *session = subscription->session;
@@ -106,13 +116,14 @@ maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscripti
         }
     bool broken = false; /* leases of events that nobody took go back */
     uint32_t nbytes;
-    const mst_wire_event_t *event;
+    const mst_wire_head_t *head;
     bool live = !session->closed && !session->lost;
     session->inside++; /* another thread may close while this one waits */
     if (live) unsubscribe(session, subscription->number);
-    while (live && (event = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
-        if (event->head.kind == MST_WIRE_EVENT && event->lease) mst_client_release(session, event->lease);
+    while (live && (head = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
+        release_untaken(subscription, head);
         mst_wire_ring_consume(&subscription->window, nbytes);
+        subscription->row = 0;
     }
     mst_mem_segment_unmap(subscription->memory, subscription->memory_nbytes);
     close(subscription->wake_fd);
@@ -135,27 +146,140 @@ static maestro_status_t take_event(maestro_session_t *session, const mst_wire_ev
     return MAESTRO_OK;
 }
 
-/* Takes up to `capacity` events that are there; lock held. */
-static maestro_status_t take_ready(maestro_subscription_t *subscription, maestro_event_t *events, size_t capacity, size_t *count_out) {
-    bool broken = false;
+static maestro_status_t take_row(maestro_session_t *session, const mst_wire_run_t *run, uint32_t row, maestro_event_t *event) {
+    static const mst_wire_place_t nowhere = {.segment = MST_WIRE_NO_SEGMENT};
+    const uint64_t *word = mst_wire_run_row(run, row_words(run), row), *own = word + row_words(run) - run->nown;
+    const mst_wire_place_t *place = run->has_places ? (const mst_wire_place_t *)(word + 1) : &nowhere;
+    *event = (maestro_event_t){.kind = MAESTRO_EVENT_OFFERED, .sequence = run->sequence + row};
+    MST_TRY(mst_client_cdo_leased(session, MST_CLIENT_LEASED, run->id + row, *word, place, &run->attributes, &event->cdo));
+    mst_meta_attributes_t *set = (mst_meta_attributes_t *)event->cdo->packed;
+    for (unsigned i = 0; i < run->nown; i++) set->value[run->position[i]] = own[i];
+    __builtin_prefetch(event->cdo->data);
+    return MAESTRO_OK;
+}
+
+/* The event that stands at `head`; the lease that comes with it, and whether the message is through then. */
+static maestro_status_t take_one(maestro_subscription_t *subscription, const mst_wire_head_t *head, maestro_event_t *event, uint64_t *lease_out, bool *through_out) {
+    const mst_wire_gap_t *gap = (const mst_wire_gap_t *)head;
+    const mst_wire_run_t *run = (const mst_wire_run_t *)head;
+    *lease_out = 0;
+    *through_out = true;
+    switch (head->kind) {
+    case MST_WIRE_EVENT:
+        *lease_out = ((const mst_wire_event_t *)head)->lease;
+        return take_event(subscription->session, (const mst_wire_event_t *)head, event);
+    case MST_WIRE_EVENT_RUN:
+        *lease_out = *mst_wire_run_row(run, row_words(run), subscription->row);
+        *through_out = subscription->row + 1 == run->count;
+        return take_row(subscription->session, run, subscription->row, event);
+    case MST_WIRE_GAP:
+        *event = (maestro_event_t){.kind = MAESTRO_EVENT_GAP, .sequence = gap->to, .gap_from = gap->from, .gap_to = gap->to};
+        return MAESTRO_OK;
+    default:
+        subscription->ended = true;
+        return MAESTRO_OK;
+    }
+}
+
+static void step_over(maestro_subscription_t *subscription, uint32_t rows, bool through, uint32_t nbytes) {
+    subscription->row = through ? 0 : subscription->row + rows;
+    if (through) mst_wire_ring_consume(&subscription->window, nbytes);
+}
+
+static maestro_status_t out_of_bounds(void) { return mst_base_fail(MAESTRO_PROTOCOL, "next event: the window is out of bounds"); }
+
+/* A way of taking what is there, lock held; OK and 0 when nothing is. */
+typedef maestro_status_t (*take_fn)(maestro_subscription_t *subscription, void *what, size_t *count_out);
+
+typedef struct events {
+    maestro_event_t *event;
+    size_t capacity;
+} events_t;
+
+static maestro_status_t take_events(maestro_subscription_t *subscription, void *what, size_t *count_out) {
+    const events_t *events = what;
+    bool broken = false, through;
     uint32_t nbytes;
+    uint64_t lease;
     const mst_wire_head_t *head;
     maestro_status_t status = MAESTRO_OK;
     size_t count = 0;
-    while (count < capacity && status == MAESTRO_OK && (head = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
-        if (head->kind == MST_WIRE_EVENT) status = take_event(subscription->session, (const mst_wire_event_t *)head, &events[count]);
-        else if (head->kind == MST_WIRE_GAP) {
-            const mst_wire_gap_t *gap = (const mst_wire_gap_t *)head;
-            events[count] = (maestro_event_t){.kind = MAESTRO_EVENT_GAP, .sequence = gap->to, .gap_from = gap->from, .gap_to = gap->to};
-        } else subscription->ended = true;
+    while (count < events->capacity && status == MAESTRO_OK && (head = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
+        status = take_one(subscription, head, &events->event[count], &lease, &through);
         if (status != MAESTRO_OK && count) break; /* the next call tells it */
-        if (status != MAESTRO_OK && ((const mst_wire_event_t *)head)->lease) mst_client_release(subscription->session, ((const mst_wire_event_t *)head)->lease);
+        if (status != MAESTRO_OK && lease) mst_client_release(subscription->session, lease);
         if (status == MAESTRO_OK && head->kind != MST_WIRE_END) count++;
-        mst_wire_ring_consume(&subscription->window, nbytes);
+        step_over(subscription, 1, through, nbytes);
     }
-    if (broken) status = mst_base_fail(MAESTRO_PROTOCOL, "next event: the window is out of bounds");
+    if (broken) status = out_of_bounds();
     *count_out = count;
     return count ? MAESTRO_OK : status;
+}
+
+/* ---- Columns. */
+
+typedef struct columns {
+    const maestro_values_t *column;
+    unsigned key[MST_META_KEYS_MAX];
+    size_t ncolumns, capacity;
+} columns_t;
+
+static maestro_status_t resolve(const mst_meta_schema_t *schema, columns_t *columns) {
+    for (size_t i = 0; i < columns->ncolumns; i++) {
+        const maestro_values_t *column = &columns->column[i];
+        if (!column->key || !column->values) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "next columns: column %zu: key or values are NULL", i);
+        MST_TRY(mst_meta_schema_require_key(schema, column->key, "next columns", &columns->key[i]));
+        maestro_type_t type = schema->attribute[columns->key[i]].type;
+        if (type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB || type != column->type)
+            return mst_base_fail(MAESTRO_WRONG_TYPE, "next columns: column %s is of type %s; columns hold bool, i64, f64 or timestamp, as the schema says", column->key, mst_meta_type_name(type));
+    }
+    return MAESTRO_OK;
+}
+
+static bool has_all(const mst_wire_run_t *run, const columns_t *columns) {
+    bool all = true;
+    for (size_t i = 0; i < columns->ncolumns; i++) all &= mst_meta_attributes_has(&run->attributes, columns->key[i]);
+    return all;
+}
+
+/* Where a row has the word of a key; NULL: all rows have that of the first. */
+static const uint64_t *own_word(const mst_wire_run_t *run, unsigned position, uint32_t row) {
+    for (unsigned i = 0; i < run->nown; i++)
+        if (run->position[i] == position) return mst_wire_run_row(run, row_words(run), row) + row_words(run) - run->nown + i;
+    return NULL;
+}
+
+static void copy_column(const mst_wire_run_t *run, unsigned key, maestro_type_t type, void *values, uint32_t row, uint32_t count) {
+    unsigned position = mst_meta_attributes_rank(&run->attributes, key);
+    const uint64_t *own = own_word(run, position, row), *word = own ? own : &run->attributes.value[position];
+    size_t stride = own ? row_words(run) : 0;
+    if (type == MAESTRO_TYPE_BOOL)
+        for (uint32_t i = 0; i < count; i++) ((bool *)values)[i] = word[i * stride] != 0;
+    else
+        for (uint32_t i = 0; i < count; i++) ((uint64_t *)values)[i] = word[i * stride];
+}
+
+static maestro_status_t take_columns(maestro_subscription_t *subscription, void *what, size_t *count_out) {
+    const columns_t *columns = what;
+    bool broken = false;
+    uint32_t nbytes;
+    const mst_wire_run_t *run;
+    size_t count = 0;
+    while (count < columns->capacity && (run = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
+        if (run->head.kind != MST_WIRE_EVENT_RUN || !has_all(run, columns)) break;
+        uint32_t first = subscription->row, rows = run->count - first;
+        if (rows > columns->capacity - count) rows = (uint32_t)(columns->capacity - count);
+        for (size_t i = 0; i < columns->ncolumns; i++) {
+            size_t width = columns->column[i].type == MAESTRO_TYPE_BOOL ? sizeof(bool) : 8;
+            copy_column(run, columns->key[i], columns->column[i].type, (char *)columns->column[i].values + count * width, first, rows);
+        }
+        mst_client_release_many(subscription->session, mst_wire_run_row(run, row_words(run), first), row_words(run), rows);
+        step_over(subscription, rows, first + rows == run->count, nbytes);
+        count += rows;
+    }
+    *count_out = count;
+    if (broken) return count ? MAESTRO_OK : out_of_bounds();
+    return count || !run ? MAESTRO_OK : MAESTRO_AGAIN; /* what is there are no columns */
 }
 
 /* Tells the manager how far we have read; wakes it if that may let events in.  Not for each event: when all that was seen is taken, and after each
@@ -169,12 +293,12 @@ static void publish(maestro_subscription_t *subscription) {
     if (left <= window->capacity / 2) mst_client_ring(subscription->session, MST_WIRE_ASLEEP_ROOM);
 }
 
-static maestro_status_t try_take(maestro_subscription_t *subscription, maestro_event_t *events, size_t capacity, size_t *count_out) {
+static maestro_status_t try_take(maestro_subscription_t *subscription, take_fn take, void *what, size_t *count_out) {
     maestro_session_t *session = subscription->session;
     *count_out = 0;
     pthread_mutex_lock(&session->lock);
     maestro_status_t status = session->closed ? mst_base_fail(MAESTRO_CLOSED, "next event: the session is closed") : MAESTRO_OK;
-    if (status == MAESTRO_OK) status = take_ready(subscription, events, capacity, count_out);
+    if (status == MAESTRO_OK) status = take(subscription, what, count_out);
     if (status == MAESTRO_OK && !session->lost) publish(subscription);
     if (status == MAESTRO_OK && !*count_out) {
         if (subscription->ended || (session->lost && atomic_load(&session->board->leaving))) status = MAESTRO_END;
@@ -210,7 +334,7 @@ static bool is_empty(maestro_subscription_t *subscription) {
     return mst_wire_ring_empty(&subscription->window);
 }
 
-static maestro_status_t wait_and_take(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *events, size_t capacity, size_t *count_out) {
+static maestro_status_t wait_and_take(maestro_subscription_t *subscription, double timeout_s, take_fn take, void *what, size_t *count_out) {
     maestro_session_t *session = subscription->session;
     int64_t now = mst_base_now_ns(), deadline = mst_client_deadline(session, timeout_s);
     int64_t patience = 0;
@@ -220,25 +344,39 @@ static maestro_status_t wait_and_take(maestro_subscription_t *subscription, doub
             if (now >= deadline) return mst_base_fail(MAESTRO_TIMEOUT, "next event: none came in time");
             MST_TRY(sleep_for_event(subscription, deadline - now));
         }
-        maestro_status_t status = try_take(subscription, events, capacity, count_out);
+        maestro_status_t status = try_take(subscription, take, what, count_out);
         if (status != MAESTRO_OK || *count_out) return status;
     }
 }
 
-maestro_status_t maestro_subscription_next_many(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *events, size_t capacity, size_t *count_out) {
-    if (!subscription || !events || !capacity || !count_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "next event: an argument is NULL or 0");
+static maestro_status_t next(maestro_subscription_t *subscription, double timeout_s, take_fn take, void *what, size_t *count_out) {
     maestro_session_t *session = subscription->session;
     if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "next event: this subscription belongs to the parent process");
     size_t count = 0;
-    maestro_status_t status = try_take(subscription, events, capacity, &count);
+    maestro_status_t status = try_take(subscription, take, what, &count);
     if (status == MAESTRO_OK && !count) {
         MST_TRY(mst_client_stay(session, "next event"));
-        status = wait_and_take(subscription, timeout_s, events, capacity, &count);
+        status = wait_and_take(subscription, timeout_s, take, what, &count);
         pthread_mutex_lock(&session->lock);
         mst_client_leave(session);
     }
     if (count) *count_out = count;
     return status;
+}
+
+maestro_status_t maestro_subscription_next_many(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *events, size_t capacity, size_t *count_out) {
+    if (!subscription || !events || !capacity || !count_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "next event: an argument is NULL or 0");
+    events_t what = {events, capacity};
+    return next(subscription, timeout_s, take_events, &what, count_out);
+}
+
+maestro_status_t maestro_subscription_next_columns(maestro_subscription_t *subscription, double timeout_s, const maestro_values_t *columns, size_t ncolumns, size_t capacity,
+                                                   size_t *count_out) {
+    columns_t what = {.column = columns, .ncolumns = ncolumns, .capacity = capacity};
+    if (!subscription || (ncolumns && !columns) || ncolumns > MST_COUNT(what.key) || !capacity || !count_out)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "next columns: an argument is NULL or 0, or there are more than %zu columns", MST_COUNT(what.key));
+    MST_TRY(resolve(subscription->session->schema, &what));
+    return next(subscription, timeout_s, take_columns, &what, count_out);
 }
 
 maestro_status_t maestro_subscription_next(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *event_out) {

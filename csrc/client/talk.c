@@ -67,12 +67,15 @@ static void write_unreleased(maestro_session_t *session) {
     while (session->nunreleased && write_release(session, session->unreleased[session->nunreleased - 1])) session->nunreleased--;
 }
 
-void mst_client_release(maestro_session_t *session, uint64_t lease) {
+void mst_client_release_many(maestro_session_t *session, const uint64_t *lease, size_t stride, size_t count) {
     if (session->closed || session->lost) return;
     write_unreleased(session);
-    if (session->nunreleased || !write_release(session, lease)) keep_release(session, lease);
+    for (size_t i = 0; i < count; i++)
+        if (session->nunreleased || !write_release(session, lease[i * stride])) keep_release(session, lease[i * stride]);
     mst_client_ring(session, MST_WIRE_ASLEEP_RELEASES);
 }
+
+void mst_client_release(maestro_session_t *session, uint64_t lease) { mst_client_release_many(session, &lease, 1, 1); }
 
 /* ---- Taking replies in. */
 
@@ -175,11 +178,35 @@ void mst_client_drain(maestro_session_t *session) {
 
 /* ---- The manager is gone. */
 
+enum { NAMED = 5 };
+
+typedef struct unconfirmed {
+    char *text;
+    size_t nbytes, at, count;
+} unconfirmed_t;
+
+static void add_unconfirmed(const maestro_session_t *session, unconfirmed_t *list, const mst_meta_attributes_t *attributes) {
+    char one[256];
+    if (list->count++ >= NAMED || list->at >= list->nbytes) return;
+    mst_meta_attributes_describe(attributes, session->schema, session->dictionary, one, sizeof one);
+    list->at += (size_t)snprintf(list->text + list->at, list->nbytes - list->at, "%s{%s}", list->at ? ", " : "", one);
+}
+
+static void add_unconfirmed_run(const maestro_session_t *session, unconfirmed_t *list, const mst_wire_run_t *run) {
+    union { mst_meta_attributes_t set; uint64_t room[sizeof(mst_meta_attributes_t) / 8 + MST_META_KEYS_MAX]; } row;
+    size_t words = mst_wire_run_row_words(false, run->has_places, run->nown);
+    memcpy(&row, &run->attributes, mst_meta_attributes_nbytes(&run->attributes));
+    for (uint32_t i = 0; i < run->count; i++) {
+        const uint64_t *own = mst_wire_run_row(run, words, i) + words - run->nown;
+        for (unsigned k = 0; k < run->nown; k++) row.set.value[run->position[k]] = own[k];
+        add_unconfirmed(session, list, &row.set);
+    }
+}
+
 static size_t describe_unconfirmed(maestro_session_t *session, char *text, size_t nbytes) {
-    enum { NAMED = 5 };
     mst_wire_ring_t unread = session->channel.offers;
     uint64_t end = unread.position;
-    size_t count = 0, at = 0;
+    unconfirmed_t list = {.text = text, .nbytes = nbytes};
     mst_wire_ring_init_reader(&unread, session->channel.offers.shared, session->channel.offers.capacity);
     text[0] = '\0';
     while (unread.position < end) {
@@ -187,15 +214,12 @@ static size_t describe_unconfirmed(maestro_session_t *session, char *text, size_
         uint32_t size;
         const mst_wire_offer_t *offer = mst_wire_ring_peek(&unread, &size, &broken);
         if (!offer || broken) break;
-        if (count++ < NAMED && at < nbytes) {
-            char one[256];
-            mst_meta_attributes_describe(&offer->attributes, session->schema, session->dictionary, one, sizeof one);
-            at += (size_t)snprintf(text + at, nbytes - at, "%s{%s}", at ? ", " : "", one);
-        }
+        if (offer->head.kind == MST_WIRE_OFFER_RUN) add_unconfirmed_run(session, &list, (const mst_wire_run_t *)offer);
+        else add_unconfirmed(session, &list, &offer->attributes);
         mst_wire_ring_consume(&unread, size);
     }
-    if (count > NAMED && at < nbytes) snprintf(text + at, nbytes - at, " and %zu more", count - NAMED);
-    return count;
+    if (list.count > NAMED && list.at < nbytes) snprintf(text + list.at, nbytes - list.at, " and %zu more", list.count - NAMED);
+    return list.count;
 }
 
 maestro_status_t mst_client_lost(maestro_session_t *session, const char *operation) {

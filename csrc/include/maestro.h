@@ -287,6 +287,18 @@ MAESTRO_API maestro_status_t maestro_subscription_next(maestro_subscription_t *s
 MAESTRO_API maestro_status_t maestro_subscription_next_many(maestro_subscription_t *subscription, double timeout_s, maestro_event_t *events,
                                                             size_t capacity, size_t *count_out);
 
+typedef struct maestro_values {
+    const char *key;
+    maestro_type_t type;   /* of the schema: BOOL, I64, F64 or TIMESTAMP */
+    void *values;          /* room for `capacity` of bool, int64_t or double */
+} maestro_values_t;
+
+/* Attributes of up to `capacity` offered objects at once, into columns; waits for the first only; the leases are given back, so this is for who reads
+ * no data.  Made for streams of like objects: AGAIN when what comes next is something else (a text of its own, an absent attribute, another
+ * kind of event, a gap): take that one with maestro_subscription_next.  Else as there.  Errors also: UNKNOWN_ATTRIBUTE, WRONG_TYPE. */
+MAESTRO_API maestro_status_t maestro_subscription_next_columns(maestro_subscription_t *subscription, double timeout_s, const maestro_values_t *columns,
+                                                               size_t ncolumns, size_t capacity, size_t *count_out);
+
 /* A descriptor that is readable when an event may be there; owned by the subscription.  Drain with timeout 0 until TIMEOUT. */
 MAESTRO_API int maestro_subscription_fd(const maestro_subscription_t *subscription);
 MAESTRO_API maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscription);

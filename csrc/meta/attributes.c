@@ -97,7 +97,7 @@ static uint64_t content_of(const mst_meta_attributes_t *set, uint64_t word, maes
 
 uint64_t mst_meta_identity_term(const mst_meta_attributes_t *set, uint64_t word, unsigned key, const mst_meta_schema_t *schema) {
     if (mst_meta_word_is_tail(word)) word = content_of(set, word, schema->attribute[key].type);
-    return mst_base_mix(word + (key + 1) * 0x9e3779b97f4a7c15ull); /* splitmix64's increment */
+    return mst_meta_identity_mix(word, key);
 }
 
 uint64_t mst_meta_attributes_identity_hash(const mst_meta_attributes_t *set, const mst_meta_schema_t *schema, uint64_t seed) {

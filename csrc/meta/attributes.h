@@ -87,6 +87,9 @@ const char *mst_meta_attributes_text(const mst_meta_attributes_t *set, uint64_t 
 /* Hash and equality of the identity attributes (absent is a value); `seed` mixes in what else belongs to the identity.  The hash is the seed and
  * a sum of one term an attribute, so that parts of it can be kept. */
 uint64_t mst_meta_attributes_identity_hash(const mst_meta_attributes_t *set, const struct mst_meta_schema *schema, uint64_t seed);
+static inline uint64_t mst_meta_identity_mix(uint64_t word, unsigned key) { /* the term of a word that is no text */
+    return mst_base_mix(word + (key + 1) * 0x9e3779b97f4a7c15ull); /* splitmix64's increment */
+}
 uint64_t mst_meta_identity_term(const mst_meta_attributes_t *set, uint64_t word, unsigned key, const struct mst_meta_schema *schema);
 bool mst_meta_attributes_identity_equal(const mst_meta_attributes_t *a, const mst_meta_attributes_t *b, const struct mst_meta_schema *schema);
 

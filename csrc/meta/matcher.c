@@ -25,6 +25,7 @@ typedef struct subscription {
     void *subscriber;
     const mst_meta_selector_t *selector;
     uint16_t schema;
+    uint64_t used[2]; /* keys in its selector */
     uint64_t asked; /* the number of the last match that asked it */
     anchor_t *anchor;
     size_t nanchors, capacity;
@@ -63,6 +64,8 @@ struct mst_meta_matcher {
     void **result;
     size_t nresults, result_capacity; /* room for all */
     uint64_t round;
+    uint64_t used[2]; /* keys in any selector */
+    bool valid;       /* the result is that of the last match among all */
     const mst_meta_attributes_t *set; /* being matched */
 };
 
@@ -332,6 +335,19 @@ static bool hang_node(mst_meta_matcher_t *matcher, subscription_t *subscription,
 
 /* ---- Coming and going. */
 
+static void collect_keys(const mst_meta_node_t *node, uint64_t *used) {
+    for (; node->op == MST_META_OP_AND || node->op == MST_META_OP_OR; node = node->child[1]) collect_keys(node->child[0], used);
+    if (node->op == MST_META_OP_NOT) collect_keys(node->child[0], used);
+    else if (node->op != MST_META_OP_TRUE) used[node->key >> 6] |= 1ull << (node->key & 63);
+}
+
+static void collect_all_keys(mst_meta_matcher_t *matcher) {
+    matcher->used[0] = matcher->used[1] = 0;
+    matcher->valid = false;
+    for (uint32_t i = 0; i < matcher->all.count; i++)
+        for (int half = 0; half < 2; half++) matcher->used[half] |= matcher->all.item[i]->used[half];
+}
+
 static bool reserve_result(mst_meta_matcher_t *matcher) {
     if (matcher->all.count < matcher->result_capacity) return true;
     size_t larger = matcher->result_capacity ? matcher->result_capacity * 2 : 16;
@@ -346,6 +362,7 @@ static void detach(mst_meta_matcher_t *matcher, subscription_t *subscription) {
     unhang(matcher, subscription);
     list_remove(&matcher->always, subscription);
     list_remove(&matcher->all, subscription);
+    collect_all_keys(matcher);
     free_subscription(subscription);
 }
 
@@ -355,6 +372,9 @@ maestro_status_t mst_meta_matcher_add(mst_meta_matcher_t *matcher, void *subscri
     *subscription = (subscription_t){.subscriber = subscriber, .selector = selector, .schema = schema};
     price_t price;
     const mst_meta_node_t *node = choose(matcher, subscription, selector->root, &price);
+    collect_keys(selector->root, subscription->used);
+    for (int half = 0; half < 2; half++) matcher->used[half] |= subscription->used[half];
+    matcher->valid = false;
     if (reserve_result(matcher) && list_add(&matcher->all, subscription) &&
         (price.length != SIZE_MAX ? hang_node(matcher, subscription, node) : list_add(&matcher->always, subscription)))
         return MAESTRO_OK;
@@ -406,6 +426,13 @@ size_t mst_meta_matcher_match(mst_meta_matcher_t *matcher, const mst_meta_attrib
     for (unsigned half = 0; half < 2; half++)
         for (uint64_t bits = mask[half]; bits; bits &= bits - 1) ask_at(matcher, set, half * 64 + (unsigned)__builtin_ctzll(bits));
     ask_list(matcher, &matcher->always);
+    matcher->valid = true;
     *subscribers_out = matcher->result;
     return matcher->nresults;
+}
+
+bool mst_meta_matcher_again(const mst_meta_matcher_t *matcher, const uint64_t *mask, void *const **subscribers_out, size_t *count_out) {
+    *subscribers_out = matcher->result;
+    *count_out = matcher->nresults;
+    return matcher->valid && !((matcher->used[0] & mask[0]) | (matcher->used[1] & mask[1]));
 }

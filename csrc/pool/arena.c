@@ -14,8 +14,12 @@ static size_t class_nbytes(unsigned class) { return class <= 64 ? (size_t)class 
 
 void *mst_pool_pages_alloc(size_t nbytes) {
     void *pages = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (pages == MAP_FAILED) return NULL;
-    madvise(pages, nbytes, MADV_HUGEPAGE); /* fewer page faults while it grows, fewer TLB misses ever after; refusal is no harm */
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+void *mst_pool_huge_pages_alloc(size_t nbytes) {
+    void *pages = mst_pool_pages_alloc(nbytes);
+    if (pages) madvise(pages, nbytes, MADV_HUGEPAGE); /* refusal is no harm */
     return pages;
 }
 

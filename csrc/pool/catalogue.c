@@ -17,7 +17,7 @@ static const mst_meta_attributes_t *lookup(void *context, uint32_t handle) {
 }
 
 static maestro_status_t table_init(mst_pool_identity_table_t *table, uint64_t size) {
-    table->entry = mst_pool_pages_alloc(size * sizeof *table->entry);
+    table->entry = mst_pool_huge_pages_alloc(size * sizeof *table->entry);
     table->mask = size - 1;
     table->used = 0;
     return table->entry ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "grow the table of identities: no memory for %llu entries", (unsigned long long)size);
@@ -44,8 +44,11 @@ void mst_pool_catalogue_fini(mst_pool_t *pool) {
     mst_pool_arena_fini(&catalogue->arena);
 }
 
+/* By the high bits, so that a table's entries come in the order of the larger table that they are moved into. */
+static uint64_t home_of(const mst_pool_identity_table_t *table, uint32_t tag) { return tag * (table->mask + 1) >> 32; }
+
 static void table_put(mst_pool_identity_table_t *table, uint32_t tag, uint32_t handle) {
-    uint64_t at = tag & table->mask;
+    uint64_t at = home_of(table, tag);
     while (table->entry[at].handle > TOMBSTONE) at = (at + 1) & table->mask;
     table->used += table->entry[at].handle == EMPTY;
     table->entry[at] = (mst_pool_identity_entry_t){tag, handle};
@@ -87,7 +90,7 @@ static bool same_owner(const mst_meta_attributes_t *a, const mst_meta_attributes
 
 static mst_pool_identity_entry_t *table_find(mst_pool_t *pool, mst_pool_identity_table_t *table, uint32_t tag, const mst_meta_attributes_t *attributes) {
     if (!table->entry) return NULL;
-    for (uint64_t at = tag & table->mask; table->entry[at].handle != EMPTY; at = (at + 1) & table->mask) {
+    for (uint64_t at = home_of(table, tag); table->entry[at].handle != EMPTY; at = (at + 1) & table->mask) {
         if (table->entry[at].tag != tag || table->entry[at].handle == TOMBSTONE) continue;
         const mst_meta_attributes_t *other = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, table->entry[at].handle));
         if (other->schema != attributes->schema || !same_owner(other, attributes)) continue;
@@ -98,7 +101,7 @@ static mst_pool_identity_entry_t *table_find(mst_pool_t *pool, mst_pool_identity
 
 static bool table_remove_handle(mst_pool_identity_table_t *table, uint32_t tag, uint32_t handle) {
     if (!table->entry) return false;
-    for (uint64_t at = tag & table->mask; table->entry[at].handle != EMPTY; at = (at + 1) & table->mask) {
+    for (uint64_t at = home_of(table, tag); table->entry[at].handle != EMPTY; at = (at + 1) & table->mask) {
         if (table->entry[at].handle != handle) continue;
         uint64_t next = (at + 1) & table->mask;
         bool last = table->entry[next].handle == EMPTY; /* nobody probes past it */
@@ -107,6 +110,15 @@ static bool table_remove_handle(mst_pool_identity_table_t *table, uint32_t tag, 
         return true;
     }
     return false;
+}
+
+static void expect(const mst_pool_catalogue_t *catalogue, uint32_t tag) {
+    __builtin_prefetch(&catalogue->table.entry[home_of(&catalogue->table, tag)]);
+    if (catalogue->old.entry) __builtin_prefetch(&catalogue->old.entry[home_of(&catalogue->old, tag)]);
+}
+
+void mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own) {
+    expect(&pool->catalogue, (uint32_t)mst_pool_template_identity_of(pool, mst_pool_template(&pool->catalogue, template), own));
 }
 
 /* The object takes a reference to its template. */
@@ -139,8 +151,7 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     uint32_t tag = (uint32_t)mst_pool_template_identity(pool, mst_pool_template(catalogue, template), attributes);
     MST_TRY(table_reserve(catalogue));
-    __builtin_prefetch(&catalogue->table.entry[tag & catalogue->table.mask]); /* a cache miss nearly always: the copy hides it */
-    if (catalogue->old.entry) __builtin_prefetch(&catalogue->old.entry[tag & catalogue->old.mask]);
+    expect(catalogue, tag); /* the copy hides the cache miss */
     uint32_t handle = create(pool, id, attributes, template);
     if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
     bool anonymous = has_no_identity(attributes, pool->schema[attributes->schema]);

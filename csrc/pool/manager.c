@@ -285,6 +285,7 @@ static bool more_to_do(mst_pool_t *pool) {
 /* What costs a system call waits in a flood of messages until enough of it has come together; when there is nothing more to serve it is done at
  * once, so that a single offer is not late. */
 static void end_round(mst_pool_t *pool) {
+    mst_pool_subscription_show(pool);
     if (pool->now_ns - pool->called_ns < GATHER_NS && more_to_do(pool)) return;
     pool->called_ns = pool->now_ns;
     wake_all(pool);

@@ -41,8 +41,10 @@ typedef struct mst_pool_arena {
     } size_class[80];
 } mst_pool_arena_t;
 
-/* Large tables: zeroed memory straight from the kernel, in huge pages where it has them.  NULL when there is none; freeing NULL is allowed. */
+/* Zeroed memory straight from the kernel; NULL when there is none; freeing NULL is allowed.  Huge pages are for what is read at random; what is
+ * written from its beginning to its end is better off without, for a virtual machine may have to get each of them anew from its host. */
 void *mst_pool_pages_alloc(size_t nbytes);
+void *mst_pool_huge_pages_alloc(size_t nbytes);
 void mst_pool_pages_free(void *pages, size_t nbytes);
 
 maestro_status_t mst_pool_arena_init(mst_pool_arena_t *arena);
@@ -81,6 +83,7 @@ typedef struct mst_pool_template {
     uint32_t objects;       /* made from it so far */
     uint32_t nown;          /* words that lie with the object */
     uint64_t identity;      /* hash of the identity attributes that lie here */
+    uint64_t own[2];        /* keys of the words that lie with the objects */
     mst_meta_attributes_t attributes; /* of the first object, without tail; then arrays: constants (all bits, or 0: own), positions and keys of own words */
 } mst_pool_template_t;
 
@@ -132,7 +135,13 @@ uint32_t mst_pool_template_renew(mst_pool_t *pool, mst_pool_session_t *session, 
 uint32_t mst_pool_template_make(mst_pool_t *pool, const mst_meta_attributes_t *set, const uint64_t *own);
 void mst_pool_template_unref(mst_pool_t *pool, uint32_t handle);
 bool mst_pool_template_check(mst_pool_t *pool, const mst_pool_template_t *template, const mst_meta_attributes_t *set); /* own words; the rest is */
+uint64_t mst_pool_template_identity_of(mst_pool_t *pool, const mst_pool_template_t *template, const uint64_t *own); /* the same, without text */
 uint64_t mst_pool_template_identity(mst_pool_t *pool, const mst_pool_template_t *template, const mst_meta_attributes_t *set); /* hash */
+/* Puts the template's constants and the positions of own words into the beginning of a run; rows have own words in this order. */
+bool mst_pool_template_fits_run(const mst_pool_template_t *template);
+void mst_pool_template_begin_run(const mst_pool_template_t *template, mst_wire_run_t *run);
+/* A template of the session that agrees with the set, in which the words at the positions whose bits are set are own ones; made if need be. */
+uint32_t mst_pool_template_for_run(mst_pool_t *pool, mst_pool_session_t *session, const mst_meta_attributes_t *set, const uint64_t *own);
 void mst_pool_template_take(const mst_pool_template_t *template, const mst_meta_attributes_t *set, uint64_t *own); /* own words and tail */
 /* An object's attributes, whole: written to `out`, or into memory of the pool that stays valid until the second next call. */
 size_t mst_pool_attributes_nbytes(mst_pool_t *pool, const mst_pool_object_t *object);
@@ -145,6 +154,8 @@ void mst_pool_catalogue_fini(mst_pool_t *pool);
 /* Takes an offer whose attributes are checked and interned, made from a template: OK, DUPLICATE (id of the other in *other_out), NO_MEMORY. */
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
                                           const mst_meta_attributes_t *attributes, uint32_t template, uint32_t *handle_out, uint64_t *other_out);
+/* An object of these own words comes soon: looks up early where it will be looked for. */
+void mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own);
 /* An object's metadata without identity: for notices. */
 uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes);
 void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle);  /* live -> withdrawn, with its event; ends when no lease is left */
@@ -258,6 +269,7 @@ struct mst_pool_session {
     char why[256];               /* what made it broken */
     uint32_t notice;             /* handle of its joined notice */
     uint64_t last_id;            /* of its last offer: ids come one after the other */
+    uint32_t row;                /* rows that were taken of the run at the beginning of its offers */
     uint64_t woken;              /* end of the replies for which it was last woken */
     uint32_t open_requests;
     uint32_t segment_requests;   /* it waits for memory: freed blocks are news to it */
@@ -349,6 +361,13 @@ struct mst_pool_subscription {
     void *window_memory;
     uint64_t window_nbytes;
     mst_wire_ring_t window;
+    struct {                         /* the run at the window's end that is not yet committed; what is decided by is kept here, not read back */
+        mst_wire_run_t *message;     /* NULL: none */
+        uint64_t *row;               /* where the next row goes */
+        uint32_t template, count, capacity, nown;
+        uint64_t next_id, next_sequence;
+        bool has_places;
+    } run;
     uint64_t delivered, gaps;
     mst_pool_subscription_t *next;            /* of the session */
     mst_pool_subscription_t *lag_next, **lag_prev; /* of the pool's lagging ones */
@@ -362,6 +381,7 @@ void mst_pool_subscription_advance_all(mst_pool_t *pool);      /* lagging ones, 
 void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind, const mst_meta_attributes_t *set);
 bool mst_pool_subscription_awaits(mst_pool_t *pool, const mst_pool_object_t *object); /* a lagging one still has to see it */
 const char *mst_pool_subscription_holder(mst_pool_t *pool, char *text, size_t nbytes); /* who holds the log; NULL: nobody */
+void mst_pool_subscription_show(mst_pool_t *pool); /* what was put into windows since the last time can be read from now on */
 void mst_pool_subscription_wake(mst_pool_t *pool);
 
 /* ---- request.c: what has not been answered yet */
@@ -417,6 +437,7 @@ struct mst_pool {
     mst_pool_log_t log;
     mst_pool_lending_t lending;
     mst_meta_matcher_t *matcher;
+    uint32_t matched;            /* template of the object that was matched last; 0: it is gone */
     int dictionary_fd, board_fd;
     void *dictionary_memory;
     uint64_t dictionary_nbytes;

@@ -2,7 +2,7 @@
  * wrong ends its session and harms nobody else. */
 #include "pool/pool.h"
 
-enum { MESSAGES_PER_ROUND = 256, DEFERRED_MAX = 4096 };
+enum { MESSAGES_PER_ROUND = 256, DEFERRED_MAX = 4096, AHEAD = 8 };
 
 static void refuse(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, maestro_status_t status, uint64_t other, const char *text) {
     uint64_t buffer[(sizeof(mst_wire_refused_t) + MST_WIRE_TEXT_MAX) / 8 + 1];
@@ -106,26 +106,8 @@ static maestro_status_t enter(mst_pool_t *pool, mst_pool_session_t *session, con
     return MAESTRO_OK;
 }
 
-/* True when a message was taken. */
-static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
-    bool broken = false;
-    uint32_t nbytes = 0;
-    const void *message = mst_wire_ring_peek(&session->channel.offers, &nbytes, &broken);
-    if (broken || nbytes > MST_WIRE_OFFERS_CAPACITY / 2) broken = broken || message;
-    if (broken) mst_pool_session_break(session, "its offers ring is out of bounds");
-    if (broken || !message) return false;
-    mst_wire_offer_t *offer = (mst_wire_offer_t *)pool->scratch;
-    memcpy(offer, message, nbytes);
-    __builtin_prefetch((const char *)message + nbytes); /* the next one comes from another core's cache */
-    __builtin_prefetch((const char *)message + nbytes + 64);
-    __builtin_prefetch((const char *)message + nbytes + 128);
-    offer->head.nbytes = nbytes;
-    uint32_t template = MST_POOL_NONE;
-    const char *wrong = check_offer(pool, session, offer, &template);
-    if (wrong) {
-        mst_pool_session_break(session, wrong);
-        return false;
-    }
+/* One object, whose checked attributes are pool->offered; false when it has to wait. */
+static bool take_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t template) {
     if (stall(pool, session, offer)) {
         if (session->stalled_since_ns) return false;
     } else {
@@ -138,8 +120,130 @@ static bool serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
         }
     }
     session->last_id = offer->id;
-    mst_wire_ring_consume(&session->channel.offers, nbytes);
     return true;
+}
+
+/* ---- Runs of offers. */
+
+static const char *check_run(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_run_t *run, size_t nbytes) {
+    static const char *const malformed = "it offered objects with malformed attributes";
+    const mst_meta_schema_t *schema = pool->schema[session->schema];
+    if (nbytes < sizeof *run || !run->count || run->count > MST_WIRE_RUN_ROWS || run->nown > MST_WIRE_RUN_OWN || run->has_places > 1) return malformed;
+    if (run->attributes.schema != session->schema || run->attributes.tail_nbytes || run->attributes.mask[0] & MANAGERS_KEYS) return malformed;
+    if (nbytes != mst_wire_run_nbytes(run->attributes.nvalues, mst_wire_run_row_words(false, run->has_places, run->nown), run->count)) return malformed;
+    if (mst_meta_attributes_check_form(&run->attributes, mst_meta_attributes_nbytes(&run->attributes), schema, true) != MAESTRO_OK) return malformed;
+    for (unsigned i = 0; i < run->nown; i++)
+        if (run->position[i] >= run->attributes.nvalues || (i && run->position[i] <= run->position[i - 1])) return malformed;
+    if (run->id + session->row != session->last_id + 1 || session->row >= run->count) return "it offered objects with wrong ids";
+    return NULL;
+}
+
+/* Where the own words lie in pool->offered: the owner's keys have been put in before some. */
+typedef struct own_words {
+    unsigned position[MST_WIRE_RUN_OWN];
+    uint64_t bits[2];
+    uint64_t text; /* one bit for each own word that may only be a code: runs have no text */
+} own_words_t;
+
+static bool is_text(const mst_meta_attributes_t *set, unsigned position, const mst_meta_schema_t *schema) {
+    unsigned key = 0, half = 0;
+    uint64_t bits = set->mask[0];
+    for (unsigned i = 0;; i++, bits &= bits - 1) {
+        if (!bits) half = 64, bits = set->mask[1];
+        key = half + (unsigned)__builtin_ctzll(bits);
+        if (i == position) break;
+    }
+    return schema->attribute[key].type == MAESTRO_TYPE_STRING || schema->attribute[key].type == MAESTRO_TYPE_BLOB;
+}
+
+static bool has_text(const mst_meta_attributes_t *set, const mst_meta_schema_t *schema) {
+    bool any = false;
+    for (unsigned i = 0; i < set->nvalues; i++) any |= mst_meta_word_is_tail(set->value[i]) && is_text(set, i, schema);
+    return any;
+}
+
+static own_words_t find_own(const mst_wire_run_t *run, const mst_meta_attributes_t *set, const mst_meta_schema_t *schema) {
+    own_words_t own = {.bits = {0, 0}};
+    unsigned before = (unsigned)__builtin_popcountll(run->attributes.mask[0] & ((1ull << MST_META_KEY_COMPONENT) - 1));
+    for (unsigned i = 0; i < run->nown; i++) {
+        unsigned position = own.position[i] = run->position[i] + (run->position[i] >= before ? 2 : 0);
+        own.bits[position >> 6] |= 1ull << (position & 63);
+        own.text |= (uint64_t)is_text(set, position, schema) << i;
+    }
+    return own;
+}
+
+/* Puts a row's own words into pool->offered; false where one is no code. */
+static bool put_row(mst_pool_t *pool, const own_words_t *own, unsigned nown, const uint64_t *word) {
+    uint64_t wild = 0;
+    for (unsigned i = 0; i < nown; i++) {
+        pool->offered->value[own->position[i]] = word[i];
+        wild |= word[i] >> 63 & own->text >> i & 1;
+    }
+    return !wild;
+}
+
+static bool row_is_valid(mst_pool_t *pool, const mst_pool_session_t *session, uint32_t template) {
+    if (MST_LIKELY(template != MST_POOL_NONE)) return mst_pool_template_check(pool, mst_pool_template(&pool->catalogue, template), pool->offered);
+    return mst_meta_attributes_check_words(pool->offered, pool->schema[session->schema], pool->dictionary) == MAESTRO_OK;
+}
+
+static size_t refuse_run(mst_pool_session_t *session, const char *wrong) {
+    mst_pool_session_break(session, wrong);
+    return 0;
+}
+
+/* Takes the rows that were not taken yet; how many it took. */
+static size_t serve_run(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_run_t *run, uint32_t nbytes) {
+    static const char *const malformed = "it offered objects with malformed attributes";
+    const mst_meta_schema_t *schema = pool->schema[session->schema];
+    const char *wrong = check_run(pool, session, run, nbytes);
+    if (wrong) return refuse_run(session, wrong);
+    mst_meta_attributes_t *set = with_owner(pool, session, &run->attributes);
+    if (mst_meta_attributes_check_words(set, schema, pool->dictionary) != MAESTRO_OK || has_text(set, schema)) return refuse_run(session, malformed);
+    own_words_t own = find_own(run, set, schema);
+    uint32_t template = mst_pool_template_for_run(pool, session, set, own.bits), first = session->row;
+    size_t words = mst_wire_run_row_words(false, run->has_places, run->nown);
+    bool same = template != MST_POOL_NONE && mst_pool_template(&pool->catalogue, template)->nown == run->nown;
+    mst_wire_offer_t offer = {.head.flags = run->head.flags, .timeout_ns = run->timeout_ns, .place.segment = MST_WIRE_NO_SEGMENT};
+    for (; session->row < run->count; session->row++) {
+        const uint64_t *row = mst_wire_run_row(run, words, session->row);
+        offer.id = run->id + session->row;
+        if (same && session->row + AHEAD < run->count) mst_pool_catalogue_expect(pool, template, row + AHEAD * words + words - run->nown);
+        if (run->has_places) offer.place = *(const mst_wire_place_t *)row;
+        if (!mst_pool_lending_place_ok(pool, session, &offer.place)) return refuse_run(session, "it offered memory that is not lent to it");
+        if (!put_row(pool, &own, run->nown, row + words - run->nown) || !row_is_valid(pool, session, template)) return refuse_run(session, malformed);
+        if (!take_offer(pool, session, &offer, template)) return session->row - first;
+    }
+    session->row = 0;
+    mst_wire_ring_consume(&session->channel.offers, nbytes);
+    return run->count - first;
+}
+
+/* How many objects were taken. */
+static size_t serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
+    bool broken = false;
+    uint32_t nbytes = 0;
+    const void *message = mst_wire_ring_peek(&session->channel.offers, &nbytes, &broken);
+    if (broken || nbytes > MST_WIRE_OFFERS_CAPACITY / 2) broken = broken || message;
+    if (broken) mst_pool_session_break(session, "its offers ring is out of bounds");
+    if (broken || !message) return 0;
+    mst_wire_offer_t *offer = (mst_wire_offer_t *)pool->scratch;
+    memcpy(offer, message, nbytes);
+    __builtin_prefetch((const char *)message + nbytes); /* the next one comes from another core's cache */
+    __builtin_prefetch((const char *)message + nbytes + 64);
+    __builtin_prefetch((const char *)message + nbytes + 128);
+    offer->head.nbytes = nbytes;
+    if (offer->head.kind == MST_WIRE_OFFER_RUN) return serve_run(pool, session, (const mst_wire_run_t *)pool->scratch, nbytes);
+    uint32_t template = MST_POOL_NONE;
+    const char *wrong = check_offer(pool, session, offer, &template);
+    if (wrong) {
+        mst_pool_session_break(session, wrong);
+        return 0;
+    }
+    if (!take_offer(pool, session, offer, template)) return 0;
+    mst_wire_ring_consume(&session->channel.offers, nbytes);
+    return 1;
 }
 
 enum { DEFERRED = 1 }; /* flag of a request in the queue: its timeout is a deadline */
@@ -226,7 +330,7 @@ size_t mst_pool_session_serve(mst_pool_t *pool, mst_pool_session_t *session) {
     mst_pool_session_flush(pool, session);
     if (session->outbox.first) return served; /* it does not read its replies: it gets no more work done until it does */
     size_t offers = 0, requests = 0;
-    while (offers < MESSAGES_PER_ROUND && !session->outbox.first && !session->broken && serve_offer(pool, session)) offers++;
+    for (size_t taken = 1; taken && offers < MESSAGES_PER_ROUND && !session->outbox.first && !session->broken; offers += taken) taken = serve_offer(pool, session);
     if (session->deferred.first && !session->outbox.first) served += serve_deferred(pool, session);
     while (requests < MESSAGES_PER_ROUND && !session->outbox.first && !session->broken && serve_control(pool, session)) requests++;
     if (offers) mst_wire_ring_publish(&session->channel.offers);

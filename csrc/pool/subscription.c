@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { SLICE = 128, PER_SESSION_MAX = 1000 };
+enum { SLICE = 128, PER_SESSION_MAX = 1000, RUN_NBYTES = 16 << 10 };
 
 static unsigned kind_bit(uint32_t kind) { return (unsigned)__builtin_ctz(kind); }
 
@@ -104,6 +104,28 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     return MAESTRO_OK;
 }
 
+/* ---- The open run. */
+
+static uint32_t run_nbytes(const mst_pool_t *pool, const mst_pool_subscription_t *subscription, uint32_t count) {
+    unsigned nvalues = mst_pool_template(&pool->catalogue, subscription->run.template)->attributes.nvalues;
+    return (uint32_t)mst_wire_run_nbytes(nvalues, mst_wire_run_row_words(true, subscription->run.has_places, subscription->run.nown), count);
+}
+
+static void close_run(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    if (!subscription->run.message) return;
+    subscription->run.message->count = subscription->run.count;
+    mst_wire_ring_shrink(&subscription->window, subscription->run.message, run_nbytes(pool, subscription, subscription->run.capacity),
+                         run_nbytes(pool, subscription, subscription->run.count));
+    mst_wire_ring_commit(&subscription->window);
+    mst_pool_template_unref(pool, subscription->run.template);
+    subscription->run.message = NULL;
+}
+
+static void release_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, const mst_wire_run_t *run) {
+    size_t words = mst_wire_run_row_words(true, run->has_places, run->nown);
+    for (uint32_t i = 0; i < run->count; i++) mst_pool_session_release(pool, subscription->session, *mst_wire_run_row(run, words, i));
+}
+
 /* Leases of events in a window that no client has ever had. */
 static void release_unfetched(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     mst_wire_ring_t window;
@@ -113,11 +135,13 @@ static void release_unfetched(mst_pool_t *pool, mst_pool_subscription_t *subscri
     mst_wire_ring_init_reader(&window, subscription->window_memory, subscription->window.capacity);
     while ((event = mst_wire_ring_peek(&window, &nbytes, &broken))) {
         if (event->head.kind == MST_WIRE_EVENT && event->lease) mst_pool_session_release(pool, subscription->session, event->lease);
+        if (event->head.kind == MST_WIRE_EVENT_RUN) release_run(pool, subscription, (const mst_wire_run_t *)event);
         mst_wire_ring_consume(&window, nbytes);
     }
 }
 
 void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    close_run(pool, subscription);
     if (!subscription->fetched) release_unfetched(pool, subscription);
     mst_pool_subscription_t **link = &subscription->session->subscriptions;
     while (*link != subscription) link = &(*link)->next;
@@ -152,9 +176,14 @@ static void touch_window(mst_pool_t *pool, mst_pool_subscription_t *subscription
     pool->touched_window[pool->ntouched_windows++] = subscription;
 }
 
+void mst_pool_subscription_show(mst_pool_t *pool) {
+    for (size_t i = 0; i < pool->ntouched_windows; i++) close_run(pool, pool->touched_window[i]);
+}
+
 /* Rings the doorbells of readers that sleep before new events. */
 void mst_pool_subscription_wake(mst_pool_t *pool) {
     static const uint64_t one = 1;
+    mst_pool_subscription_show(pool);
     if (pool->ntouched_windows) atomic_thread_fence(memory_order_seq_cst);
     for (size_t i = 0; i < pool->ntouched_windows; i++) {
         mst_pool_subscription_t *subscription = pool->touched_window[i];
@@ -167,8 +196,9 @@ void mst_pool_subscription_wake(mst_pool_t *pool) {
     pool->ntouched_windows = 0;
 }
 
-static void *reserve(mst_pool_subscription_t *subscription, size_t nbytes, uint16_t kind, uint16_t flags) {
+static void *reserve(mst_pool_t *pool, mst_pool_subscription_t *subscription, size_t nbytes, uint16_t kind, uint16_t flags) {
     bool broken = false;
+    close_run(pool, subscription);
     mst_wire_head_t *head = mst_wire_ring_reserve(&subscription->window, (uint32_t)nbytes, &broken);
     if (broken) mst_pool_session_break(subscription->session, "its window's read position is out of bounds");
     if (!head) return NULL;
@@ -182,12 +212,83 @@ static void commit(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     touch_window(pool, subscription);
 }
 
+static void drop_run(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    subscription->window.pending = 0;
+    mst_pool_template_unref(pool, subscription->run.template);
+    subscription->run.message = NULL;
+}
+
+/* It holds its template. */
+static bool open_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, const mst_pool_object_t *object, uint64_t sequence) {
+    mst_pool_template_t *template = mst_pool_template(&pool->catalogue, object->template);
+    if (!mst_pool_template_fits_run(template)) return false;
+    close_run(pool, subscription);
+    subscription->run.template = object->template;
+    subscription->run.has_places = object->segment != MST_WIRE_NO_SEGMENT;
+    subscription->run.nown = template->nown;
+    subscription->run.count = 0;
+    subscription->run.next_id = object->id;
+    subscription->run.next_sequence = sequence;
+    uint32_t rows = MST_WIRE_RUN_ROWS, nbytes = run_nbytes(pool, subscription, rows);
+    for (; rows > 1 && nbytes > RUN_NBYTES; nbytes = run_nbytes(pool, subscription, rows)) rows /= 2;
+    subscription->run.capacity = rows;
+    mst_wire_run_t *run = reserve(pool, subscription, nbytes, MST_WIRE_EVENT_RUN, 0);
+    if (!run) return false;
+    run->id = object->id;
+    run->sequence = sequence;
+    run->timeout_ns = 0;
+    run->nown = (uint16_t)template->nown;
+    run->has_places = subscription->run.has_places;
+    mst_pool_template_begin_run(template, run);
+    subscription->run.message = run;
+    subscription->run.row = (uint64_t *)((char *)run + run_nbytes(pool, subscription, 0));
+    template->refs++;
+    touch_window(pool, subscription);
+    return true;
+}
+
+static bool goes_on(const mst_pool_subscription_t *subscription, const mst_pool_object_t *object, uint64_t sequence) {
+    return subscription->run.message && subscription->run.count < subscription->run.capacity && subscription->run.template == object->template &&
+           subscription->run.next_id == object->id && subscription->run.next_sequence == sequence &&
+           subscription->run.has_places == (object->segment != MST_WIRE_NO_SEGMENT);
+}
+
+/* A row of the run at the window's end, or of a new one; false when it has to be an event of its own, or there is no room. */
+static bool push_row(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint64_t sequence) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    if (object->tail_nbytes || object->state != MST_POOL_LIVE) return false;
+    if (!goes_on(subscription, object, sequence) && !open_run(pool, subscription, object, sequence)) return false;
+    uint64_t lease = mst_pool_session_grant(pool, subscription->session, handle);
+    if (!lease) { /* an empty run is none */
+        if (!subscription->run.count) drop_run(pool, subscription);
+        return false;
+    }
+    uint64_t *row = subscription->run.row;
+    *row++ = lease;
+    if (subscription->run.has_places) {
+        *(mst_wire_place_t *)row = (mst_wire_place_t){.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes};
+        row += sizeof(mst_wire_place_t) / 8;
+    }
+    for (uint32_t i = 0; i < subscription->run.nown; i++) *row++ = object->own[i];
+    subscription->run.row = row;
+    subscription->run.count++;
+    subscription->run.next_id++;
+    subscription->run.next_sequence++;
+    subscription->session->total.event_bytes += object->nbytes;
+    return true;
+}
+
 static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     mst_pool_session_t *session = subscription->session;
     bool offered = kind == MAESTRO_EVENT_OFFERED, gone = offered && object->state != MST_POOL_LIVE;
+    if (offered && push_row(pool, subscription, handle, sequence)) {
+        subscription->delivered++;
+        session->total.events++;
+        return true;
+    }
     size_t attributes_nbytes = mst_pool_attributes_nbytes(pool, object);
-    mst_wire_event_t *event = reserve(subscription, offsetof(mst_wire_event_t, attributes) + attributes_nbytes, MST_WIRE_EVENT,
+    mst_wire_event_t *event = reserve(pool, subscription, offsetof(mst_wire_event_t, attributes) + attributes_nbytes, MST_WIRE_EVENT,
                                       (uint16_t)(kind | (gone ? MST_WIRE_EVENT_GONE : 0)));
     if (!event) return false;
     event->sequence = sequence;
@@ -208,7 +309,7 @@ static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32
 }
 
 static bool push_mark(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint16_t kind, uint64_t from, uint64_t to) {
-    mst_wire_gap_t *mark = reserve(subscription, sizeof *mark, kind, 0);
+    mst_wire_gap_t *mark = reserve(pool, subscription, sizeof *mark, kind, 0);
     if (!mark) return false;
     mark->from = from;
     mark->to = to;
@@ -300,9 +401,13 @@ void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind, const ms
     uint64_t sequence = mst_pool_log_append(pool, handle, kind);
     if (!pool->kinds_wanted[kind_bit(kind)]) return;
     void *const *subscribers;
+    size_t count;
+    uint32_t template = mst_pool_object(&pool->catalogue, handle)->template;
     mst_pool_request_t *few[64], **demands = few;
     size_t ndemands = 0;
-    size_t count = mst_meta_matcher_match(pool->matcher, set, &subscribers);
+    if (pool->matched != template || !mst_meta_matcher_again(pool->matcher, mst_pool_template(&pool->catalogue, template)->own, &subscribers, &count))
+        count = mst_meta_matcher_match(pool->matcher, set, &subscribers);
+    pool->matched = template;
     if (count > MST_COUNT(few) && !(demands = malloc(count * sizeof *demands))) abort(); /* an event would be lost silently */
     for (size_t i = 0; i < count; i++) {
         if (*(mst_pool_subscriber_t *)subscribers[i] == MST_POOL_SUBSCRIPTION) hand_out(pool, subscribers[i], handle, kind, sequence);

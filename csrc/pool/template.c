@@ -17,7 +17,12 @@ static bool is_own(const uint64_t *own, unsigned position) { return own[position
 
 void mst_pool_template_unref(mst_pool_t *pool, uint32_t handle) {
     mst_pool_template_t *template = mst_pool_template(&pool->catalogue, handle);
-    if (--template->refs == 0) mst_pool_arena_free(&pool->catalogue.arena, handle, template_nbytes(template->attributes.nvalues, template->nown));
+    if (template->refs > 1) {
+        template->refs--;
+        return;
+    }
+    if (pool->matched == handle) pool->matched = 0;
+    mst_pool_arena_free(&pool->catalogue.arena, handle, template_nbytes(template->attributes.nvalues, template->nown));
 }
 
 static bool is_identity(const mst_meta_schema_t *schema, unsigned key) {
@@ -37,6 +42,7 @@ static void fill(mst_pool_template_t *template, const mst_meta_attributes_t *set
             if (is_own(own, position)) {
                 own_position(template)[nown] = (uint8_t)position;
                 own_key(template)[nown++] = (uint8_t)key;
+                template->own[half] |= 1ull << (key & 63);
             } else if (is_identity(schema, key)) template->identity += mst_meta_identity_term(set, set->value[position], key, schema);
         }
 }
@@ -72,10 +78,10 @@ uint32_t mst_pool_template_find(mst_pool_t *pool, mst_pool_session_t *session, c
     return differs ? MST_POOL_NONE : *slot;
 }
 
-uint32_t mst_pool_template_renew(mst_pool_t *pool, mst_pool_session_t *session, const mst_meta_attributes_t *set) {
+static uint32_t renew(mst_pool_t *pool, mst_pool_session_t *session, const mst_meta_attributes_t *set, const uint64_t *wanted) {
     uint32_t *slot = slot_for(pool, session, set);
     const mst_pool_template_t *before = slot ? mst_pool_template(&pool->catalogue, *slot) : NULL;
-    uint64_t own[2] = {0, 0};
+    uint64_t own[2] = {wanted[0], wanted[1]};
     for (unsigned i = 0; i < set->nvalues; i++) {
         bool was_own = before && !constants(before)[i], differs = before && before->attributes.value[i] != set->value[i];
         if (was_own || (differs && before->objects < SETTLED)) own[i >> 6] |= 1ull << (i & 63);
@@ -86,6 +92,11 @@ uint32_t mst_pool_template_renew(mst_pool_t *pool, mst_pool_session_t *session, 
     if (*slot) mst_pool_template_unref(pool, *slot);
     *slot = fresh;
     return fresh;
+}
+
+uint32_t mst_pool_template_renew(mst_pool_t *pool, mst_pool_session_t *session, const mst_meta_attributes_t *set) {
+    static const uint64_t none[2];
+    return renew(pool, session, set, none);
 }
 
 bool mst_pool_template_check(mst_pool_t *pool, const mst_pool_template_t *template, const mst_meta_attributes_t *set) {
@@ -101,6 +112,36 @@ uint64_t mst_pool_template_identity(mst_pool_t *pool, const mst_pool_template_t 
     uint64_t hash = template->identity;
     for (unsigned i = 0; i < template->nown; i++)
         if (is_identity(schema, key[i])) hash += mst_meta_identity_term(set, set->value[position[i]], key[i], schema);
+    return hash;
+}
+
+/* ---- Runs. */
+
+bool mst_pool_template_fits_run(const mst_pool_template_t *template) { return template->nown <= MST_WIRE_RUN_OWN; }
+
+void mst_pool_template_begin_run(const mst_pool_template_t *template, mst_wire_run_t *run) {
+    memset(run->position, 0, sizeof run->position);
+    memcpy(run->position, own_position(template), template->nown);
+    memcpy(&run->attributes, &template->attributes, sizeof run->attributes + 8u * template->attributes.nvalues);
+}
+
+uint32_t mst_pool_template_for_run(mst_pool_t *pool, mst_pool_session_t *session, const mst_meta_attributes_t *set, const uint64_t *own) {
+    uint32_t handle = mst_pool_template_find(pool, session, set);
+    if (handle != MST_POOL_NONE) {
+        const mst_pool_template_t *template = mst_pool_template(&pool->catalogue, handle);
+        bool all = true;
+        for (unsigned i = 0; i < set->nvalues; i++) all &= !is_own(own, i) || !constants(template)[i];
+        if (all) return handle;
+    }
+    return renew(pool, session, set, own);
+}
+
+uint64_t mst_pool_template_identity_of(mst_pool_t *pool, const mst_pool_template_t *template, const uint64_t *own) {
+    const mst_meta_schema_t *schema = pool->schema[template->attributes.schema];
+    const uint8_t *key = own_key(template);
+    uint64_t hash = template->identity;
+    for (unsigned i = 0; i < template->nown; i++)
+        if (is_identity(schema, key[i])) hash += mst_meta_identity_mix(own[i], key[i]);
     return hash;
 }
 

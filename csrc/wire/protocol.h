@@ -18,7 +18,9 @@ enum {
     MST_WIRE_WORDS_CAPACITY = 64 << 10, /* bytes of the release and freed rings: 4096 messages of 16 bytes */
     MST_WIRE_WINDOW_DEFAULT = 1 << 20,
     MST_WIRE_WINDOW_MIN = 256 << 10,
-    MST_WIRE_WINDOW_MAX = 64 << 20
+    MST_WIRE_WINDOW_MAX = 64 << 20,
+    MST_WIRE_RUN_ROWS = 256,
+    MST_WIRE_RUN_OWN = 16
 };
 
 #define MST_WIRE_NO_SEGMENT UINT32_MAX
@@ -93,6 +95,7 @@ typedef struct mst_wire_head {
 
 typedef enum mst_wire_kind {
     MST_WIRE_OFFER = 1,
+    MST_WIRE_OFFER_RUN,     /* mst_wire_run_t */
     /* control ring; all begin with mst_wire_request_t */
     MST_WIRE_FLUSH = 16,
     MST_WIRE_SUBSCRIBE, MST_WIRE_UNSUBSCRIBE,
@@ -108,6 +111,7 @@ typedef enum mst_wire_kind {
     MST_WIRE_WORD = 64,     /* mst_wire_word_t: a lease, or segment << 32 | offset / 64 */
     /* windows of subscriptions */
     MST_WIRE_EVENT = 80,    /* mst_wire_event_t */
+    MST_WIRE_EVENT_RUN,     /* mst_wire_run_t, of offered objects */
     MST_WIRE_GAP,           /* mst_wire_gap_t */
     MST_WIRE_END            /* head only: a query is complete */
 } mst_wire_kind_t;
@@ -176,6 +180,30 @@ typedef struct mst_wire_event {
 } mst_wire_event_t;
 
 enum { MST_WIRE_EVENT_GONE = 0x8000 };
+
+/* Objects offered one after the other that differ in few words and have no text of their own: what they have in common, then a row each. */
+typedef struct mst_wire_run {
+    mst_wire_head_t head;   /* OFFER_RUN flags: MST_WIRE_OFFER_COPIED */
+    uint64_t id;            /* of the first object; the others' ids follow */
+    uint64_t sequence;      /* EVENT_RUN: of the first object's event; the others' follow */
+    int64_t timeout_ns;     /* OFFER_RUN: how long each may wait to be taken */
+    uint32_t count;         /* 1 .. MST_WIRE_RUN_ROWS */
+    uint16_t nown;          /* words in which they differ, at most MST_WIRE_RUN_OWN */
+    uint16_t has_places;
+    uint8_t position[MST_WIRE_RUN_OWN]; /* of each own word among the values, ascending */
+    mst_meta_attributes_t attributes;   /* of the first object, without tail; then the rows */
+} mst_wire_run_t;
+
+/* A row: the lease (EVENT_RUN), the place (where the run has places), the own words. */
+static inline size_t mst_wire_run_row_words(bool lease, bool place, unsigned nown) {
+    return lease + (place ? sizeof(mst_wire_place_t) / 8 : 0) + nown;
+}
+static inline size_t mst_wire_run_nbytes(unsigned nvalues, size_t row_words, size_t count) {
+    return offsetof(mst_wire_run_t, attributes) + sizeof(mst_meta_attributes_t) + 8 * (nvalues + row_words * count);
+}
+static inline uint64_t *mst_wire_run_row(const mst_wire_run_t *run, size_t row_words, size_t row) {
+    return (uint64_t *)&run->attributes.value[run->attributes.nvalues] + row * row_words;
+}
 
 typedef struct mst_wire_gap {
     mst_wire_head_t head;

@@ -67,6 +67,12 @@ static inline void *mst_wire_ring_reserve(mst_wire_ring_t *ring, uint32_t nbytes
     return ring->data + at;
 }
 
+/* Writer: the message for which `reserved` bytes were reserved takes only nbytes. */
+static inline void mst_wire_ring_shrink(mst_wire_ring_t *ring, void *message, uint32_t reserved, uint32_t nbytes) {
+    ring->pending -= MST_ALIGN(reserved, 8) - MST_ALIGN(nbytes, 8);
+    *(uint32_t *)message = (uint32_t)MST_ALIGN(nbytes, 8);
+}
+
 static inline void mst_wire_ring_commit(mst_wire_ring_t *ring) {
     ring->position += ring->pending;
     ring->pending = 0;
