@@ -431,8 +431,12 @@ size_t mst_meta_matcher_match(mst_meta_matcher_t *matcher, const mst_meta_attrib
     return matcher->nresults;
 }
 
+bool mst_meta_matcher_ignores(const mst_meta_matcher_t *matcher, const uint64_t *mask) {
+    return !((matcher->used[0] & mask[0]) | (matcher->used[1] & mask[1]));
+}
+
 bool mst_meta_matcher_again(const mst_meta_matcher_t *matcher, const uint64_t *mask, void *const **subscribers_out, size_t *count_out) {
     *subscribers_out = matcher->result;
     *count_out = matcher->nresults;
-    return matcher->valid && !((matcher->used[0] & mask[0]) | (matcher->used[1] & mask[1]));
+    return matcher->valid && mst_meta_matcher_ignores(matcher, mask);
 }

@@ -117,8 +117,10 @@ static void expect(const mst_pool_catalogue_t *catalogue, uint32_t tag) {
     if (catalogue->old.entry) __builtin_prefetch(&catalogue->old.entry[home_of(&catalogue->old, tag)]);
 }
 
-void mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own) {
-    expect(&pool->catalogue, (uint32_t)mst_pool_template_identity_of(pool, mst_pool_template(&pool->catalogue, template), own));
+uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own) {
+    uint32_t tag = (uint32_t)mst_pool_template_identity_of(pool, mst_pool_template(&pool->catalogue, template), own);
+    expect(&pool->catalogue, tag);
+    return tag;
 }
 
 /* The object takes a reference to its template. */
@@ -141,20 +143,14 @@ static void free_metadata(mst_pool_t *pool, uint32_t handle) {
     mst_pool_template_unref(pool, template);
 }
 
-/* Objects without name and identity attributes are all different. */
-static bool has_no_identity(const mst_meta_attributes_t *attributes, const mst_meta_schema_t *schema) {
-    return !(attributes->mask[0] & schema->identity[0]) && !(attributes->mask[1] & schema->identity[1]);
-}
-
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
-                                          const mst_meta_attributes_t *attributes, uint32_t template, uint32_t *handle_out, uint64_t *other_out) {
+                                          const mst_meta_attributes_t *attributes, uint32_t template, uint32_t tag, uint32_t *handle_out, uint64_t *other_out) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
-    uint32_t tag = (uint32_t)mst_pool_template_identity(pool, mst_pool_template(catalogue, template), attributes);
     MST_TRY(table_reserve(catalogue));
     expect(catalogue, tag); /* the copy hides the cache miss */
     uint32_t handle = create(pool, id, attributes, template);
     if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
-    bool anonymous = has_no_identity(attributes, pool->schema[attributes->schema]);
+    bool anonymous = mst_pool_template(catalogue, template)->anonymous;
     mst_pool_identity_entry_t *same = anonymous ? NULL : table_find(pool, &catalogue->table, tag, attributes);
     if (!same && !anonymous) same = table_find(pool, &catalogue->old, tag, attributes);
     if (same) {

@@ -84,6 +84,8 @@ typedef struct mst_pool_template {
     uint32_t nown;          /* words that lie with the object */
     uint64_t identity;      /* hash of the identity attributes that lie here */
     uint64_t own[2];        /* keys of the words that lie with the objects */
+    uint64_t identity_own;  /* bit i: own word i belongs to the identity; of the first 64, which the others follow */
+    bool anonymous;         /* its objects have neither name nor identity attributes: they are all different */
     mst_meta_attributes_t attributes; /* of the first object, without tail; then arrays: constants (all bits, or 0: own), positions and keys of own words */
 } mst_pool_template_t;
 
@@ -151,11 +153,12 @@ const mst_meta_attributes_t *mst_pool_attributes(mst_pool_t *pool, const mst_poo
 /* ---- catalogue.c, again */
 maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool);
 void mst_pool_catalogue_fini(mst_pool_t *pool);
-/* Takes an offer whose attributes are checked and interned, made from a template: OK, DUPLICATE (id of the other in *other_out), NO_MEMORY. */
+/* Takes an offer whose attributes are checked and interned, made from a template; the tag is the low half of its identity's hash.
+ * OK, DUPLICATE (id of the other in *other_out), NO_MEMORY. */
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
-                                          const mst_meta_attributes_t *attributes, uint32_t template, uint32_t *handle_out, uint64_t *other_out);
-/* An object of these own words comes soon: looks up early where it will be looked for. */
-void mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own);
+                                          const mst_meta_attributes_t *attributes, uint32_t template, uint32_t tag, uint32_t *handle_out, uint64_t *other_out);
+/* An object of these own words, of which none is text, comes soon: brings near where it will be looked for; its tag. */
+uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own);
 /* An object's metadata without identity: for notices. */
 uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes);
 void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle);  /* live -> withdrawn, with its event; ends when no lease is left */
@@ -379,6 +382,8 @@ mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session,
 void mst_pool_subscription_advance_all(mst_pool_t *pool);      /* lagging ones, one slice each */
 /* Appends to the log and hands out to who matches; `set` are the object's attributes. */
 void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind, const mst_meta_attributes_t *set);
+/* Hands out offered objects of one template that lie one after the other in the log. */
+void mst_pool_publish_run(mst_pool_t *pool, const uint32_t *handle, size_t count);
 bool mst_pool_subscription_awaits(mst_pool_t *pool, const mst_pool_object_t *object); /* a lagging one still has to see it */
 const char *mst_pool_subscription_holder(mst_pool_t *pool, char *text, size_t nbytes); /* who holds the log; NULL: nobody */
 void mst_pool_subscription_show(mst_pool_t *pool); /* what was put into windows since the last time can be read from now on */

@@ -92,27 +92,28 @@ static const char *check_offer(mst_pool_t *pool, mst_pool_session_t *session, co
     return NULL;
 }
 
-static maestro_status_t enter(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t template, uint64_t *other_out) {
-    uint32_t handle;
-    if (template == MST_POOL_NONE) template = mst_pool_template_renew(pool, session, pool->offered);
+/* Into the catalogue; to be published by the caller. `tag` as far as it is known: else 0. */
+static maestro_status_t enter(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t template, uint32_t tag, uint32_t *handle_out,
+                              uint64_t *other_out) {
     if (template == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
-    MST_TRY(mst_pool_catalogue_offer(pool, session, offer->id, &offer->place, pool->offered, template, &handle, other_out));
+    if (!tag) tag = (uint32_t)mst_pool_template_identity(pool, mst_pool_template(&pool->catalogue, template), pool->offered);
+    MST_TRY(mst_pool_catalogue_offer(pool, session, offer->id, &offer->place, pool->offered, template, tag, handle_out, other_out));
     bool copied = offer->head.flags & MST_WIRE_OFFER_COPIED;
     session->total.offers++;
     session->total.offered_bytes += offer->place.nbytes;
     session->total.copied += copied;
     pool->catalogue.copied_total += copied;
-    mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED, pool->offered);
     return MAESTRO_OK;
 }
 
-/* One object, whose checked attributes are pool->offered; false when it has to wait. */
-static bool take_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t template) {
+/* One object, whose checked attributes are pool->offered; false when it has to wait.  Its handle; MST_POOL_NONE: it was refused. */
+static bool take_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t template, uint32_t tag, uint32_t *handle_out) {
+    *handle_out = MST_POOL_NONE;
     if (stall(pool, session, offer)) {
         if (session->stalled_since_ns) return false;
     } else {
         uint64_t other = 0;
-        maestro_status_t status = enter(pool, session, offer, template, &other);
+        maestro_status_t status = enter(pool, session, offer, template, tag, handle_out, &other);
         if (status != MAESTRO_OK) {
             char description[512];
             mst_meta_attributes_describe(pool->offered, pool->schema[session->schema], pool->dictionary, description, sizeof description);
@@ -125,8 +126,9 @@ static bool take_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_
 
 /* ---- Runs of offers. */
 
+static const char *const malformed = "it offered objects with malformed attributes";
+
 static const char *check_run(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_run_t *run, size_t nbytes) {
-    static const char *const malformed = "it offered objects with malformed attributes";
     const mst_meta_schema_t *schema = pool->schema[session->schema];
     if (nbytes < sizeof *run || !run->count || run->count > MST_WIRE_RUN_ROWS || run->nown > MST_WIRE_RUN_OWN || run->has_places > 1) return malformed;
     if (run->attributes.schema != session->schema || run->attributes.tail_nbytes || run->attributes.mask[0] & MANAGERS_KEYS) return malformed;
@@ -138,54 +140,58 @@ static const char *check_run(mst_pool_t *pool, mst_pool_session_t *session, cons
     return NULL;
 }
 
-/* Where the own words lie in pool->offered: the owner's keys have been put in before some. */
+/* The own words of a run: where they lie in pool->offered, for the owner's keys have been put in before some; how they are checked. */
 typedef struct own_words {
-    unsigned position[MST_WIRE_RUN_OWN];
-    uint64_t bits[2];
-    uint64_t text; /* one bit for each own word that may only be a code: runs have no text */
+    unsigned nown;
+    unsigned position[MST_WIRE_RUN_OWN], key[MST_WIRE_RUN_OWN];
+    uint64_t bits[2];  /* positions */
+    uint32_t codes;    /* bit i: word i is a code and nothing else, for runs have no text */
+    uint32_t checked;  /* bit i: word i is of a type that not all words fit */
 } own_words_t;
 
-static bool is_text(const mst_meta_attributes_t *set, unsigned position, const mst_meta_schema_t *schema) {
-    unsigned key = 0, half = 0;
-    uint64_t bits = set->mask[0];
-    for (unsigned i = 0;; i++, bits &= bits - 1) {
-        if (!bits) half = 64, bits = set->mask[1];
-        key = half + (unsigned)__builtin_ctzll(bits);
-        if (i == position) break;
-    }
+static unsigned key_at(const mst_meta_attributes_t *set, unsigned position) {
+    unsigned half = position < (unsigned)__builtin_popcountll(set->mask[0]) ? 0 : 1;
+    uint64_t bits = set->mask[half];
+    for (unsigned i = half ? (unsigned)__builtin_popcountll(set->mask[0]) : 0; i < position; i++) bits &= bits - 1;
+    return half * 64 + (unsigned)__builtin_ctzll(bits);
+}
+
+static bool is_text(const mst_meta_schema_t *schema, unsigned key) {
     return schema->attribute[key].type == MAESTRO_TYPE_STRING || schema->attribute[key].type == MAESTRO_TYPE_BLOB;
 }
 
 static bool has_text(const mst_meta_attributes_t *set, const mst_meta_schema_t *schema) {
     bool any = false;
-    for (unsigned i = 0; i < set->nvalues; i++) any |= mst_meta_word_is_tail(set->value[i]) && is_text(set, i, schema);
+    for (unsigned i = 0; i < set->nvalues; i++) any |= mst_meta_word_is_tail(set->value[i]) && is_text(schema, key_at(set, i));
     return any;
 }
 
 static own_words_t find_own(const mst_wire_run_t *run, const mst_meta_attributes_t *set, const mst_meta_schema_t *schema) {
-    own_words_t own = {.bits = {0, 0}};
+    own_words_t own = {.nown = run->nown};
     unsigned before = (unsigned)__builtin_popcountll(run->attributes.mask[0] & ((1ull << MST_META_KEY_COMPONENT) - 1));
     for (unsigned i = 0; i < run->nown; i++) {
-        unsigned position = own.position[i] = run->position[i] + (run->position[i] >= before ? 2 : 0);
+        unsigned position = own.position[i] = run->position[i] + (run->position[i] >= before ? 2 : 0), key = own.key[i] = key_at(set, position);
         own.bits[position >> 6] |= 1ull << (position & 63);
-        own.text |= (uint64_t)is_text(set, position, schema) << i;
+        own.codes |= (uint32_t)is_text(schema, key) << i;
+        own.checked |= (uint32_t)(schema->checked[key >> 6] >> (key & 63) & 1) << i;
     }
+    own.checked &= ~own.codes;
     return own;
 }
 
-/* Puts a row's own words into pool->offered; false where one is no code. */
-static bool put_row(mst_pool_t *pool, const own_words_t *own, unsigned nown, const uint64_t *word) {
-    uint64_t wild = 0;
-    for (unsigned i = 0; i < nown; i++) {
-        pool->offered->value[own->position[i]] = word[i];
-        wild |= word[i] >> 63 & own->text >> i & 1;
+/* Checks a row's own words and puts them into pool->offered. */
+static bool put_row(mst_pool_t *pool, const own_words_t *own, const mst_meta_schema_t *schema, const uint64_t *word) {
+    uint64_t ncodes = mst_meta_dictionary_count(pool->dictionary), wrong = 0;
+    for (unsigned i = 0; i < own->nown; i++) pool->offered->value[own->position[i]] = word[i];
+    for (uint32_t bits = own->codes; bits; bits &= bits - 1) {
+        unsigned i = (unsigned)__builtin_ctz(bits);
+        wrong |= word[i] - 1 >= ncodes || !(schema->common[own->key[i] >> 6] >> (own->key[i] & 63) & 1);
     }
-    return !wild;
-}
-
-static bool row_is_valid(mst_pool_t *pool, const mst_pool_session_t *session, uint32_t template) {
-    if (MST_LIKELY(template != MST_POOL_NONE)) return mst_pool_template_check(pool, mst_pool_template(&pool->catalogue, template), pool->offered);
-    return mst_meta_attributes_check_words(pool->offered, pool->schema[session->schema], pool->dictionary) == MAESTRO_OK;
+    for (uint32_t bits = own->checked; bits; bits &= bits - 1) {
+        unsigned i = (unsigned)__builtin_ctz(bits);
+        wrong |= !mst_meta_attributes_check_word(pool->offered, word[i], own->key[i], schema, pool->dictionary);
+    }
+    return !wrong;
 }
 
 static size_t refuse_run(mst_pool_session_t *session, const char *wrong) {
@@ -193,31 +199,54 @@ static size_t refuse_run(mst_pool_session_t *session, const char *wrong) {
     return 0;
 }
 
+/* A run that was checked, while its rows are taken. */
+typedef struct rows {
+    const mst_wire_run_t *run;
+    const mst_meta_schema_t *schema;
+    own_words_t own;
+    size_t words;
+    uint32_t template;
+    bool foresee;                       /* tags are known from the own words alone */
+    uint32_t tag[AHEAD];                /* of the rows to come */
+    uint32_t handle[MST_WIRE_RUN_ROWS]; /* of those that were taken */
+    size_t ntaken;
+} rows_t;
+
+/* OK; AGAIN: it waits; else the run is wrong. */
+static maestro_status_t take_row(mst_pool_t *pool, mst_pool_session_t *session, rows_t *rows) {
+    const mst_wire_run_t *run = rows->run;
+    uint32_t at = session->row, tag = rows->tag[at % AHEAD];
+    const uint64_t *row = mst_wire_run_row(run, rows->words, at), *word = row + rows->words - run->nown;
+    mst_wire_offer_t offer = {.head.flags = run->head.flags, .id = run->id + at, .timeout_ns = run->timeout_ns, .place.segment = MST_WIRE_NO_SEGMENT};
+    if (rows->foresee && at + AHEAD < run->count) rows->tag[at % AHEAD] = mst_pool_catalogue_expect(pool, rows->template, word + AHEAD * rows->words);
+    if (run->has_places) offer.place = *(const mst_wire_place_t *)row;
+    if (!mst_pool_lending_place_ok(pool, session, &offer.place) || !put_row(pool, &rows->own, rows->schema, word)) return MAESTRO_PROTOCOL;
+    if (!take_offer(pool, session, &offer, rows->template, tag, &rows->handle[rows->ntaken])) return MAESTRO_AGAIN;
+    if (rows->handle[rows->ntaken] != MST_POOL_NONE) mst_pool_log_append(pool, rows->handle[rows->ntaken++], MAESTRO_EVENT_OFFERED);
+    return MAESTRO_OK;
+}
+
 /* Takes the rows that were not taken yet; how many it took. */
 static size_t serve_run(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_run_t *run, uint32_t nbytes) {
-    static const char *const malformed = "it offered objects with malformed attributes";
     const mst_meta_schema_t *schema = pool->schema[session->schema];
     const char *wrong = check_run(pool, session, run, nbytes);
     if (wrong) return refuse_run(session, wrong);
     mst_meta_attributes_t *set = with_owner(pool, session, &run->attributes);
     if (mst_meta_attributes_check_words(set, schema, pool->dictionary) != MAESTRO_OK || has_text(set, schema)) return refuse_run(session, malformed);
-    own_words_t own = find_own(run, set, schema);
-    uint32_t template = mst_pool_template_for_run(pool, session, set, own.bits), first = session->row;
-    size_t words = mst_wire_run_row_words(false, run->has_places, run->nown);
-    bool same = template != MST_POOL_NONE && mst_pool_template(&pool->catalogue, template)->nown == run->nown;
-    mst_wire_offer_t offer = {.head.flags = run->head.flags, .timeout_ns = run->timeout_ns, .place.segment = MST_WIRE_NO_SEGMENT};
-    for (; session->row < run->count; session->row++) {
-        const uint64_t *row = mst_wire_run_row(run, words, session->row);
-        offer.id = run->id + session->row;
-        if (same && session->row + AHEAD < run->count) mst_pool_catalogue_expect(pool, template, row + AHEAD * words + words - run->nown);
-        if (run->has_places) offer.place = *(const mst_wire_place_t *)row;
-        if (!mst_pool_lending_place_ok(pool, session, &offer.place)) return refuse_run(session, "it offered memory that is not lent to it");
-        if (!put_row(pool, &own, run->nown, row + words - run->nown) || !row_is_valid(pool, session, template)) return refuse_run(session, malformed);
-        if (!take_offer(pool, session, &offer, template)) return session->row - first;
-    }
+    rows_t rows = {.run = run, .schema = schema, .words = mst_wire_run_row_words(false, run->has_places, run->nown)};
+    rows.own = find_own(run, set, schema);
+    rows.template = mst_pool_template_for_run(pool, session, set, rows.own.bits);
+    rows.foresee = rows.template != MST_POOL_NONE && mst_pool_template(&pool->catalogue, rows.template)->nown == run->nown;
+    uint32_t first = session->row;
+    maestro_status_t status = MAESTRO_OK;
+    while (session->row < run->count && (status = take_row(pool, session, &rows)) == MAESTRO_OK) session->row++;
+    mst_pool_publish_run(pool, rows.handle, rows.ntaken);
+    if (status == MAESTRO_PROTOCOL) return refuse_run(session, "it offered objects with malformed attributes, or in memory that is not lent to it");
+    size_t taken = session->row - first;
+    if (session->row < run->count) return taken;
     session->row = 0;
     mst_wire_ring_consume(&session->channel.offers, nbytes);
-    return run->count - first;
+    return taken;
 }
 
 /* How many objects were taken. */
@@ -241,7 +270,10 @@ static size_t serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
         mst_pool_session_break(session, wrong);
         return 0;
     }
-    if (!take_offer(pool, session, offer, template)) return 0;
+    uint32_t handle;
+    if (template == MST_POOL_NONE) template = mst_pool_template_renew(pool, session, pool->offered);
+    if (!take_offer(pool, session, offer, template, 0, &handle)) return 0;
+    if (handle != MST_POOL_NONE) mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED, pool->offered);
     mst_wire_ring_consume(&session->channel.offers, nbytes);
     return 1;
 }

@@ -388,33 +388,55 @@ void mst_pool_subscription_advance_all(mst_pool_t *pool) {
     trim(pool);
 }
 
-static void hand_out(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence) {
+/* Objects of one template, whose events follow each other. */
+static void hand_out(mst_pool_t *pool, mst_pool_subscription_t *subscription, const uint32_t *handle, size_t count, uint32_t kind, uint64_t sequence) {
     if (subscription->lagging || !(subscription->kinds & kind)) return;
-    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle[0]);
     if (!object->notice && mst_pool_schema_of(&pool->catalogue, object) != subscription->session->schema) return;
-    if (push(pool, subscription, handle, kind, sequence)) return;
-    subscription->cursor = sequence - 1;
-    start_lagging(pool, subscription);
+    for (size_t i = 0; i < count; i++) {
+        if (push(pool, subscription, handle[i], kind, sequence + i)) continue;
+        subscription->cursor = sequence + i - 1;
+        start_lagging(pool, subscription);
+        return;
+    }
+}
+
+/* Who wants an object of the template; `set` are its attributes.  The array is the matcher's, until the next call. */
+static size_t find_subscribers(mst_pool_t *pool, uint32_t template, const mst_meta_attributes_t *set, void *const **subscribers_out) {
+    size_t count;
+    const uint64_t *own = mst_pool_template(&pool->catalogue, template)->own;
+    if (pool->matched != template || !mst_meta_matcher_again(pool->matcher, own, subscribers_out, &count))
+        count = mst_meta_matcher_match(pool->matcher, set, subscribers_out);
+    pool->matched = template;
+    return count;
+}
+
+/* Objects of one template that the same subscribers want. */
+static void tell(mst_pool_t *pool, const uint32_t *handle, size_t nhandles, uint32_t kind, uint64_t sequence, const mst_meta_attributes_t *set) {
+    void *const *subscribers;
+    mst_pool_request_t *few[64], **demands = few;
+    size_t ndemands = 0, count = find_subscribers(pool, mst_pool_object(&pool->catalogue, handle[0])->template, set, &subscribers);
+    if (count > MST_COUNT(few) && !(demands = malloc(count * sizeof *demands))) abort(); /* an event would be lost silently */
+    for (size_t i = 0; i < count; i++) {
+        if (*(mst_pool_subscriber_t *)subscribers[i] == MST_POOL_SUBSCRIPTION) hand_out(pool, subscribers[i], handle, nhandles, kind, sequence);
+        else if (kind == MAESTRO_EVENT_OFFERED) demands[ndemands++] = subscribers[i];
+    }
+    for (size_t i = 0; i < ndemands; i++) mst_pool_request_matched(pool, demands[i], handle[0]); /* one answer ends a demand */
+    if (demands != few) free(demands);
 }
 
 void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind, const mst_meta_attributes_t *set) {
     uint64_t sequence = mst_pool_log_append(pool, handle, kind);
-    if (!pool->kinds_wanted[kind_bit(kind)]) return;
-    void *const *subscribers;
-    size_t count;
-    uint32_t template = mst_pool_object(&pool->catalogue, handle)->template;
-    mst_pool_request_t *few[64], **demands = few;
-    size_t ndemands = 0;
-    if (pool->matched != template || !mst_meta_matcher_again(pool->matcher, mst_pool_template(&pool->catalogue, template)->own, &subscribers, &count))
-        count = mst_meta_matcher_match(pool->matcher, set, &subscribers);
-    pool->matched = template;
-    if (count > MST_COUNT(few) && !(demands = malloc(count * sizeof *demands))) abort(); /* an event would be lost silently */
-    for (size_t i = 0; i < count; i++) {
-        if (*(mst_pool_subscriber_t *)subscribers[i] == MST_POOL_SUBSCRIPTION) hand_out(pool, subscribers[i], handle, kind, sequence);
-        else if (kind == MAESTRO_EVENT_OFFERED) demands[ndemands++] = subscribers[i];
-    }
-    for (size_t i = 0; i < ndemands; i++) mst_pool_request_matched(pool, demands[i], handle);
-    if (demands != few) free(demands);
+    if (pool->kinds_wanted[kind_bit(kind)]) tell(pool, &handle, 1, kind, sequence, set);
+}
+
+void mst_pool_publish_run(mst_pool_t *pool, const uint32_t *handle, size_t count) {
+    if (!count || !pool->kinds_wanted[kind_bit(MAESTRO_EVENT_OFFERED)]) return;
+    uint64_t sequence = mst_pool_object(&pool->catalogue, handle[0])->sequence;
+    bool alike = mst_meta_matcher_ignores(pool->matcher, mst_pool_template(&pool->catalogue, mst_pool_object(&pool->catalogue, handle[0])->template)->own);
+    size_t together = alike ? count : 1;
+    for (size_t i = 0; i < count; i += together)
+        tell(pool, &handle[i], together, MAESTRO_EVENT_OFFERED, sequence + i, mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, handle[i])));
 }
 
 bool mst_pool_subscription_awaits(mst_pool_t *pool, const mst_pool_object_t *object) {

@@ -35,6 +35,7 @@ static void fill(mst_pool_template_t *template, const mst_meta_attributes_t *set
     memcpy(&template->attributes, set, sizeof *set + 8u * set->nvalues);
     template->attributes.tail_nbytes = 0;
     template->identity = mst_base_mix(schema->number);
+    template->anonymous = !(set->mask[0] & schema->identity[0]) && !(set->mask[1] & schema->identity[1]);
     for (unsigned half = 0; half < 2; half++)
         for (uint64_t bits = set->mask[half]; bits; bits &= bits - 1, position++) {
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
@@ -43,6 +44,7 @@ static void fill(mst_pool_template_t *template, const mst_meta_attributes_t *set
                 own_position(template)[nown] = (uint8_t)position;
                 own_key(template)[nown++] = (uint8_t)key;
                 template->own[half] |= 1ull << (key & 63);
+                if (nown <= 64) template->identity_own |= (uint64_t)is_identity(schema, key) << (nown - 1);
             } else if (is_identity(schema, key)) template->identity += mst_meta_identity_term(set, set->value[position], key, schema);
         }
 }
@@ -140,7 +142,11 @@ uint64_t mst_pool_template_identity_of(mst_pool_t *pool, const mst_pool_template
     const mst_meta_schema_t *schema = pool->schema[template->attributes.schema];
     const uint8_t *key = own_key(template);
     uint64_t hash = template->identity;
-    for (unsigned i = 0; i < template->nown; i++)
+    for (uint64_t bits = template->identity_own; bits; bits &= bits - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(bits);
+        hash += mst_meta_identity_mix(own[i], key[i]);
+    }
+    for (unsigned i = 64; i < template->nown; i++)
         if (is_identity(schema, key[i])) hash += mst_meta_identity_mix(own[i], key[i]);
     return hash;
 }
