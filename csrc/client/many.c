@@ -61,7 +61,7 @@ typedef struct batch {
 static maestro_status_t build(batch_t *batch, size_t row) {
     for (size_t i = 0; i < batch->ncolumns; i++)
         if (row == 0 || !batch->columns[i].constant) MST_TRY(set_value(&batch->builder, batch->keys[i], &batch->columns[i], row));
-    return mst_meta_builder_complete(&batch->builder);
+    return row == 0 ? mst_meta_builder_complete(&batch->builder) : MAESTRO_OK; /* all have the same keys */
 }
 
 static size_t payload_nbytes(const batch_t *batch, size_t row) { return batch->payloads ? batch->nbytes[row] : 0; }

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REFUSALS_MAX = 1000 };
+enum { REFUSALS_MAX = 1000, RELEASED_AT_ONCE = 256 };
 
 void mst_client_ring(maestro_session_t *session, uint32_t bits) {
     static const uint64_t one = 1;
@@ -26,11 +26,11 @@ static bool is_gone(const maestro_session_t *session) {
 }
 
 /* Room in the ring of releases; NULL after a while: the manager is stopped or gone. */
-static mst_wire_word_t *release_room(maestro_session_t *session) {
+static mst_wire_word_t *release_room(maestro_session_t *session, size_t nbytes) {
     int64_t deadline = 0;
     for (;;) {
         bool broken = false;
-        mst_wire_word_t *word = mst_wire_ring_reserve(&session->channel.releases, sizeof *word, &broken);
+        mst_wire_word_t *word = mst_wire_ring_reserve(&session->channel.releases, (uint32_t)nbytes, &broken);
         if (word || broken || session->unresponsive) return word;
         mst_client_ring(session, MST_WIRE_ASLEEP);
         if (!deadline) deadline = mst_base_now_ns() + MST_CLIENT_GRACE_NS;
@@ -41,13 +41,13 @@ static mst_wire_word_t *release_room(maestro_session_t *session) {
     }
 }
 
-static bool write_release(maestro_session_t *session, uint64_t lease) {
-    mst_wire_word_t *word = release_room(session);
-    if (!word) return false;
+static bool write_releases(maestro_session_t *session, const uint64_t *lease, size_t stride, size_t count) {
+    mst_wire_word_t *message = release_room(session, mst_wire_word_nbytes(count));
+    if (!message) return false;
     session->unresponsive = false;
-    word->head.kind = MST_WIRE_WORD;
-    word->head.flags = 0;
-    word->word = lease;
+    message->head.kind = MST_WIRE_WORD;
+    message->head.flags = 0;
+    for (size_t i = 0; i < count; i++) message->words[i] = lease[i * stride];
     mst_wire_ring_commit(&session->channel.releases);
     return true;
 }
@@ -64,14 +64,17 @@ static void keep_release(maestro_session_t *session, uint64_t lease) {
 }
 
 static void write_unreleased(maestro_session_t *session) {
-    while (session->nunreleased && write_release(session, session->unreleased[session->nunreleased - 1])) session->nunreleased--;
+    while (session->nunreleased && write_releases(session, &session->unreleased[session->nunreleased - 1], 1, 1)) session->nunreleased--;
 }
 
 void mst_client_release_many(maestro_session_t *session, const uint64_t *lease, size_t stride, size_t count) {
     if (session->closed || session->lost) return;
     write_unreleased(session);
-    for (size_t i = 0; i < count; i++)
-        if (session->nunreleased || !write_release(session, lease[i * stride])) keep_release(session, lease[i * stride]);
+    for (size_t i = 0, some; i < count; i += some) {
+        some = count - i < RELEASED_AT_ONCE ? count - i : RELEASED_AT_ONCE;
+        if (!session->nunreleased && write_releases(session, &lease[i * stride], stride, some)) continue;
+        for (size_t k = i; k < i + some; k++) keep_release(session, lease[k * stride]);
+    }
     mst_client_ring(session, MST_WIRE_ASLEEP_RELEASES);
 }
 

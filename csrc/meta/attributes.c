@@ -19,7 +19,7 @@ static bool word_is_valid(const mst_meta_attributes_t *set, uint64_t word, const
     case MAESTRO_TYPE_BOOL: return word <= 1;
     case MAESTRO_TYPE_I64:
     case MAESTRO_TYPE_TIMESTAMP: return true;
-    case MAESTRO_TYPE_F64: return !isnan(mst_meta_word_f64(word)) && word != 1ull << 63;
+    case MAESTRO_TYPE_F64: return mst_meta_word_is_real(word);
     case MAESTRO_TYPE_STRING:
         if (!mst_meta_word_is_tail(word)) return attribute->common && word > 0 && word <= codes;
         break;

@@ -56,6 +56,8 @@ static inline uint64_t mst_meta_f64_word(double value) {
     memcpy(&word, &value, 8);
     return word;
 }
+/* Whether a word is what mst_meta_f64_word gives: no NaN, no -0. */
+static inline bool mst_meta_word_is_real(uint64_t word) { return (word & ~(1ull << 63)) <= 0x7ff0000000000000ull && word != 1ull << 63; }
 static inline double mst_meta_word_f64(uint64_t word) {
     double value;
     memcpy(&value, &word, 8);

@@ -25,7 +25,6 @@ typedef struct subscription {
     void *subscriber;
     const mst_meta_selector_t *selector;
     uint16_t schema;
-    uint64_t used[2]; /* keys in its selector */
     uint64_t asked; /* the number of the last match that asked it */
     anchor_t *anchor;
     size_t nanchors, capacity;
@@ -335,17 +334,11 @@ static bool hang_node(mst_meta_matcher_t *matcher, subscription_t *subscription,
 
 /* ---- Coming and going. */
 
-static void collect_keys(const mst_meta_node_t *node, uint64_t *used) {
-    for (; node->op == MST_META_OP_AND || node->op == MST_META_OP_OR; node = node->child[1]) collect_keys(node->child[0], used);
-    if (node->op == MST_META_OP_NOT) collect_keys(node->child[0], used);
-    else if (node->op != MST_META_OP_TRUE) used[node->key >> 6] |= 1ull << (node->key & 63);
-}
-
 static void collect_all_keys(mst_meta_matcher_t *matcher) {
     matcher->used[0] = matcher->used[1] = 0;
     matcher->valid = false;
     for (uint32_t i = 0; i < matcher->all.count; i++)
-        for (int half = 0; half < 2; half++) matcher->used[half] |= matcher->all.item[i]->used[half];
+        for (int half = 0; half < 2; half++) matcher->used[half] |= matcher->all.item[i]->selector->keys[half];
 }
 
 static bool reserve_result(mst_meta_matcher_t *matcher) {
@@ -372,8 +365,7 @@ maestro_status_t mst_meta_matcher_add(mst_meta_matcher_t *matcher, void *subscri
     *subscription = (subscription_t){.subscriber = subscriber, .selector = selector, .schema = schema};
     price_t price;
     const mst_meta_node_t *node = choose(matcher, subscription, selector->root, &price);
-    collect_keys(selector->root, subscription->used);
-    for (int half = 0; half < 2; half++) matcher->used[half] |= subscription->used[half];
+    for (int half = 0; half < 2; half++) matcher->used[half] |= selector->keys[half];
     matcher->valid = false;
     if (reserve_result(matcher) && list_add(&matcher->all, subscription) &&
         (price.length != SIZE_MAX ? hang_node(matcher, subscription, node) : list_add(&matcher->always, subscription)))

@@ -47,6 +47,7 @@ typedef struct mst_meta_selector {
     mst_meta_node_t *root;
     char *source;                         /* the text as given, "" for everything */
     bool core_only;                       /* mentions core attributes alone: applies to objects of every schema */
+    uint64_t keys[2];                     /* that it looks at */
     void *arena;
 } mst_meta_selector_t;
 

@@ -224,6 +224,12 @@ static maestro_status_t parse(mst_meta_parser_t *parser, mst_meta_node_t **root_
     return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, parser->start, "expected 'and', 'or' or the end");
 }
 
+static void collect_keys(const mst_meta_node_t *node, uint64_t *keys) {
+    for (; node->op == MST_META_OP_AND || node->op == MST_META_OP_OR; node = node->child[1]) collect_keys(node->child[0], keys);
+    if (node->op == MST_META_OP_NOT) collect_keys(node->child[0], keys);
+    else if (node->op != MST_META_OP_TRUE) keys[node->key >> 6] |= 1ull << (node->key & 63);
+}
+
 static bool core_only(const mst_meta_node_t *node) {
     for (; node->op == MST_META_OP_AND || node->op == MST_META_OP_OR; node = node->child[1])
         if (!core_only(node->child[0])) return false;
@@ -251,6 +257,7 @@ maestro_status_t mst_meta_selector_parse(const mst_meta_schema_t *schema, const 
         return status;
     }
     selector->core_only = core_only(selector->root);
+    collect_keys(selector->root, selector->keys);
     *selector_out = selector;
     return MAESTRO_OK;
 }

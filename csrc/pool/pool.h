@@ -344,6 +344,13 @@ size_t mst_pool_search_step(mst_pool_t *pool, mst_pool_search_t *search, mst_poo
 /* Gives the last step's entries from `first` on back, to come again. */
 void mst_pool_search_unread(mst_pool_search_t *search, const mst_pool_entry_t *entries, size_t first, size_t count);
 bool mst_pool_search_still_has(const mst_pool_search_t *search, uint64_t sequence); /* an entry of that sequence would come yet */
+/* What the selector said last, where many objects are looked at: those of one template differ for it only where it looks at their own words. */
+typedef struct mst_pool_verdict {
+    uint32_t template; /* 0: none yet */
+    bool selected;
+} mst_pool_verdict_t;
+
+bool mst_pool_selects_next(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, const mst_pool_object_t *object, mst_pool_verdict_t *verdict);
 bool mst_pool_selects(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, const mst_pool_object_t *object);
 
 /* ---- subscription.c */

@@ -24,6 +24,15 @@ bool mst_pool_selects(mst_pool_t *pool, const mst_meta_selector_t *selector, uin
     return mst_meta_selector_match(selector, mst_pool_attributes(pool, object), pool->dictionary);
 }
 
+bool mst_pool_selects_next(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, const mst_pool_object_t *object, mst_pool_verdict_t *verdict) {
+    const uint64_t *own = mst_pool_template(&pool->catalogue, object->template)->own;
+    if (verdict->template != object->template || selector->keys[0] & own[0] || selector->keys[1] & own[1]) {
+        verdict->selected = mst_pool_selects(pool, selector, schema, object);
+        verdict->template = object->template;
+    }
+    return verdict->selected;
+}
+
 static int by_sequence(const void *a, const void *b, void *context) {
     uint64_t x = mst_pool_object(context, *(const uint32_t *)a)->sequence, y = mst_pool_object(context, *(const uint32_t *)b)->sequence;
     return (x > y) - (x < y);
@@ -74,13 +83,14 @@ static size_t step_hits(mst_pool_t *pool, mst_pool_search_t *search, mst_pool_en
 static size_t step_scan(mst_pool_t *pool, mst_pool_search_t *search, mst_pool_entry_t *entries, size_t capacity, bool *done_out) {
     uint64_t until = search->bounded ? search->until : mst_pool_log_last(&pool->log);
     size_t count = 0;
+    mst_pool_verdict_t verdict = {0};
     for (int round = 0; round < 4 && count == 0 && search->cursor < until; round++) {
         size_t came = mst_pool_log_read(pool, search->cursor, entries, capacity, &search->cursor);
         for (size_t i = 0; i < came; i++) {
             const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, entries[i].handle);
             bool first_event = entries[i].kind & (MAESTRO_EVENT_OFFERED | MAESTRO_EVENT_JOINED);
             if (!first_event || entries[i].sequence > until || object->state != MST_POOL_LIVE || (object->notice && !search->joined)) continue;
-            if (mst_pool_selects(pool, search->selector, search->schema, object)) entries[count++] = entries[i];
+            if (mst_pool_selects_next(pool, search->selector, search->schema, object, &verdict)) entries[count++] = entries[i];
         }
     }
     *done_out = search->cursor >= until;

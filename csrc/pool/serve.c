@@ -146,7 +146,8 @@ typedef struct own_words {
     unsigned position[MST_WIRE_RUN_OWN], key[MST_WIRE_RUN_OWN];
     uint64_t bits[2];  /* positions */
     uint32_t codes;    /* bit i: word i is a code and nothing else, for runs have no text */
-    uint32_t checked;  /* bit i: word i is of a type that not all words fit */
+    uint32_t reals;    /* bit i: word i is a number that may be no NaN */
+    uint32_t checked;  /* bit i: word i is of another type that not all words fit */
 } own_words_t;
 
 static unsigned key_at(const mst_meta_attributes_t *set, unsigned position) {
@@ -173,9 +174,10 @@ static own_words_t find_own(const mst_wire_run_t *run, const mst_meta_attributes
         unsigned position = own.position[i] = run->position[i] + (run->position[i] >= before ? 2 : 0), key = own.key[i] = key_at(set, position);
         own.bits[position >> 6] |= 1ull << (position & 63);
         own.codes |= (uint32_t)is_text(schema, key) << i;
+        own.reals |= (uint32_t)(schema->attribute[key].type == MAESTRO_TYPE_F64) << i;
         own.checked |= (uint32_t)(schema->checked[key >> 6] >> (key & 63) & 1) << i;
     }
-    own.checked &= ~own.codes;
+    own.checked &= ~(own.codes | own.reals);
     return own;
 }
 
@@ -187,6 +189,7 @@ static bool put_row(mst_pool_t *pool, const own_words_t *own, const mst_meta_sch
         unsigned i = (unsigned)__builtin_ctz(bits);
         wrong |= word[i] - 1 >= ncodes || !(schema->common[own->key[i] >> 6] >> (own->key[i] & 63) & 1);
     }
+    for (uint32_t bits = own->reals; bits; bits &= bits - 1) wrong |= !mst_meta_word_is_real(word[__builtin_ctz(bits)]);
     for (uint32_t bits = own->checked; bits; bits &= bits - 1) {
         unsigned i = (unsigned)__builtin_ctz(bits);
         wrong |= !mst_meta_attributes_check_word(pool->offered, word[i], own->key[i], schema, pool->dictionary);
@@ -345,12 +348,11 @@ static size_t serve_releases(mst_pool_t *pool, mst_pool_session_t *session) {
     bool broken = false;
     const mst_wire_word_t *word;
     while (!session->broken && served < 4096 && (word = mst_wire_ring_peek(&session->channel.releases, &nbytes, &broken))) {
-        uint64_t lease = *(volatile const uint64_t *)&word->word;
-        if (nbytes != sizeof *word) broken = true;
+        if (nbytes < sizeof *word) broken = true;
         if (broken) break;
+        for (size_t i = 0, count = mst_wire_word_count(nbytes); i < count && !session->broken; i++, served++)
+            mst_pool_session_release(pool, session, ((volatile const uint64_t *)word->words)[i]);
         mst_wire_ring_consume(&session->channel.releases, nbytes);
-        mst_pool_session_release(pool, session, lease);
-        served++;
     }
     if (broken) mst_pool_session_break(session, "its releases ring is out of bounds");
     if (served) mst_wire_ring_publish(&session->channel.releases);

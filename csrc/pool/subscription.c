@@ -346,10 +346,11 @@ static void advance_tail(mst_pool_t *pool, mst_pool_subscription_t *subscription
         subscription->cursor = from - 1;
     }
     uint64_t reached;
+    mst_pool_verdict_t verdict = {0};
     size_t count = mst_pool_log_read(pool, subscription->cursor, entries, SLICE, &reached);
     for (size_t i = 0; i < count; i++) {
         const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, entries[i].handle);
-        bool wanted = subscription->kinds & entries[i].kind && mst_pool_selects(pool, subscription->selector, subscription->session->schema, object);
+        bool wanted = subscription->kinds & entries[i].kind && mst_pool_selects_next(pool, subscription->selector, subscription->session->schema, object, &verdict);
         if (wanted && !push(pool, subscription, entries[i].handle, entries[i].kind, entries[i].sequence)) return;
         subscription->cursor = entries[i].sequence;
     }

@@ -108,7 +108,7 @@ typedef enum mst_wire_kind {
     MST_WIRE_REFUSED,       /* mst_wire_refused_t: an offer */
     MST_WIRE_UNMAP,         /* mst_wire_word_t: a segment no longer exists */
     /* releases and freed rings */
-    MST_WIRE_WORD = 64,     /* mst_wire_word_t: a lease, or segment << 32 | offset / 64 */
+    MST_WIRE_WORD = 64,     /* mst_wire_word_t: leases, or segment << 32 | offset / 64 */
     /* windows of subscriptions */
     MST_WIRE_EVENT = 80,    /* mst_wire_event_t */
     MST_WIRE_EVENT_RUN,     /* mst_wire_run_t, of offered objects */
@@ -168,8 +168,14 @@ typedef struct mst_wire_refused {
 
 typedef struct mst_wire_word {
     mst_wire_head_t head;
-    uint64_t word;
+    union {
+        uint64_t word;
+        uint64_t words[1];  /* of releases: as many as the message has room for */
+    };
 } mst_wire_word_t;
+
+static inline size_t mst_wire_word_nbytes(size_t count) { return sizeof(mst_wire_head_t) + 8 * count; }
+static inline size_t mst_wire_word_count(size_t nbytes) { return (nbytes - sizeof(mst_wire_head_t)) / 8; }
 
 typedef struct mst_wire_event {
     mst_wire_head_t head;   /* flags: event kind | MST_WIRE_EVENT_GONE */
