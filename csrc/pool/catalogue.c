@@ -7,7 +7,7 @@
 enum { EMPTY = 0, TOMBSTONE = 1, FIRST_SIZE = 1024, MOVED_PER_OPERATION = 16 };
 
 static size_t object_nbytes(const mst_pool_catalogue_t *catalogue, const mst_pool_object_t *object) {
-    return offsetof(mst_pool_object_t, own) + 8u * mst_pool_template(catalogue, object->template)->nown + object->tail_nbytes;
+    return offsetof(mst_pool_object_t, rest) + 8u * (object->has_place * MST_POOL_PLACE_WORDS + mst_pool_template(catalogue, object->template)->nown) + object->tail_nbytes;
 }
 
 static const mst_meta_attributes_t *lookup(void *context, uint32_t handle) {
@@ -124,13 +124,19 @@ uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const ui
 }
 
 /* The object takes a reference to its template. */
-static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_meta_attributes_t *attributes, uint32_t template_handle) {
+static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_wire_place_t *place, const mst_meta_attributes_t *attributes, uint32_t template_handle) {
     mst_pool_template_t *template = mst_pool_template(&pool->catalogue, template_handle);
-    uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, offsetof(mst_pool_object_t, own) + 8u * template->nown + attributes->tail_nbytes);
+    bool has_place = place->segment != MST_WIRE_NO_SEGMENT;
+    size_t nbytes = offsetof(mst_pool_object_t, rest) + 8u * (has_place * MST_POOL_PLACE_WORDS + template->nown) + attributes->tail_nbytes;
+    uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, nbytes);
     if (handle == MST_POOL_NONE) return handle;
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    *object = (mst_pool_object_t){.id = id, .segment = MST_WIRE_NO_SEGMENT, .waiter = MST_POOL_NONE, .template = template_handle, .tail_nbytes = (uint16_t)attributes->tail_nbytes};
-    mst_pool_template_take(template, attributes, object->own);
+    *object = (mst_pool_object_t){.id = id, .waiter = MST_POOL_NONE, .template = template_handle, .tail_nbytes = (uint16_t)attributes->tail_nbytes, .has_place = has_place};
+    if (has_place) {
+        object->rest[0] = (uint64_t)place->segment << 32 | place->offset / 64;
+        object->rest[1] = place->nbytes;
+    }
+    mst_pool_template_take(template, attributes, mst_pool_own(object));
     template->refs++;
     template->objects++;
     return handle;
@@ -148,7 +154,7 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     MST_TRY(table_reserve(catalogue));
     expect(catalogue, tag); /* the copy hides the cache miss */
-    uint32_t handle = create(pool, id, attributes, template);
+    uint32_t handle = create(pool, id, place, attributes, template);
     if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
     bool anonymous = mst_pool_template(catalogue, template)->anonymous;
     mst_pool_identity_entry_t *same = anonymous ? NULL : table_find(pool, &catalogue->table, tag, attributes);
@@ -161,9 +167,6 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
     mst_pool_object_t *object = mst_pool_object(catalogue, handle);
     object->tag = tag;
     object->state = MST_POOL_LIVE;
-    object->segment = place->segment;
-    object->offset = place->offset;
-    object->nbytes = place->nbytes;
     if (!anonymous) table_put(&catalogue->table, tag, handle);
     if (place->segment != MST_WIRE_NO_SEGMENT) mst_pool_lending_block_taken(pool, place);
     catalogue->live++;
@@ -176,9 +179,10 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
 
 uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes) {
     static const uint64_t none[2];
+    static const mst_wire_place_t nowhere = {.segment = MST_WIRE_NO_SEGMENT};
     uint32_t template = mst_pool_template_make(pool, attributes, none);
     if (template == MST_POOL_NONE) return template;
-    uint32_t handle = create(pool, id, attributes, template);
+    uint32_t handle = create(pool, id, &nowhere, attributes, template);
     mst_pool_template_unref(pool, template);
     if (handle == MST_POOL_NONE) return handle;
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
@@ -192,8 +196,8 @@ static void end(mst_pool_t *pool, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     if (object->state != MST_POOL_WITHDRAWN || object->leases) return;
     object->state = MST_POOL_ENDED;
-    if (object->segment != MST_WIRE_NO_SEGMENT) {
-        mst_wire_place_t place = {.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes};
+    if (object->has_place) {
+        mst_wire_place_t place = mst_pool_place(object);
         mst_pool_lending_block_ended(pool, object->id, &place);
     }
     if (object->waiter != MST_POOL_NONE) mst_pool_request_released(pool, object->waiter, handle);

@@ -55,23 +55,30 @@ void mst_pool_arena_free(mst_pool_arena_t *arena, uint32_t handle, size_t nbytes
 /* ---- An object, or the notice of a session that joined or left (an object without data that only events show). */
 typedef enum mst_pool_state { MST_POOL_LIVE = 1, MST_POOL_WITHDRAWN, MST_POOL_ENDED } mst_pool_state_t;
 
-typedef struct mst_pool_object {
+typedef struct mst_pool_object { /* as small as it can be: fresh memory costs a manager more than all that it does with an object */
     uint64_t id;            /* session << 40 | number; 0: the slot is free */
     uint64_t sequence;      /* of its first event in the log */
-    uint64_t offset, nbytes;
-    uint32_t segment;
     uint32_t leases;
-    uint32_t refs;          /* entries of the retained log */
     uint32_t tag;           /* of its identity */
     uint32_t waiter;        /* slot of the withdraw request that waits for it; MST_POOL_NONE: none */
     uint32_t template;      /* handle */
     uint16_t tail_nbytes;   /* of its attributes */
-    uint8_t state;          /* mst_pool_state_t */
+    uint8_t refs;           /* entries of the retained log, and among the last withdrawn: a handful */
+    uint8_t state : 2;      /* mst_pool_state_t */
+    uint8_t indexed : 1;
+    uint8_t consuming : 1;  /* live, and withdrawn as soon as it is consumed */
+    uint8_t has_place : 1;
     uint8_t notice;         /* 0: object; else MAESTRO_EVENT_JOINED or LEFT */
-    uint8_t indexed;
-    uint8_t consuming;      /* live, and withdrawn as soon as it is consumed */
-    uint64_t own[];         /* attribute words in which it differs from its template, then the tail */
+    uint64_t rest[];        /* where its bytes lie, if it has any; attribute words in which it differs from its template; the tail */
 } mst_pool_object_t;
+
+enum { MST_POOL_PLACE_WORDS = 2 }; /* segment << 32 | offset / 64; bytes */
+
+static inline uint64_t *mst_pool_own(mst_pool_object_t *object) { return object->rest + object->has_place * MST_POOL_PLACE_WORDS; }
+static inline mst_wire_place_t mst_pool_place(const mst_pool_object_t *object) {
+    if (!object->has_place) return (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
+    return (mst_wire_place_t){.segment = (uint32_t)(object->rest[0] >> 32), .offset = (uint64_t)(uint32_t)object->rest[0] * 64, .nbytes = object->rest[1]};
+}
 
 /* Keys that the manager sets; they follow each other, and belong to the identity. */
 #define MST_POOL_OWNER_KEYS (1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK)

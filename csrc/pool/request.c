@@ -58,7 +58,7 @@ static bool give(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle)
     uint64_t lease = mst_pool_session_grant(pool, request->session, handle);
     if (!lease) return false;
     mst_wire_reply_t reply = {.request = request->number, .id = object->id, .lease = lease,
-                              .place = {.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes}};
+                              .place = mst_pool_place(object)};
     mst_pool_session_reply(pool, request->session, &reply, mst_pool_attributes(pool, object), mst_pool_attributes_nbytes(pool, object));
     request->session->total.demands++;
     return true;

@@ -224,7 +224,7 @@ static bool open_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, co
     if (!mst_pool_template_fits_run(template)) return false;
     close_run(pool, subscription);
     subscription->run.template = object->template;
-    subscription->run.has_places = object->segment != MST_WIRE_NO_SEGMENT;
+    subscription->run.has_places = object->has_place;
     subscription->run.nown = template->nown;
     subscription->run.count = 0;
     subscription->run.next_id = object->id;
@@ -250,7 +250,7 @@ static bool open_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, co
 static bool goes_on(const mst_pool_subscription_t *subscription, const mst_pool_object_t *object, uint64_t sequence) {
     return subscription->run.message && subscription->run.count < subscription->run.capacity && subscription->run.template == object->template &&
            subscription->run.next_id == object->id && subscription->run.next_sequence == sequence &&
-           subscription->run.has_places == (object->segment != MST_WIRE_NO_SEGMENT);
+           subscription->run.has_places == object->has_place;
 }
 
 /* A row of the run at the window's end, or of a new one; false when it has to be an event of its own, or there is no room. */
@@ -263,18 +263,18 @@ static bool push_row(mst_pool_t *pool, mst_pool_subscription_t *subscription, ui
         if (!subscription->run.count) drop_run(pool, subscription);
         return false;
     }
-    uint64_t *row = subscription->run.row;
+    uint64_t *row = subscription->run.row, *own = mst_pool_own(object);
     *row++ = lease;
     if (subscription->run.has_places) {
-        *(mst_wire_place_t *)row = (mst_wire_place_t){.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes};
+        *(mst_wire_place_t *)row = mst_pool_place(object);
+        subscription->session->total.event_bytes += object->rest[1];
         row += sizeof(mst_wire_place_t) / 8;
     }
-    for (uint32_t i = 0; i < subscription->run.nown; i++) *row++ = object->own[i];
+    for (uint32_t i = 0; i < subscription->run.nown; i++) *row++ = own[i];
     subscription->run.row = row;
     subscription->run.count++;
     subscription->run.next_id++;
     subscription->run.next_sequence++;
-    subscription->session->total.event_bytes += object->nbytes;
     return true;
 }
 
@@ -298,8 +298,9 @@ static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32
     if (offered && !gone) {
         event->lease = mst_pool_session_grant(pool, session, handle);
         if (!event->lease) return false;
-        event->place = (mst_wire_place_t){.segment = object->segment, .offset = object->offset, .nbytes = object->nbytes};
-        session->total.event_bytes += object->nbytes;
+        mst_wire_place_t place = mst_pool_place(object);
+        event->place = place;
+        session->total.event_bytes += place.nbytes;
     }
     mst_pool_attributes_write(pool, object, &event->attributes);
     commit(pool, subscription);

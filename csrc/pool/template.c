@@ -168,9 +168,10 @@ void mst_pool_attributes_write(mst_pool_t *pool, const mst_pool_object_t *object
     const mst_pool_template_t *template = mst_pool_template(&pool->catalogue, object->template);
     const uint8_t *position = own_position(template);
     memcpy(out, &template->attributes, sizeof *out + 8u * template->attributes.nvalues);
-    for (unsigned i = 0; i < template->nown; i++) out->value[position[i]] = object->own[i];
+    const uint64_t *own = mst_pool_own((mst_pool_object_t *)object);
+    for (unsigned i = 0; i < template->nown; i++) out->value[position[i]] = own[i];
     out->tail_nbytes = object->tail_nbytes;
-    if (object->tail_nbytes) memcpy(&out->value[template->attributes.nvalues], &object->own[template->nown], object->tail_nbytes);
+    if (object->tail_nbytes) memcpy(&out->value[template->attributes.nvalues], &own[template->nown], object->tail_nbytes);
 }
 
 const mst_meta_attributes_t *mst_pool_attributes(mst_pool_t *pool, const mst_pool_object_t *object) {
