@@ -108,10 +108,18 @@ static bool any_text(const batch_t *batch) {
     return false;
 }
 
-static bool any_own_text(const batch_t *batch) {
-    bool any = false;
-    for (unsigned i = 0; i < batch->nown; i++) any |= is_text(batch, batch->own[i]);
-    return any;
+/* Puts the words of one column into rows, `stride` words apart; how many rows, up to the first value that is wrong or text of its own. */
+static size_t encode(batch_t *batch, unsigned key, const maestro_column_t *column, size_t first, size_t count, uint64_t *word, size_t stride) {
+    const mst_meta_schema_t *schema = batch->builder.schema;
+    size_t i = 0;
+    if (column->type == schema->attribute[key].type && (column->type == MAESTRO_TYPE_I64 || column->type == MAESTRO_TYPE_TIMESTAMP)) {
+        for (const int64_t *value = (const int64_t *)column->values + first; i < count; i++) word[i * stride] = (uint64_t)value[i];
+    } else if (column->type == MAESTRO_TYPE_F64 && schema->attribute[key].type == MAESTRO_TYPE_F64) {
+        for (const double *value = (const double *)column->values + first; i < count && value[i] == value[i]; i++) word[i * stride] = mst_meta_f64_word(value[i]);
+    } else {
+        for (; i < count && set_value(&batch->builder, key, column, first + i) == MAESTRO_OK && !is_text(batch, key); i++) word[i * stride] = batch->builder.value[key];
+    }
+    return i;
 }
 
 /* The attributes of the first object: what is constant counts, and is no text of its own. */
@@ -147,34 +155,45 @@ static maestro_status_t write_run(maestro_session_t *session, const batch_t *bat
     return MAESTRO_OK;
 }
 
-static maestro_status_t add_row(maestro_session_t *session, const batch_t *batch, size_t row, bool places, uint64_t *word, int64_t deadline_ns) {
-    mst_wire_place_t place;
-    MST_TRY(copy_row(session, batch, row, deadline_ns, &place));
-    if (places) {
-        memcpy(word, &place, sizeof place);
-        word += sizeof place / 8;
-    }
-    for (unsigned i = 0; i < batch->nown; i++) word[i] = batch->builder.value[batch->own[i]];
-    return MAESTRO_OK;
+/* The rows of a run that begins at `first`, without places: how many, one at least. */
+static size_t encode_rows(batch_t *batch, size_t first, size_t count, size_t row_words) {
+    for (unsigned k = 0; k < batch->nown; k++)
+        for (size_t i = 0; i < batch->ncolumns; i++)
+            if (batch->keys[i] == batch->own[k] && !batch->columns[i].constant)
+                count = encode(batch, batch->own[k], &batch->columns[i], first, count, batch->row + row_words - batch->nown + k, row_words);
+    return count;
 }
 
-/* Offers the objects from `first` on, which is built, as far as one run goes; only some payload is held back until the run is written.  An object
- * that is no like one, is wrong, or would have to wait for room ends the run: that is looked into when it comes first. */
+/* Copies payloads of like objects and puts their places into rows: how many, up to the first that is unlike, or would have to wait for room and is not
+ * the first.  Only some payload is held back until the run is written. */
+static maestro_status_t copy_rows(maestro_session_t *session, const batch_t *batch, size_t first, size_t *count, size_t row_words) {
+    size_t held = 0, i = 0;
+    mst_wire_place_t place;
+    maestro_status_t status = MAESTRO_OK;
+    for (; i < *count && held < HELD_NBYTES && payload_nbytes(batch, first + i); i++) {
+        status = copy_row(session, batch, first + i, i ? 0 : batch->deadline_ns, &place);
+        if (status != MAESTRO_OK) break;
+        memcpy(batch->row + i * row_words, &place, sizeof place);
+        held += place.nbytes;
+    }
+    *count = i;
+    return i ? MAESTRO_OK : status;
+}
+
+/* Offers the objects from `first` on, which is built, as far as one run goes.  An object that is no like one, is wrong, or would have to wait for room
+ * ends the run: that is looked into when it comes first. */
 static maestro_status_t offer_run(maestro_session_t *session, batch_t *batch, size_t first, size_t *taken_out) {
     bool places = payload_nbytes(batch, first) > 0;
-    size_t row_words = mst_wire_run_row_words(false, places, batch->nown), taken = 1, held = payload_nbytes(batch, first), most = batch->count - first;
+    size_t row_words = mst_wire_run_row_words(false, places, batch->nown), most = batch->count - first;
     run_head_t head;
-    if (most > MST_WIRE_RUN_ROWS) most = MST_WIRE_RUN_ROWS;
     MST_TRY(begin_run(session, batch, places, &head.run));
-    MST_TRY(add_row(session, batch, first, places, batch->row, batch->deadline_ns));
-    for (; taken < most && held < HELD_NBYTES && build(batch, first + taken) == MAESTRO_OK; taken++) {
-        if (any_own_text(batch) || (payload_nbytes(batch, first + taken) > 0) != places) break;
-        if (add_row(session, batch, first + taken, places, batch->row + taken * row_words, 0) != MAESTRO_OK) break;
-        held += payload_nbytes(batch, first + taken);
-    }
-    maestro_status_t status = write_run(session, batch, &head, row_words, taken);
-    for (size_t i = 0; status != MAESTRO_OK && places && i < taken; i++) free_place(session, (const mst_wire_place_t *)(batch->row + i * row_words));
-    *taken_out = status == MAESTRO_OK ? taken : 0;
+    size_t count = encode_rows(batch, first, most < MST_WIRE_RUN_ROWS ? most : MST_WIRE_RUN_ROWS, row_words);
+    if (places) MST_TRY(copy_rows(session, batch, first, &count, row_words));
+    for (size_t i = 0; !places && i < count; i++)
+        if (payload_nbytes(batch, first + i)) count = i;
+    maestro_status_t status = write_run(session, batch, &head, row_words, count);
+    for (size_t i = 0; status != MAESTRO_OK && places && i < count; i++) free_place(session, (const mst_wire_place_t *)(batch->row + i * row_words));
+    *taken_out = status == MAESTRO_OK ? count : 0;
     return status;
 }
 

@@ -312,10 +312,8 @@ static maestro_status_t sleep_for_event(maestro_subscription_t *subscription, in
     maestro_session_t *session = subscription->session;
     struct pollfd fds[2] = {{.fd = subscription->wake_fd, .events = POLLIN}, {.fd = session->socket, .events = 0}};
     struct timespec timeout = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
-    uint64_t rings;
     int count = ppoll(fds, 2, &timeout, NULL);
     if (count < 0 && errno == EINTR && session->interruptible) return mst_base_fail(MAESTRO_INTERRUPTED, "next event: a signal came");
-    if (count > 0 && fds[0].revents & POLLIN && read(subscription->wake_fd, &rings, sizeof rings) < 0) return MAESTRO_OK;
     if (count > 0 && fds[1].revents & (POLLHUP | POLLERR | POLLNVAL)) {
         pthread_mutex_lock(&session->lock);
         session->lost = true; /* events that are in the window still come first */
