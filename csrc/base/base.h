@@ -36,8 +36,8 @@ int64_t mst_base_span_ns(double seconds);                        /* 0 or less, a
 int64_t mst_base_deadline_ns(double timeout_s);                  /* now + timeout, saturating; 0 or less: now */
 
 /* ---- patience.c: what is over soon is waited for on the core, as long as nobody else wants it.  Yields once, and is true when the caller shall
- * look again; false: it is time to sleep.  *until_ns is 0 when a wait begins. */
-bool mst_base_patience(int64_t *until_ns);
+ * look again; false: it is time to sleep.  *until_ns is 0 when a wait begins; the patience that begins then lasts longest_ns. */
+bool mst_base_patience(int64_t *until_ns, int64_t longest_ns);
 
 /* ---- settings.c: MAESTRO_* variables.  All known ones stand in one table there (name, default, meaning). */
 const char *mst_base_setting(const char *name);                  /* value or NULL when unset or empty */

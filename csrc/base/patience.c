@@ -6,15 +6,7 @@
 
 static const int64_t CONTENDED_NS = 500000, SHY_FIRST_NS = 10000000, SHY_MOST_NS = 1000000000;
 
-static _Atomic int64_t spin_ns = -1, shy_ns, shy_until_ns;
-
-static int64_t longest(void) {
-    int64_t ns = atomic_load_explicit(&spin_ns, memory_order_relaxed);
-    if (MST_LIKELY(ns >= 0)) return ns;
-    ns = mst_base_span_ns(mst_base_setting_f64("MAESTRO_SPIN_US", 100) / 1e6);
-    atomic_store_explicit(&spin_ns, ns, memory_order_relaxed);
-    return ns;
-}
+static _Atomic int64_t shy_ns, shy_until_ns;
 
 static void be_shy(int64_t now_ns) {
     int64_t ns = atomic_load_explicit(&shy_ns, memory_order_relaxed) * 2;
@@ -23,9 +15,10 @@ static void be_shy(int64_t now_ns) {
     atomic_store_explicit(&shy_until_ns, now_ns + ns, memory_order_relaxed);
 }
 
-bool mst_base_patience(int64_t *until_ns) {
+bool mst_base_patience(int64_t *until_ns, int64_t longest_ns) {
+    if (!longest_ns) return false;
     int64_t before = mst_base_now_ns();
-    if (!*until_ns) *until_ns = before < atomic_load_explicit(&shy_until_ns, memory_order_relaxed) ? before : before + longest();
+    if (!*until_ns) *until_ns = before < atomic_load_explicit(&shy_until_ns, memory_order_relaxed) ? before : before + longest_ns;
     if (before >= *until_ns) return false;
     sched_yield();
     int64_t now = mst_base_now_ns();

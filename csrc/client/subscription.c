@@ -337,7 +337,7 @@ static maestro_status_t wait_and_take(maestro_subscription_t *subscription, doub
     int64_t now = mst_base_now_ns(), deadline = mst_client_deadline(session, timeout_s);
     int64_t patience = 0;
     for (;; now = mst_base_now_ns()) {
-        bool spinning = now < deadline && mst_base_patience(&patience);
+        bool spinning = now < deadline && mst_base_patience(&patience, atomic_load_explicit(&session->board->spin_ns, memory_order_relaxed));
         if (!spinning && is_empty(subscription)) {
             if (now >= deadline) return mst_base_fail(MAESTRO_TIMEOUT, "next event: none came in time");
             MST_TRY(sleep_for_event(subscription, deadline - now));

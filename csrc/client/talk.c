@@ -279,7 +279,7 @@ static void follow(maestro_session_t *session, int64_t deadline_ns) {
 
 static bool be_patient(maestro_session_t *session, int64_t *until_ns) {
     pthread_mutex_unlock(&session->lock);
-    bool again = mst_base_patience(until_ns);
+    bool again = mst_base_patience(until_ns, atomic_load_explicit(&session->board->spin_ns, memory_order_relaxed));
     pthread_mutex_lock(&session->lock);
     return again;
 }

@@ -1,8 +1,9 @@
 /* The manager's loop: serve every session's rings, advance what waits, ring doorbells, sleep.
  *
  * How it sleeps: with little to do it arms the board and blocks in epoll, so that a single offer costs two wake-ups and no polling.  After a busy
- * round it naps for some microseconds with the board unarmed instead: messages gather meanwhile, and no client pays for a system call. With
- * cores to spare it spins before it sleeps. */
+ * round it first yields the core for a while, with the board unarmed, unless others want the core; then it naps for some microseconds: messages
+ * gather meanwhile, and no client pays for a system call.  Clients spin only where each process can have a core: where they cannot, two that yield to
+ * each other look busy, and the scheduler leaves both on one core. */
 #include "pool/pool.h"
 
 #include "mem/topology.h"
@@ -334,8 +335,8 @@ static bool unneeded(mst_pool_t *pool) {
 }
 
 maestro_status_t mst_pool_run(mst_pool_t *pool) {
-    int64_t patience = 0;
-    int naps = 0;
+    int64_t spin_ns = mst_base_span_ns(mst_base_setting_f64("MAESTRO_SPIN_US", 100) / 1e6), patience = 0;
+    int cores = mst_mem_cores(), naps = 0;
     prctl(PR_SET_TIMERSLACK, 1000);
     while (!pool->stop && !unneeded(pool)) {
         pool->now_ns = mst_base_now_ns();
@@ -347,7 +348,8 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
             continue;
         }
         wake_all(pool);
-        if (pool->nsessions && mst_base_patience(&patience)) continue;
+        atomic_store_explicit(&pool->board->spin_ns, (int)pool->nsessions + 1 <= cores ? (uint32_t)spin_ns : 0, memory_order_relaxed);
+        if (pool->nsessions && mst_base_patience(&patience, spin_ns)) continue;
         if (naps > 0) {
             struct timespec nap = {.tv_nsec = NAP_NS};
             naps--;

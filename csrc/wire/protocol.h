@@ -78,6 +78,7 @@ void mst_wire_channel_init(mst_wire_channel_t *channel, void *memory, bool manag
 typedef struct mst_wire_board {
     _Atomic uint32_t sleeping; /* MST_WIRE_ASLEEP_* bits; 0: awake */
     _Atomic uint32_t leaving;  /* it ends in good order */
+    _Atomic uint32_t spin_ns;  /* how long clients' waits may spin before they sleep; 0 when processes outnumber cores */
 } mst_wire_board_t;
 
 enum {
