@@ -268,6 +268,7 @@ static size_t serve_round(mst_pool_t *pool) {
         served += mst_pool_session_serve(pool, pool->session[i]);
         broken |= pool->session[i]->broken;
     }
+    if (served && served < BUSY_MESSAGES) wake_all(pool); /* who waits for little is told before the books are tidied */
     if (!pool->requests) pool->next_deadline_ns = INT64_MAX;
     else if (served || pool->recheck_consumed || pool->now_ns >= pool->next_deadline_ns) mst_pool_request_step_all(pool);
     mst_pool_subscription_advance_all(pool);
