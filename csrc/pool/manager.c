@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 50000, ROUND_NS_MAX = 1000000000 };
+enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 50000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000 };
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -265,7 +265,9 @@ static size_t serve_round(mst_pool_t *pool) {
     bool broken = false;
     pool->stall_deadline_ns = INT64_MAX;
     for (size_t i = 0; i < pool->nsessions; i++) {
-        served += mst_pool_session_serve(pool, pool->session[i]);
+        size_t taken = mst_pool_session_serve(pool, pool->session[i]);
+        if (taken) pool->session[i]->heard_ns = pool->now_ns;
+        served += taken;
         broken |= pool->session[i]->broken;
     }
     if (served && served < BUSY_MESSAGES) wake_all(pool); /* who waits for little is told before the books are tidied */
@@ -327,6 +329,13 @@ static void sleep_until_needed(mst_pool_t *pool) {
     atomic_store_explicit(&pool->board->sleeping, 0, memory_order_relaxed);
 }
 
+/* Whether clients may spin: each process that has something to do has a core then. */
+static bool cores_suffice(const mst_pool_t *pool, int cores) {
+    int busy = 1; /* this one */
+    for (size_t i = 0; i < pool->nsessions && busy <= cores; i++) busy += pool->now_ns - pool->session[i]->heard_ns < LATELY_NS;
+    return busy <= cores;
+}
+
 static bool unneeded(mst_pool_t *pool) {
     if (pool->nsessions) {
         pool->empty_since_ns = pool->now_ns;
@@ -349,7 +358,7 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
             continue;
         }
         wake_all(pool);
-        atomic_store_explicit(&pool->board->spin_ns, (int)pool->nsessions + 1 <= cores ? (uint32_t)spin_ns : 0, memory_order_relaxed);
+        atomic_store_explicit(&pool->board->spin_ns, cores_suffice(pool, cores) ? (uint32_t)spin_ns : 0, memory_order_relaxed);
         if (pool->nsessions && mst_base_patience(&patience, spin_ns)) continue;
         if (naps > 0) {
             struct timespec nap = {.tv_nsec = NAP_NS};

@@ -286,7 +286,7 @@ struct mst_pool_session {
     bool freed_news;
     uint64_t refuse_until;       /* offers up to here in its ring waited with one whose time is over */
     int64_t stalled_since_ns;    /* its next offer waits since then; 0: it does not */
-    int64_t joined_ns;
+    int64_t joined_ns, heard_ns; /* heard: something came from it */
     mst_pool_queue_t outbox;     /* replies that found no room */
     mst_pool_queue_t deferred;   /* control messages that wait for offers before them */
     mst_pool_queue_t freed;      /* blocks that found no room in the freed ring */
