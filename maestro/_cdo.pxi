@@ -245,16 +245,19 @@ cdef class CdoHandle:
         ...     cdo.offer()
         """
         cdef Py_buffer view
-        cdef maestro_cdo_t *c = self.use("fill")
+        cdef maestro_cdo_t *c
         cdef int status
         PyObject_GetBuffer(data, &view, PyBUF_ANY_CONTIGUOUS)
-        self.busy = True
-        self.session.uses += 1
-        with nogil:
-            status = maestro_cdo_fill(c, offset, view.buf, view.len)
-        self.session.let_go()
-        self.busy = False
-        PyBuffer_Release(&view)
+        try:
+            c = self.use("fill")
+            self.busy = True
+            self.session.uses += 1
+            with nogil:
+                status = maestro_cdo_fill(c, offset, view.buf, view.len)
+            self.session.let_go()
+            self.busy = False
+        finally:
+            PyBuffer_Release(&view)
         check(status)
 
     def _remember(self, array):

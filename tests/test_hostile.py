@@ -157,7 +157,7 @@ ANSWERS = {
         good_welcome(protocol=99)[:64],
         0,
         maestro.RefusedError,
-        "speaks protocol 99, this library 1; stop the old programs",
+        f"speaks protocol 99, this library {PROTOCOL}; stop the old programs",
     ),
     "no descriptors": (good_welcome(), 0, maestro.ProtocolError, "descriptors are missing"),
     "another channel": (good_welcome(channel=4096), 6, maestro.ProtocolError, "channel has another size"),

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+enum { AGAIN_NS = 1000000000 }; /* a call made later than so after its time was over is a new one */
 enum { UNLOCKED = 64 << 10, WAKING = 256 << 10, LAST = 1 << 20 }; /* bytes: a copy of more lets go of the lock; wakes the manager; when so many are left */
 
 /* ---- Handles. */
@@ -165,7 +166,7 @@ static void give_block(maestro_cdo_t *cdo, const mst_mem_block_t *block, size_t 
 
 /* A call that is made again after a signal has the time that was left, so that a ticker cannot make it endless. */
 static int64_t deadline_of(const maestro_cdo_t *cdo) {
-    if (MST_UNLIKELY(cdo->until != 0) && cdo->until > mst_base_now_ns()) return cdo->until;
+    if (MST_UNLIKELY(cdo->until != 0) && mst_base_now_ns() < cdo->until + AGAIN_NS) return cdo->until;
     return mst_base_deadline_ns(cdo->session->timeout_s);
 }
 
@@ -221,6 +222,7 @@ maestro_status_t maestro_cdo_wrap(maestro_cdo_t *cdo, const void *bytes, size_t 
     if (!cdo || (!bytes && nbytes)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "wrap: the object or the bytes are NULL");
     MST_TRY(mst_client_enter(cdo->session, "wrap"));
     maestro_status_t status = can_take_data(cdo, "wrap");
+    cdo->until = 0;
     if (status == MAESTRO_OK && nbytes) {
         cdo->wrapped = bytes;
         cdo->data = bytes;

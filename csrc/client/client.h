@@ -120,6 +120,7 @@ struct maestro_session {
     uint64_t *unreleased;              /* leases that wait for that room */
     size_t nunreleased, unreleased_capacity;
     unsigned late_answers;             /* to questions on the socket whose time was over */
+    bool stats_due;                    /* the last of them was for stats */
     uint64_t interrupted_at;           /* end of the offers of the last flush that a signal ended */
     maestro_request_t *requests;
     mst_client_refusal_t *refusal;
@@ -192,6 +193,7 @@ maestro_status_t mst_client_fetch_until(maestro_session_t *session, mst_wire_fet
 maestro_status_t mst_client_memory_init(maestro_session_t *session);
 void mst_client_memory_fini(maestro_session_t *session);
 maestro_status_t mst_client_alloc(maestro_session_t *session, uint64_t nbytes, int64_t deadline_ns, const char *operation, mst_mem_block_t *block_out);
+maestro_status_t mst_client_try_alloc(maestro_session_t *session, uint64_t nbytes, mst_mem_block_t *block_out); /* NO_MEMORY where alloc would have to ask */
 void mst_client_take_freed(maestro_session_t *session);   /* blocks the manager gave back */
 maestro_status_t mst_client_map(maestro_session_t *session, const mst_wire_place_t *place, const void **bytes_out);
 void mst_client_unmap(maestro_session_t *session, uint32_t segment);

@@ -28,16 +28,19 @@ static maestro_status_t resolve(const maestro_session_t *session, const maestro_
         if (!columns[i].key || !columns[i].values) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "column %zu: key or values are NULL", i);
         MST_TRY(mst_meta_schema_require_key(session->schema, columns[i].key, "offer many", &keys[i]));
         if (mst_client_key_is_maestros(keys[i])) return mst_client_refuse_key("column", columns[i].key);
+        for (size_t k = 0; k < i; k++)
+            if (keys[k] == keys[i]) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "columns %s and %s are the same attribute; give it once", columns[k].key, columns[i].key);
     }
     return MAESTRO_OK;
 }
 
-static maestro_status_t copy_payload(maestro_session_t *session, const void *bytes, size_t nbytes, int64_t deadline_ns, mst_wire_place_t *place) {
+/* With `wait` it may wait for room until the deadline; else NO_MEMORY where it would have to. */
+static maestro_status_t copy_payload(maestro_session_t *session, const void *bytes, size_t nbytes, bool wait, int64_t deadline_ns, mst_wire_place_t *place) {
     mst_mem_block_t block;
     *place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
     if (!nbytes) return MAESTRO_OK;
     if (!bytes) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "the payload is NULL and has %zu bytes", nbytes);
-    MST_TRY(mst_client_alloc(session, nbytes, deadline_ns, "offer many", &block));
+    MST_TRY(wait ? mst_client_alloc(session, nbytes, deadline_ns, "offer many", &block) : mst_client_try_alloc(session, nbytes, &block));
     mst_mem_copy(block.address, bytes, nbytes);
     *place = (mst_wire_place_t){.segment = block.segment, .offset = block.offset, .nbytes = nbytes};
     return MAESTRO_OK;
@@ -66,8 +69,8 @@ static maestro_status_t build(batch_t *batch, size_t row) {
 
 static size_t payload_nbytes(const batch_t *batch, size_t row) { return batch->payloads ? batch->nbytes[row] : 0; }
 
-static maestro_status_t copy_row(maestro_session_t *session, const batch_t *batch, size_t row, int64_t deadline_ns, mst_wire_place_t *place) {
-    return copy_payload(session, batch->payloads ? batch->payloads[row] : NULL, payload_nbytes(batch, row), deadline_ns, place);
+static maestro_status_t copy_row(maestro_session_t *session, const batch_t *batch, size_t row, bool wait, mst_wire_place_t *place) {
+    return copy_payload(session, batch->payloads ? batch->payloads[row] : NULL, payload_nbytes(batch, row), wait, batch->deadline_ns, place);
 }
 
 static void free_place(maestro_session_t *session, const mst_wire_place_t *place) {
@@ -77,7 +80,7 @@ static void free_place(maestro_session_t *session, const mst_wire_place_t *place
 static maestro_status_t offer_row(maestro_session_t *session, batch_t *batch, size_t row) {
     mst_wire_place_t place;
     uint64_t id;
-    MST_TRY(copy_row(session, batch, row, batch->deadline_ns, &place));
+    MST_TRY(copy_row(session, batch, row, true, &place));
     maestro_status_t status = mst_client_write_offer(session, &batch->builder, &place, place.segment != MST_WIRE_NO_SEGMENT, batch->deadline_ns, "offer many", &id);
     if (status != MAESTRO_OK) free_place(session, &place);
     return status;
@@ -97,8 +100,7 @@ static void find_own(batch_t *batch) {
 }
 
 static bool is_text(const batch_t *batch, unsigned key) {
-    maestro_type_t type = batch->builder.schema->attribute[key].type;
-    return (type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB) && mst_meta_word_is_tail(batch->builder.value[key]);
+    return mst_meta_type_is_text(batch->builder.schema->attribute[key].type) && mst_meta_word_is_tail(batch->builder.value[key]);
 }
 
 static bool any_text(const batch_t *batch) {
@@ -125,6 +127,7 @@ static size_t encode(batch_t *batch, unsigned key, const maestro_column_t *colum
 /* The attributes of the first object: what is constant counts, and is no text of its own. */
 static maestro_status_t begin_run(const maestro_session_t *session, const batch_t *batch, bool places, mst_wire_run_t *run) {
     size_t nbytes;
+    memset(run, 0, offsetof(mst_wire_run_t, attributes));
     MST_TRY(mst_meta_builder_pack(&batch->builder, session->schema_number, &run->attributes, sizeof run->attributes + 8 * MST_META_KEYS_MAX, &nbytes));
     run->head.kind = MST_WIRE_OFFER_RUN;
     run->timeout_ns = mst_base_span_ns(session->timeout_s);
@@ -171,7 +174,7 @@ static maestro_status_t copy_rows(maestro_session_t *session, const batch_t *bat
     mst_wire_place_t place;
     maestro_status_t status = MAESTRO_OK;
     for (; i < *count && held < HELD_NBYTES && payload_nbytes(batch, first + i); i++) {
-        status = copy_row(session, batch, first + i, i ? 0 : batch->deadline_ns, &place);
+        status = copy_row(session, batch, first + i, i == 0, &place);
         if (status != MAESTRO_OK) break;
         memcpy(batch->row + i * row_words, &place, sizeof place);
         held += place.nbytes;

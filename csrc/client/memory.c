@@ -155,14 +155,18 @@ static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t dead
     return status < 0 ? mst_base_fail_context(status, "%s", operation) : status;
 }
 
+maestro_status_t mst_client_try_alloc(maestro_session_t *session, uint64_t nbytes, mst_mem_block_t *block_out) {
+    if (MST_UNLIKELY(!mst_wire_ring_empty(&session->channel.freed))) mst_client_take_freed(session);
+    return mst_mem_allocator_alloc(session->allocator, nbytes, block_out);
+}
+
 maestro_status_t mst_client_alloc(maestro_session_t *session, uint64_t nbytes, int64_t deadline_ns, const char *operation, mst_mem_block_t *block_out) {
     if (MST_UNLIKELY(nbytes > (uint64_t)session->memory_limit))
         return mst_base_fail(MAESTRO_TOO_LARGE, "%s: %llu bytes are more than the pool's limit of %lld; raise MAESTRO_POOL_MEMORY before the pool starts", operation,
                              (unsigned long long)nbytes, (long long)session->memory_limit);
     for (bool late = false;;) {
-        if (MST_UNLIKELY(!mst_wire_ring_empty(&session->channel.freed))) mst_client_take_freed(session);
         session->wanted_nbytes = 0;
-        maestro_status_t status = mst_mem_allocator_alloc(session->allocator, nbytes, block_out);
+        maestro_status_t status = mst_client_try_alloc(session, nbytes, block_out);
         if (MST_LIKELY(status == MAESTRO_OK)) return MAESTRO_OK;
         if (!session->wanted_nbytes) return mst_base_fail_context(status, "%s", operation);
         if (late) return mst_base_fail(MAESTRO_NO_MEMORY, "%s: what came back in time is too small; see maestro top for who holds memory", operation);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 unsigned mst_client_forks;
@@ -204,7 +205,7 @@ maestro_status_t maestro_session_close(maestro_session_t *session) {
 
 /* ---- Texts. */
 
-enum { STATS_SLICE_NS = 1000000000 };
+enum { STATS_SLICE_NS = 100000000, STATS_PAUSE_NS = 100000 };
 
 static maestro_status_t read_text(int fd, uint64_t nbytes, char **text_out) {
     char *text = malloc(nbytes + 1);
@@ -225,7 +226,8 @@ maestro_status_t maestro_session_stats(maestro_session_t *session, double timeou
     int64_t deadline = 0, now;
     int fd = -1;
     maestro_status_t status;
-    do { /* the lock is held while the socket is waited for: other threads get their turn in between */
+    do { /* the lock is held while the socket is waited for: other threads get their turn in the pauses */
+        if (deadline) nanosleep(&(struct timespec){.tv_nsec = STATS_PAUSE_NS}, NULL);
         MST_TRY(mst_client_enter(session, "stats"));
         now = mst_base_now_ns();
         if (!deadline) deadline = mst_client_deadline(session, timeout_s);

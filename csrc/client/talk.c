@@ -415,12 +415,21 @@ static maestro_status_t receive_answer(maestro_session_t *session, bool interrup
     }
 }
 
+/* Stats were asked for before and have not come yet: their answer is waited for, so that a manager that is stopped is not asked again and again. */
+static bool stats_are_coming(const maestro_session_t *session) {
+    struct pollfd fd = {.fd = session->socket, .events = POLLIN};
+    return session->stats_due && poll(&fd, 1, 0) == 0;
+}
+
 static maestro_status_t fetch(maestro_session_t *session, mst_wire_fetch_t kind, uint32_t number, bool interruptible, int64_t deadline_ns, mst_wire_fetch_reply_t *reply, int *fds, size_t nfds) {
     mst_wire_fetch_request_t request = {.kind = kind, .number = number};
     size_t nbytes, came = nfds;
-    maestro_status_t status = mst_wire_send(session->socket, &request, sizeof request, NULL, 0);
+    bool coming = kind == MST_WIRE_FETCH_STATS && stats_are_coming(session);
+    if (coming) session->late_answers--;
+    maestro_status_t status = coming ? MAESTRO_OK : mst_wire_send(session->socket, &request, sizeof request, NULL, 0);
     bool sent = status == MAESTRO_OK;
     if (sent) status = receive_answer(session, interruptible, deadline_ns, reply, &nbytes, fds, &came);
+    session->stats_due = kind == MST_WIRE_FETCH_STATS && sent && (status == MAESTRO_TIMEOUT || status == MAESTRO_INTERRUPTED);
     if (status == MAESTRO_TIMEOUT || status == MAESTRO_AGAIN) return mst_base_fail(MAESTRO_TIMEOUT, "fetch from the pool manager: it did not answer in time; is it stopped? see maestro doctor");
     if (status == MAESTRO_INTERRUPTED && sent) return mst_base_fail(status, "fetch from the pool manager: a signal came");
     if (status == MAESTRO_SYSTEM && sent) return mst_base_fail_context(status, "fetch from the pool manager"); /* no descriptor left: not its fault */

@@ -90,8 +90,7 @@ const char *mst_meta_attributes_text(const mst_meta_attributes_t *set, uint64_t 
 /* ---- Identity. */
 
 static uint64_t content_of(const mst_meta_attributes_t *set, uint64_t word, maestro_type_t type) {
-    bool text = type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB;
-    if (!text || !mst_meta_word_is_tail(word)) return word;
+    if (!mst_meta_type_is_text(type) || !mst_meta_word_is_tail(word)) return word;
     return mst_base_hash(mst_meta_attributes_tail(set) + mst_meta_word_offset(word), mst_meta_word_nbytes(word));
 }
 
@@ -114,7 +113,7 @@ bool mst_meta_attributes_identity_equal(const mst_meta_attributes_t *a, const ms
     EACH_KEY(mask, key) {
         uint64_t x = a->value[mst_meta_attributes_rank(a, key)], y = b->value[mst_meta_attributes_rank(b, key)];
         maestro_type_t type = schema->attribute[key].type;
-        bool text = (type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB) && mst_meta_word_is_tail(x) && mst_meta_word_is_tail(y);
+        bool text = mst_meta_type_is_text(type) && mst_meta_word_is_tail(x) && mst_meta_word_is_tail(y);
         if (!text && x != y) return false;
         if (!text) continue;
         uint32_t nbytes = mst_meta_word_nbytes(x);

@@ -38,6 +38,8 @@ static inline bool mst_meta_attributes_has(const mst_meta_attributes_t *set, uns
     return set->mask[key >> 6] >> (key & 63) & 1;
 }
 
+static inline bool mst_meta_type_is_text(maestro_type_t type) { return type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB; }
+
 /* Position of a key that is set in value[]. */
 static inline unsigned mst_meta_attributes_rank(const mst_meta_attributes_t *set, unsigned key) {
     unsigned rank = (unsigned)__builtin_popcountll(set->mask[key >> 6] & ((1ull << (key & 63)) - 1));

@@ -46,8 +46,6 @@ static inline void put(mst_meta_builder_t *builder, unsigned key, uint64_t word)
     builder->mask[key >> 6] |= 1ull << (key & 63);
 }
 
-static bool is_text_type(maestro_type_t type) { return type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB; }
-
 /* Bytes of a tail without garbage. */
 static size_t tail_needed(const mst_meta_builder_t *builder) {
     size_t nbytes = 0;
@@ -55,7 +53,7 @@ static size_t tail_needed(const mst_meta_builder_t *builder) {
     for (unsigned half = 0; half < 2; half++)
         for (uint64_t bits = builder->mask[half]; bits; bits &= bits - 1) {
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
-            if (is_text_type(builder->schema->attribute[key].type) && mst_meta_word_is_tail(builder->value[key])) nbytes += mst_meta_word_nbytes(builder->value[key]);
+            if (mst_meta_type_is_text(builder->schema->attribute[key].type) && mst_meta_word_is_tail(builder->value[key])) nbytes += mst_meta_word_nbytes(builder->value[key]);
         }
     return MST_ALIGN(nbytes, 8);
 }
@@ -67,7 +65,7 @@ static bool compact(mst_meta_builder_t *builder) {
     if (!fresh) return false;
     for (unsigned key = 0; key < builder->schema->nattributes; key++) {
         uint64_t word = builder->value[key];
-        if (!has(builder, key) || !is_text_type(builder->schema->attribute[key].type) || !mst_meta_word_is_tail(word)) continue;
+        if (!has(builder, key) || !mst_meta_type_is_text(builder->schema->attribute[key].type) || !mst_meta_word_is_tail(word)) continue;
         memcpy(fresh + used, builder->tail + mst_meta_word_offset(word), mst_meta_word_nbytes(word));
         builder->value[key] = mst_meta_tail_word(used, mst_meta_word_nbytes(word));
         used += mst_meta_word_nbytes(word);
@@ -126,7 +124,7 @@ maestro_status_t mst_meta_builder_load(mst_meta_builder_t *builder, const mst_me
     for (unsigned key = 0; key < builder->schema->nattributes; key++) {
         if (!mst_meta_attributes_has(set, key)) continue;
         uint64_t value = *word++;
-        if (is_text_type(builder->schema->attribute[key].type) && mst_meta_word_is_tail(value))
+        if (mst_meta_type_is_text(builder->schema->attribute[key].type) && mst_meta_word_is_tail(value))
             MST_TRY(put_tail(builder, key, mst_meta_attributes_tail(set) + mst_meta_word_offset(value), mst_meta_word_nbytes(value)));
         else put(builder, key, value);
     }
@@ -295,7 +293,7 @@ maestro_status_t mst_meta_builder_pack(const mst_meta_builder_t *builder, uint16
         for (uint64_t bits = builder->mask[half]; bits; bits &= bits - 1) {
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
             uint64_t value = builder->value[key];
-            if (mst_meta_word_is_tail(value) && is_text_type(builder->schema->attribute[key].type)) {
+            if (mst_meta_word_is_tail(value) && mst_meta_type_is_text(builder->schema->attribute[key].type)) {
                 uint32_t nbytes = mst_meta_word_nbytes(value);
                 if (nbytes) memcpy(tail + used, builder->tail + mst_meta_word_offset(value), nbytes);
                 value = mst_meta_tail_word(used, nbytes);

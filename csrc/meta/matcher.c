@@ -64,6 +64,7 @@ struct mst_meta_matcher {
     size_t nresults, result_capacity; /* room for all */
     uint64_t round;
     uint64_t used[2]; /* keys in any selector */
+    uint32_t uses[MST_META_KEYS_MAX]; /* selectors that look at each */
     bool valid;       /* the result is that of the last match among all */
     const mst_meta_attributes_t *set; /* being matched */
 };
@@ -334,11 +335,15 @@ static bool hang_node(mst_meta_matcher_t *matcher, subscription_t *subscription,
 
 /* ---- Coming and going. */
 
-static void collect_all_keys(mst_meta_matcher_t *matcher) {
-    matcher->used[0] = matcher->used[1] = 0;
+static void count_keys(mst_meta_matcher_t *matcher, const mst_meta_selector_t *selector, int by) {
     matcher->valid = false;
-    for (uint32_t i = 0; i < matcher->all.count; i++)
-        for (int half = 0; half < 2; half++) matcher->used[half] |= matcher->all.item[i]->selector->keys[half];
+    for (unsigned half = 0; half < 2; half++)
+        for (uint64_t bits = selector->keys[half]; bits; bits &= bits - 1) {
+            unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
+            matcher->uses[key] += (uint32_t)by;
+            if (matcher->uses[key]) matcher->used[half] |= 1ull << (key & 63);
+            else matcher->used[half] &= ~(1ull << (key & 63));
+        }
 }
 
 static bool reserve_result(mst_meta_matcher_t *matcher) {
@@ -355,7 +360,7 @@ static void detach(mst_meta_matcher_t *matcher, subscription_t *subscription) {
     unhang(matcher, subscription);
     list_remove(&matcher->always, subscription);
     list_remove(&matcher->all, subscription);
-    collect_all_keys(matcher);
+    count_keys(matcher, subscription->selector, -1);
     free_subscription(subscription);
 }
 
@@ -365,8 +370,7 @@ maestro_status_t mst_meta_matcher_add(mst_meta_matcher_t *matcher, void *subscri
     *subscription = (subscription_t){.subscriber = subscriber, .selector = selector, .schema = schema};
     price_t price;
     const mst_meta_node_t *node = choose(matcher, subscription, selector->root, &price);
-    for (int half = 0; half < 2; half++) matcher->used[half] |= selector->keys[half];
-    matcher->valid = false;
+    count_keys(matcher, selector, 1);
     if (reserve_result(matcher) && list_add(&matcher->all, subscription) &&
         (price.length != SIZE_MAX ? hang_node(matcher, subscription, node) : list_add(&matcher->always, subscription)))
         return MAESTRO_OK;

@@ -15,10 +15,10 @@ void mst_meta_matcher_destroy(mst_meta_matcher_t *matcher);
 maestro_status_t mst_meta_matcher_add(mst_meta_matcher_t *matcher, void *subscriber, const mst_meta_selector_t *selector, uint16_t schema);
 void mst_meta_matcher_remove(mst_meta_matcher_t *matcher, void *subscriber);
 
-/* The subscribers that match, each once; the array belongs to the matcher until the next call. */
 bool mst_meta_matcher_ignores(const mst_meta_matcher_t *matcher, const uint64_t *mask); /* no selector looks at these keys */
 /* The result of the last match, when it is also that of a set that differs from that one only in keys of the mask; false when it may be another. */
 bool mst_meta_matcher_again(const mst_meta_matcher_t *matcher, const uint64_t *mask, void *const **subscribers_out, size_t *count_out);
+/* The subscribers that match, each once; the array belongs to the matcher until the next call. */
 size_t mst_meta_matcher_match(mst_meta_matcher_t *matcher, const mst_meta_attributes_t *set, void *const **subscribers_out);
 
 #endif

@@ -234,7 +234,7 @@ maestro_status_t mst_pool_lending_fetch(mst_pool_t *pool, mst_pool_session_t *se
 bool mst_pool_lending_place_ok(mst_pool_t *pool, const mst_pool_session_t *session, const mst_wire_place_t *place) {
     if (place->segment == MST_WIRE_NO_SEGMENT) return place->offset == 0 && place->nbytes == 0;
     const mst_pool_segment_t *segment = find(pool, place->segment);
-    return segment && segment->owner == session->number && (place->offset & 63) == 0 && place->offset <= segment->nbytes &&
+    return segment && segment->owner == session->number && (place->offset & 63) == 0 && place->offset / 64 <= UINT32_MAX && place->offset <= segment->nbytes &&
            place->nbytes <= segment->nbytes - place->offset;
 }
 

@@ -1,7 +1,7 @@
 /* The manager's loop: serve every session's rings, advance what waits, ring doorbells, sleep.
  *
- * How it sleeps: with little to do it arms the board and blocks in epoll, so that a single offer costs two wake-ups and no polling.  After a busy
- * round it first yields the core for a while, with the board unarmed, unless others want the core; then it naps for some microseconds: messages
+ * How it sleeps: it arms the board and blocks in epoll, so that a single offer costs two wake-ups.  But after each round with something to do it first
+ * yields the core for a while, with the board unarmed, unless others want the core, and after a busy one it then naps for some microseconds: messages
  * gather meanwhile, and no client pays for a system call.  Clients spin only where each process can have a core: where they cannot, two that yield to
  * each other look busy, and the scheduler leaves both on one core. */
 #include "pool/pool.h"
@@ -358,7 +358,7 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
             continue;
         }
         wake_all(pool);
-        atomic_store_explicit(&pool->board->spin_ns, cores_suffice(pool, cores) ? (uint32_t)spin_ns : 0, memory_order_relaxed);
+        atomic_store_explicit(&pool->board->spin_ns, cores_suffice(pool, cores) ? (uint32_t)(spin_ns < ROUND_NS_MAX ? spin_ns : ROUND_NS_MAX) : 0, memory_order_relaxed);
         if (pool->nsessions && mst_base_patience(&patience, spin_ns)) continue;
         if (naps > 0) {
             struct timespec nap = {.tv_nsec = NAP_NS};

@@ -86,7 +86,7 @@ static inline mst_wire_place_t mst_pool_place(const mst_pool_object_t *object) {
 /* ---- template.c */
 typedef struct mst_pool_template {
     uint64_t no_id;         /* 0: no object, for whoever has a stale handle */
-    uint32_t refs;          /* objects, and sessions that go on with it */
+    uint32_t refs;          /* objects, open runs, and sessions that go on with it */
     uint32_t objects;       /* made from it so far */
     uint32_t nown;          /* words that lie with the object */
     uint64_t identity;      /* hash of the identity attributes that lie here */
@@ -144,13 +144,14 @@ uint32_t mst_pool_template_renew(mst_pool_t *pool, mst_pool_session_t *session, 
 uint32_t mst_pool_template_make(mst_pool_t *pool, const mst_meta_attributes_t *set, const uint64_t *own);
 void mst_pool_template_unref(mst_pool_t *pool, uint32_t handle);
 bool mst_pool_template_check(mst_pool_t *pool, const mst_pool_template_t *template, const mst_meta_attributes_t *set); /* own words; the rest is */
-uint64_t mst_pool_template_identity_of(mst_pool_t *pool, const mst_pool_template_t *template, const uint64_t *own); /* the same, without text */
 uint64_t mst_pool_template_identity(mst_pool_t *pool, const mst_pool_template_t *template, const mst_meta_attributes_t *set); /* hash */
-/* Puts the template's constants and the positions of own words into the beginning of a run; rows have own words in this order. */
-bool mst_pool_template_fits_run(const mst_pool_template_t *template);
+bool mst_pool_template_fits_run(const mst_pool_template_t *template); /* it has not too many own words */
+/* Puts the template's constants and the positions of own words into the beginning of a run. */
 void mst_pool_template_begin_run(const mst_pool_template_t *template, mst_wire_run_t *run);
 /* A template of the session that agrees with the set, in which the words at the positions whose bits are set are own ones; made if need be. */
 uint32_t mst_pool_template_for_run(mst_pool_t *pool, mst_pool_session_t *session, const mst_meta_attributes_t *set, const uint64_t *own);
+/* Own words lie with objects, and in rows of runs, in one order.  The identity's hash by them alone, when none is text. */
+uint64_t mst_pool_template_identity_of(mst_pool_t *pool, const mst_pool_template_t *template, const uint64_t *own);
 void mst_pool_template_take(const mst_pool_template_t *template, const mst_meta_attributes_t *set, uint64_t *own); /* own words and tail */
 /* An object's attributes, whole: written to `out`, or into memory of the pool that stays valid until the second next call. */
 size_t mst_pool_attributes_nbytes(mst_pool_t *pool, const mst_pool_object_t *object);
@@ -286,6 +287,7 @@ struct mst_pool_session {
     bool freed_news;
     uint64_t refuse_until;       /* offers up to here in its ring waited with one whose time is over */
     int64_t stalled_since_ns;    /* its next offer waits since then; 0: it does not */
+    int64_t stalled_until_ns;    /* its deadline */
     int64_t joined_ns, heard_ns; /* heard: something came from it */
     mst_pool_queue_t outbox;     /* replies that found no room */
     mst_pool_queue_t deferred;   /* control messages that wait for offers before them */

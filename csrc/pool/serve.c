@@ -43,6 +43,7 @@ static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_
         int64_t deadline = session->stalled_since_ns + bounded(offer->timeout_ns);
         if (pool->now_ns < deadline) {
             if (deadline < pool->stall_deadline_ns) pool->stall_deadline_ns = deadline;
+            session->stalled_until_ns = deadline;
             return true;
         }
         session->refuse_until = session->channel.offers.other;
@@ -157,13 +158,9 @@ static unsigned key_at(const mst_meta_attributes_t *set, unsigned position) {
     return half * 64 + (unsigned)__builtin_ctzll(bits);
 }
 
-static bool is_text(const mst_meta_schema_t *schema, unsigned key) {
-    return schema->attribute[key].type == MAESTRO_TYPE_STRING || schema->attribute[key].type == MAESTRO_TYPE_BLOB;
-}
-
 static bool has_text(const mst_meta_attributes_t *set, const mst_meta_schema_t *schema) {
     bool any = false;
-    for (unsigned i = 0; i < set->nvalues; i++) any |= mst_meta_word_is_tail(set->value[i]) && is_text(schema, key_at(set, i));
+    for (unsigned i = 0; i < set->nvalues; i++) any |= mst_meta_word_is_tail(set->value[i]) && mst_meta_type_is_text(schema->attribute[key_at(set, i)].type);
     return any;
 }
 
@@ -173,7 +170,7 @@ static own_words_t find_own(const mst_wire_run_t *run, const mst_meta_attributes
     for (unsigned i = 0; i < run->nown; i++) {
         unsigned position = own.position[i] = run->position[i] + (run->position[i] >= before ? 2 : 0), key = own.key[i] = key_at(set, position);
         own.bits[position >> 6] |= 1ull << (position & 63);
-        own.codes |= (uint32_t)is_text(schema, key) << i;
+        own.codes |= (uint32_t)mst_meta_type_is_text(schema->attribute[key].type) << i;
         own.reals |= (uint32_t)(schema->attribute[key].type == MAESTRO_TYPE_F64) << i;
         own.checked |= (uint32_t)(schema->checked[key >> 6] >> (key & 63) & 1) << i;
     }
@@ -242,7 +239,7 @@ static size_t serve_run(mst_pool_t *pool, mst_pool_session_t *session, const mst
     rows.foresee = rows.template != MST_POOL_NONE && mst_pool_template(&pool->catalogue, rows.template)->nown == run->nown;
     uint32_t first = session->row;
     maestro_status_t status = MAESTRO_OK;
-    while (session->row < run->count && (status = take_row(pool, session, &rows)) == MAESTRO_OK) session->row++;
+    while (session->row < run->count && !session->outbox.first && (status = take_row(pool, session, &rows)) == MAESTRO_OK) session->row++;
     mst_pool_publish_run(pool, rows.handle, rows.ntaken);
     if (status == MAESTRO_PROTOCOL) return refuse_run(session, "it offered objects with malformed attributes, or in memory that is not lent to it");
     size_t taken = session->row - first;
@@ -252,9 +249,17 @@ static size_t serve_run(mst_pool_t *pool, mst_pool_session_t *session, const mst
     return taken;
 }
 
+/* The offer at the beginning of its ring waits on: known without looking at it again. */
+static bool still_stalled(mst_pool_t *pool, const mst_pool_session_t *session) {
+    if (MST_LIKELY(!session->stalled_since_ns) || pool->now_ns >= session->stalled_until_ns || !mst_pool_offers_wait(pool)) return false;
+    if (session->stalled_until_ns < pool->stall_deadline_ns) pool->stall_deadline_ns = session->stalled_until_ns;
+    return true;
+}
+
 /* How many objects were taken. */
 static size_t serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
     bool broken = false;
+    if (still_stalled(pool, session)) return 0;
     uint32_t nbytes = 0;
     const void *message = mst_wire_ring_peek(&session->channel.offers, &nbytes, &broken);
     if (broken || nbytes > MST_WIRE_OFFERS_CAPACITY / 2) broken = broken || message;
@@ -266,6 +271,7 @@ static size_t serve_offer(mst_pool_t *pool, mst_pool_session_t *session) {
     __builtin_prefetch((const char *)message + nbytes + 64);
     __builtin_prefetch((const char *)message + nbytes + 128);
     offer->head.nbytes = nbytes;
+    if (session->row && offer->head.kind != MST_WIRE_OFFER_RUN) return refuse_run(session, "it changed a run of offers that was being taken");
     if (offer->head.kind == MST_WIRE_OFFER_RUN) return serve_run(pool, session, (const mst_wire_run_t *)pool->scratch, nbytes);
     uint32_t template = MST_POOL_NONE;
     const char *wrong = check_offer(pool, session, offer, &template);

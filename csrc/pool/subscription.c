@@ -2,7 +2,10 @@
  *
  * A subscription that has seen everything needs no cursor: new events go straight into its window.  One whose window is full, or that is still at
  * its snapshot, is "lagging": it is advanced along the log, a slice a round, as its reader makes room.  The lease of an object is granted when
- * its event enters the window. */
+ * its event enters the window.
+ *
+ * Like objects that follow each other share a message, a run.  The one at the window's end may be open: it is not committed, more rows may come, and the
+ * next other message, or the end of the round, closes it. */
 #include "pool/pool.h"
 
 #include <sys/eventfd.h>
@@ -163,17 +166,18 @@ mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session,
     return subscription;
 }
 
-static void touch_window(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
-    if (subscription->touched) return;
+static bool touch_window(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    if (subscription->touched) return true;
     if (pool->ntouched_windows == pool->touched_windows_capacity) {
         size_t capacity = pool->touched_windows_capacity ? pool->touched_windows_capacity * 2 : 64;
         void *larger = realloc(pool->touched_window, capacity * sizeof(void *));
-        if (!larger) return; /* its reader wakes at its next time-out */
+        if (!larger) return false; /* its reader wakes at its next time-out */
         pool->touched_window = larger;
         pool->touched_windows_capacity = capacity;
     }
     subscription->touched = true;
     pool->touched_window[pool->ntouched_windows++] = subscription;
+    return true;
 }
 
 void mst_pool_subscription_show(mst_pool_t *pool) {
@@ -243,8 +247,9 @@ static bool open_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, co
     subscription->run.message = run;
     subscription->run.row = (uint64_t *)((char *)run + run_nbytes(pool, subscription, 0));
     template->refs++;
-    touch_window(pool, subscription);
-    return true;
+    if (touch_window(pool, subscription)) return true;
+    drop_run(pool, subscription); /* nobody would close it */
+    return false;
 }
 
 static bool goes_on(const mst_pool_subscription_t *subscription, const mst_pool_object_t *object, uint64_t sequence) {
@@ -296,8 +301,9 @@ static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32
     event->lease = 0;
     event->place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
     if (offered && !gone) {
-        event->lease = mst_pool_session_grant(pool, session, handle);
-        if (!event->lease) return false;
+        uint64_t lease = mst_pool_session_grant(pool, session, handle);
+        if (!lease) return false;
+        event->lease = lease;
         mst_wire_place_t place = mst_pool_place(object);
         event->place = place;
         session->total.event_bytes += place.nbytes;

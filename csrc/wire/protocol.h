@@ -8,7 +8,7 @@
 
 enum {
     MST_WIRE_MAGIC = 0x5254534d,        /* "MSTR" */
-    MST_WIRE_PROTOCOL = 1,              /* the first 8 bytes of hello and welcome never change */
+    MST_WIRE_PROTOCOL = 2,              /* the first 8 bytes of hello and welcome never change */
     MST_WIRE_NAME_MAX = 64,             /* component, pool, schema names, terminator included */
     MST_WIRE_TEXT_MAX = 2048,           /* text of an error */
     MST_WIRE_SCHEMA_MAX = 1 << 20,
@@ -78,7 +78,7 @@ void mst_wire_channel_init(mst_wire_channel_t *channel, void *memory, bool manag
 typedef struct mst_wire_board {
     _Atomic uint32_t sleeping; /* MST_WIRE_ASLEEP_* bits; 0: awake */
     _Atomic uint32_t leaving;  /* it ends in good order */
-    _Atomic uint32_t spin_ns;  /* how long clients' waits may spin before they sleep; 0 when processes outnumber cores */
+    _Atomic uint32_t spin_ns;  /* how long clients' waits may spin before they sleep; 0 when those that were heard lately outnumber the cores */
 } mst_wire_board_t;
 
 enum {

@@ -55,7 +55,8 @@ class PoolSink(Sink):
         self.cdo = self.room = None
 
     def place(self, field, message: memoryview):
-        if self.cdo is None:
+        if self.cdo is None or self.room.nbytes != len(message):
+            self._drop()
             self._take(field, len(message))
         self.copies.fill(self.cdo, message)
         self.here = {key: field.keys[key] for key in ("step", "number") if key in field.keys}
