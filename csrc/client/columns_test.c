@@ -361,7 +361,7 @@ static void test_texts_that_are_no_codes_travel(maestro_session_t *producer, mae
 
 /* Common text is its own the first time, and a code from then on: a column of it changes between the two ways. */
 static void test_common_texts_become_codes_on_the_way(maestro_session_t *producer, maestro_session_t *consumer) {
-    static char name[N][8];
+    static char name[N][16];
     columns_t columns = {.count = 0};
     for (int i = 0; i < N; i++) {
         snprintf(name[i], sizeof name[i], "s%d", i % 50 + (i >= 500) * 25);
@@ -390,7 +390,7 @@ static void test_common_texts_become_codes_on_the_way(maestro_session_t *produce
 
 static void test_more_own_columns_than_a_run_takes(maestro_session_t *producer, maestro_session_t *consumer) {
     static int64_t values[15][N];
-    static char key[15][4];
+    static char key[15][16];
     for (int extra = 11; extra <= 15; extra++) { /* with id, flag, level, when: 15 to 19 */
         const char *set = "x";
         columns_t columns = cells(&set, 0);
@@ -556,7 +556,7 @@ static void test_run_stops_at_the_limit_of_objects_and_goes_on_when_there_is_roo
 enum { SETS = 20 };
 
 static void offer_sets(maestro_session_t *session, int count) {
-    char set[8];
+    char set[16];
     for (int i = 0; i < count; i++) {
         snprintf(set, sizeof set, "s%d", i);
         offer_cells(session, set, 0, N);
@@ -694,7 +694,7 @@ int main(void) {
     producer = open_cells("small", "producer", 10), consumer = open_cells("small", "consumer", 10);
     unsetenv("MAESTRO_POOL_LOG");
     for (int i = 0; i < SETS; i++) {
-        char set[8];
+        char set[16];
         snprintf(set, sizeof set, "s%d", i);
         introduce(producer, set);
     }
