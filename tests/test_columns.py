@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from poolside import raises, within
 
 import maestro
@@ -183,3 +185,124 @@ def test_objects_and_columns_may_be_mixed(session):
     first = [cdo["step"] for cdo in subscription.next_many(3)]
     rest = subscription.next_columns(100, ["step"], timeout=0.2)["step"].tolist()
     assert first + rest == list(range(10))
+
+
+def test_column_that_is_full_of_absent_values_goes_on(session):
+    session.offer_many(param="t", step=range(300))
+    session.offer_many(param="t", step=range(300, 600), levelist=np.arange(300.0), number=7)
+    columns = session.subscribe().next_columns(1000, ["step", "levelist", "number"], timeout=0.2)
+    assert columns["step"].tolist() == list(range(600))
+    assert np.isnan(columns["levelist"][:300]).all()
+    assert columns["levelist"][300:].tolist() == list(range(300))
+    assert list(columns["number"]) == [None] * 300 + [7] * 300
+
+
+# ---- Both ways, against a model: a list of dictionaries.
+WHOLE = st.integers(-(2**63), 2**63 - 1)
+REAL = st.floats(allow_nan=False)
+MOMENT = st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
+TEXTS = {
+    "param": st.sampled_from(["t", "u", "2t", "a text of its own"]),
+    "maestro.name": st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40),
+    "model": st.sampled_from(["ifs", "icon", "arpege"]),
+}
+OTHERS = {"levelist": REAL, "number": WHOLE, "maestro.checksum": WHOLE, "maestro.time": MOMENT, "frequency": WHOLE}
+KEYS = ["param", "step", *OTHERS, "maestro.name", "model"]
+
+
+@st.composite
+def batches(draw):
+    """What calls of offer_many get: columns and payloads; the step numbers all objects, so that all differ."""
+    rows, calls = 0, []
+    for _ in range(draw(st.integers(1, 3))):
+        count = draw(st.sampled_from([1, 2, 7, 40, 300]))
+        columns = {"step": list(range(rows, rows + count))}
+        for key, values in (TEXTS | OTHERS).items():
+            how = "same" if key == "param" and draw(st.booleans()) else draw(st.sampled_from(["absent", "same", "differs"]))
+            few = draw(st.lists(values, min_size=1, max_size=5))
+            if how != "absent" or key == "param":
+                columns[key] = [few[i % len(few)] for i in range(count)] if how == "differs" else few[0]
+        sizes = draw(st.none() | st.lists(st.integers(0, 3000), min_size=1, max_size=4))
+        payloads = None if sizes is None else [bytes([i % 251]) * sizes[i % len(sizes)] for i in range(count)]
+        calls.append((columns, payloads))
+        rows += count
+    return calls
+
+
+def expected_of(calls):
+    model = []
+    for columns, payloads in calls:
+        for i in range(len(columns["step"])):
+            row = {key: values[i] if isinstance(values, list) else values for key, values in columns.items()}
+            model.append((row, b"" if payloads is None else payloads[i]))
+    return model
+
+
+def same(key, came, row):
+    """Whether a cell of a column is the row's value; absent is None, NaN among numbers, NaT among times."""
+    if key not in row:
+        return came is None or np.isnan(came) or np.isnat(came)
+    if key == "maestro.time":
+        return np.datetime64(row[key].replace(tzinfo=None), "ns") == np.datetime64(
+            came.replace(tzinfo=None) if isinstance(came, datetime) else came
+        )
+    return came == row[key]
+
+
+def check_columns(columns, rows):
+    for key, cells in columns.items():
+        assert len(cells) == len(rows)
+        wrong = [
+            (i, key, came, row.get(key)) for i, (came, (row, _)) in enumerate(zip(cells, rows, strict=True)) if not same(key, came, row)
+        ]
+        assert not wrong, wrong[:3]
+
+
+def read_by_columns(subscription, data, model):
+    done = 0
+    while done < len(model):
+        keys = data.draw(st.sampled_from([["step"], ["param", "step"], KEYS, KEYS[1:6]]))
+        got = subscription.next_columns(data.draw(st.sampled_from([1, 3, 50, 257, 1000])), keys, timeout=1)
+        assert len(got["step"])
+        check_columns(got, model[done : done + len(got["step"])])
+        done += len(got["step"])
+
+
+def read_both_ways(subscription, model):
+    done = 0
+    while done < len(model):
+        cdos = subscription.next_many(min(3, len(model) - done), timeout=1)
+        check_objects(cdos, model[done : done + len(cdos)])
+        done += len(cdos)
+        if done < len(model):
+            got = subscription.next_columns(5, ["step", "levelist"], timeout=1)
+            check_columns(got, model[done : done + len(got["step"])])
+            done += len(got["step"])
+
+
+def check_objects(cdos, rows):
+    for cdo, (row, payload) in zip(cdos, rows, strict=True):
+        with cdo:
+            assert bytes(cdo) == payload
+            assert {key: cdo[key] for key in KEYS if key in cdo} == {key: row[key] for key in KEYS if key in row}
+
+
+@given(calls=batches(), data=st.data())
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_what_is_offered_by_columns_comes_by_columns_by_objects_and_by_query(pool, calls, data):
+    model = expected_of(calls)
+    with pool.session() as session, session.subscribe(start="now") as by_columns, session.subscribe(start="now") as by_objects:
+        mixed = session.subscribe(start="now")
+        try:
+            for columns, payloads in calls:
+                session.offer_many(payloads, columns)
+            session.flush()
+            read_by_columns(by_columns, data, model)
+            check_objects((by_objects.next(timeout=1) for _ in model), model)
+            read_both_ways(mixed, model)
+            check_objects(session.query("step >= 0"), model)
+        finally:  # nothing of it may meet the next example
+            mixed.dispose()
+            by_columns.dispose()
+            by_objects.dispose()
+            assert session.withdraw(None) == len(model)

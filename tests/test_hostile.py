@@ -3,13 +3,23 @@
 import os
 import random
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from poolside import raises, takes_less_than, within
-from rawside import KIND_FLUSH, PROTOCOL, WELCOME, FakeManager, RawClient, connect, hello, receive, welcome
+from rawside import KIND_FLUSH, KIND_RUN, NO_SEGMENT, PROTOCOL, WELCOME, FakeManager, RawClient, connect, hello, receive, welcome
 
 import maestro
+
+SCHEMAS = Path(__file__).parents[1] / "csrc/meta/schemas"
+KEYS = [key for name in ("core", "mars") for key in yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text())["attributes"]]
+NAME, COMPONENT, PID, CHECKSUM, LEVEL, PARAM, STEP = (
+    KEYS.index(key) for key in ("maestro.name", "maestro.component", "maestro.pid", "maestro.checksum", "levelist", "param", "step")
+)
+TEXT = 1 << 63  # a word that refers to text
+NAN, MINUS_ZERO = 0x7FF8 << 48, 1 << 63
 
 
 @pytest.fixture
@@ -58,6 +68,63 @@ GARBAGE = {
 }  # fmt: skip
 
 
+def run(keys=(PARAM, STEP), values=(1, 1000), rows=((1000,), (1001,)), own=(1,), **changes):
+    """Writes a run of objects of params and steps that is right but for what is changed."""
+
+    def write(wild):
+        wild.run(keys, values, rows, own, **{name: value(wild) if callable(value) else value for name, value in changes.items()})
+
+    return write
+
+
+MALFORMED = "malformed attributes"
+RUNS = {
+    "of no objects": (run(rows=()), MALFORMED),
+    "of more than are there": (run(count=3), MALFORMED),
+    "of fewer than are there": (run(count=1), MALFORMED),
+    "of endless many": (run(count=2**32 - 1), MALFORMED),
+    "of one too many": (run(rows=[(1000 + i,) for i in range(257)]), MALFORMED),
+    "with bytes behind it": (run(more=bytes(8)), MALFORMED),
+    "shorter than its head": (lambda wild: wild.put("offers", bytes([0, 0, 0, 0, KIND_RUN, 0, 0, 0]) + bytes(32)), MALFORMED),
+    "with too many own words": (run(rows=[range(17)], own=range(17)), MALFORMED),
+    "with wildly many own words": (run(nown=2**16 - 1), MALFORMED),
+    "of more own words than words": (run(rows=[(1, 1000, 0)], own=(0, 1, 2)), MALFORMED),
+    "with a position beyond its words": (run(own=(2,)), MALFORMED),
+    "with a wild position": (run(own=(255,)), MALFORMED),
+    "with positions that go back": (run(rows=[(1000, 1)], own=(1, 0)), MALFORMED),
+    "with a position twice": (run(rows=[(1000, 1001)], own=(1, 1)), MALFORMED),
+    "with places of an unknown kind": (run(has_places=2), MALFORMED),
+    "without its places": (run(has_places=1), MALFORMED),
+    "of more words than keys": (run(values=(1, 0, 0)), MALFORMED),
+    "of fewer words than keys": (run(values=(1,), own=(0,), rows=[(1,)]), MALFORMED),
+    "of keys the schema lacks": (run(keys=(PARAM, STEP, 127), values=(1, 0, 0)), MALFORMED),
+    "of another schema": (run(schema=7), MALFORMED),
+    "without a required attribute": (run(keys=(CHECKSUM,), values=(1,), own=(0,)), MALFORMED),
+    "with a component": (run(keys=(COMPONENT, PARAM, STEP), values=(1, 1, 0), own=(2,)), MALFORMED),
+    "with a process": (run(keys=(PID, PARAM, STEP), values=(1, 1, 0), own=(0,)), MALFORMED),
+    "with a tail": (run(tail=8, more=bytes(8)), MALFORMED),
+    "with text": (run(values=(TEXT, 0)), MALFORMED),
+    "with text in a row": (run(rows=[(1,), (TEXT | 8 << 32,)], own=(0,)), MALFORMED),
+    "with a code nobody has": (run(values=(1 << 20, 0)), MALFORMED),
+    "with a code nobody has in a row": (run(rows=[(1,), (1 << 20,)], own=(0,)), MALFORMED),
+    "with code 0 in a row": (run(rows=[(1,), (0,)], own=(0,)), MALFORMED),
+    "with a code where text has none": (run(keys=(NAME, PARAM, STEP), values=(TEXT, 1, 0), rows=[(1,)], own=(0,)), MALFORMED),
+    "with a code of text that has none in a row": (run(keys=(NAME, PARAM, STEP), values=(1, 1, 0), own=(2,)), MALFORMED),
+    "with a NaN": (run(keys=(LEVEL, PARAM, STEP), values=(NAN, 1, 0), own=(2,)), MALFORMED),
+    "with a NaN in a row": (run(keys=(LEVEL, PARAM, STEP), values=(0, 1, 1000), rows=[(0,), (NAN,)], own=(0,)), MALFORMED),
+    "with a negative NaN in a row": (run(keys=(LEVEL, PARAM, STEP), values=(0, 1, 1000), rows=[(NAN | 1 << 63,)], own=(0,)), MALFORMED),
+    "with a minus zero in a row": (run(keys=(LEVEL, PARAM, STEP), values=(0, 1, 1000), rows=[(0,), (MINUS_ZERO,)], own=(0,)), MALFORMED),
+    "with ids of another": (run(id=lambda wild: wild.session + 1 << 40 | 1), "wrong ids"),
+    "with ids to come": (run(id=lambda wild: wild.session << 40 | 2), "wrong ids"),
+    "with ids that were": (lambda wild: (run()(wild), run(rows=((1002,),))(wild)), "wrong ids"),
+    "with ids that end": (run(id=2**64 - 1), "wrong ids"),
+    "of another's memory": (run(places=[(NO_SEGMENT, 0, 0, 0), (0, 0, 0, 8000)]), "memory that is not lent to it"),
+    "of no segment": (run(places=[(12345, 0, 0, 8)] * 2), "memory that is not lent to it"),
+    "of bytes nowhere": (run(places=[(NO_SEGMENT, 0, 0, 8)] * 2), "memory that is not lent to it"),
+}  # fmt: skip
+GARBAGE |= {f"run {name}": what for name, what in RUNS.items()}
+
+
 def tail(wild, ring):
     return int.from_bytes(wild.memory[wild.at[ring] + 64 : wild.at[ring] + 72], "little")
 
@@ -72,6 +139,42 @@ def test_client_that_writes_garbage_is_cut_off_by_name_and_disturbs_nobody(pool,
     assert (event.component, event.rank, event.reason) == ("wild", 7, "died")
     assert f"(wild[7], process {os.getpid()}) ended: " in pool.log
     assert why in pool.log
+    goes_on(bystander)
+
+
+def test_run_that_is_right_is_taken(pool, bystander):
+    rows = [(0, 1, 1000 + i) for i in range(256)]
+    with RawClient(pool.socket) as wild:
+        wild.run((LEVEL, PARAM, STEP), (0, 1, 0), rows, range(3), places=[(NO_SEGMENT, 0, 0, 0)] * 256)
+        within(2, lambda: bystander.count("step >= 1000") == 256)
+        wild.run((PARAM, STEP), (1, 2000), [()] * 2, id=wild.session << 40 | 257)  # the second one is a duplicate, not garbage
+        within(2, lambda: bystander.count("step = 2000") == 1)
+        assert not wild.is_cut_off(0.1)
+    assert [cdo["step"] for cdo in bystander.query("step >= 1000")] == [*range(1000, 1256), 2000]
+    goes_on(bystander)
+
+
+def test_rows_before_a_wrong_one_are_there_for_all(pool, bystander):
+    subscription = bystander.subscribe("step >= 1000", start="now")
+    with RawClient(pool.socket) as wild:
+        wild.run((LEVEL, PARAM, STEP), (0, 1, 0), [(0, 1000 + i) for i in range(99)] + [(NAN, 1099)], (0, 2))
+        assert wild.is_cut_off()
+    assert subscription.next_columns(200, ["step"], timeout=0.2)["step"].tolist() == list(range(1000, 1099))
+    goes_on(bystander)
+
+
+def test_leases_before_a_wild_one_in_one_message_have_gone_back(pool, bystander):
+    with RawClient(pool.socket) as wild:
+        bystander.offer_many(param="r", step=range(1000, 1003))
+        wild.request(kind=KIND_FLUSH + 1, window=256 << 10)  # subscribes to all four
+        within(2, lambda: bystander.stats()["leases"]["live"] == 4)
+        wild.release(*(1 << 32 | slot for slot in range(3)))
+        within(2, lambda: bystander.stats()["leases"]["live"] == 1)
+        assert not wild.is_cut_off(0.05)
+        wild.release(1 << 32 | 3, 1 << 32 | 77, 1 << 32 | 3)
+        assert wild.is_cut_off()
+    assert "lease that it does not hold" in pool.log
+    assert bystander.withdraw("step >= 1000") == 3
     goes_on(bystander)
 
 

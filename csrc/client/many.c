@@ -28,8 +28,8 @@ static maestro_status_t resolve(const maestro_session_t *session, const maestro_
         if (!columns[i].key || !columns[i].values) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "column %zu: key or values are NULL", i);
         MST_TRY(mst_meta_schema_require_key(session->schema, columns[i].key, "offer many", &keys[i]));
         if (mst_client_key_is_maestros(keys[i])) return mst_client_refuse_key("column", columns[i].key);
-        for (size_t k = 0; k < i; k++)
-            if (keys[k] == keys[i]) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "columns %s and %s are the same attribute; give it once", columns[k].key, columns[i].key);
+        for (size_t k = 0; k < i; k++) /* which of them held would depend on how the objects travel */
+            if (keys[k] == keys[i]) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "offer many: two columns name %s", columns[i].key);
     }
     return MAESTRO_OK;
 }

@@ -222,10 +222,9 @@ static void drop_run(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     subscription->run.message = NULL;
 }
 
-/* It holds its template. */
+/* It holds its template.  False: there is no room. */
 static bool open_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, const mst_pool_object_t *object, uint64_t sequence) {
     mst_pool_template_t *template = mst_pool_template(&pool->catalogue, object->template);
-    if (!mst_pool_template_fits_run(template)) return false;
     close_run(pool, subscription);
     subscription->run.template = object->template;
     subscription->run.has_places = object->has_place;
@@ -258,10 +257,14 @@ static bool goes_on(const mst_pool_subscription_t *subscription, const mst_pool_
            subscription->run.has_places == object->has_place;
 }
 
-/* A row of the run at the window's end, or of a new one; false when it has to be an event of its own, or there is no room. */
+/* What else has to be an event of its own. */
+static bool fits_run(const mst_pool_t *pool, const mst_pool_object_t *object) {
+    return !object->tail_nbytes && object->state == MST_POOL_LIVE && mst_pool_template_fits_run(mst_pool_template(&pool->catalogue, object->template));
+}
+
+/* A row of the run at the window's end, or of a new one; false when there is no room: it waits, for who reads columns is to see no other events. */
 static bool push_row(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint64_t sequence) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    if (object->tail_nbytes || object->state != MST_POOL_LIVE) return false;
     if (!goes_on(subscription, object, sequence) && !open_run(pool, subscription, object, sequence)) return false;
     uint64_t lease = mst_pool_session_grant(pool, subscription->session, handle);
     if (!lease) { /* an empty run is none */
@@ -287,7 +290,8 @@ static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     mst_pool_session_t *session = subscription->session;
     bool offered = kind == MAESTRO_EVENT_OFFERED, gone = offered && object->state != MST_POOL_LIVE;
-    if (offered && push_row(pool, subscription, handle, sequence)) {
+    if (offered && fits_run(pool, object)) {
+        if (!push_row(pool, subscription, handle, sequence)) return false;
         subscription->delivered++;
         session->total.events++;
         return true;
@@ -347,6 +351,7 @@ static void advance_tail(mst_pool_t *pool, mst_pool_subscription_t *subscription
     mst_pool_entry_t entries[SLICE];
     uint64_t from = pool->log.keep_from > pool->log.base ? pool->log.keep_from : pool->log.base; /* what is on its way out has gone */
     if (subscription->cursor + 1 < from) {
+        if (mst_wire_ring_room(&subscription->window) < subscription->window.capacity / 4) return; /* else one gap would be told in many parts */
         if (!push_mark(pool, subscription, MST_WIRE_GAP, subscription->cursor + 1, from - 1)) return;
         subscription->gaps++;
         pool->log.gaps_total++;

@@ -98,6 +98,37 @@ static void offer(client_t *client, mst_pool_session_t *session, fuzz_input_t *i
     put(&session->channel.offers, o, how & 16 ? fuzz_u8(input) : (uint32_t)(sizeof *o + 8));
 }
 
+/* A run that is nearly right: objects with a checksum and a time, of which one, both or none lie in the rows. */
+static void run(client_t *client, mst_pool_session_t *session, fuzz_input_t *input) {
+    enum { ROWS = 12 };
+    union {
+        mst_wire_run_t run;
+        uint64_t words[sizeof(mst_wire_run_t) / 8 + 2 + ROWS * 5];
+    } message = {0};
+    mst_wire_run_t *r = &message.run;
+    uint8_t how = fuzz_u8(input), what = fuzz_u8(input), segment = fuzz_u8(input);
+    bool places = how & 4;
+    unsigned nown = what & 3 ? 1 + (what & 1) : 0, count = 1 + what / 4 % ROWS;
+    r->head.kind = MST_WIRE_OFFER_RUN;
+    r->id = (uint64_t)session->number << 40 | (client->number + 1);
+    client->number += how & 1 ? count : fuzz_u8(input);
+    r->timeout_ns = how & 2 ? 0 : (int64_t)fuzz_u64(input);
+    r->count = count;
+    r->nown = (uint16_t)nown;
+    r->has_places = places;
+    r->position[0] = nown == 1 ? what >> 7 : 0;
+    r->position[1] = nown == 2;
+    r->attributes = (mst_meta_attributes_t){.mask[0] = 1ull << MST_META_KEY_CHECKSUM | 1ull << MST_META_KEY_TIME, .nvalues = 2};
+    size_t row_words = mst_wire_run_row_words(false, places, nown), nbytes = mst_wire_run_nbytes(2, row_words, count);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t *word = mst_wire_run_row(r, row_words, i);
+        if (places) *(mst_wire_place_t *)word = segment < 128 ? (mst_wire_place_t){.segment = segment % 16, .offset = i * 64ull, .nbytes = segment} : (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
+        for (unsigned k = 0; k < nown; k++) word[row_words - nown + k] = how & 32 ? i : i % 3;
+    }
+    if (how & 8) fuzz_take(input, (char *)r + fuzz_u8(input) % (sizeof *r + 64), 8);
+    put(&session->channel.offers, r, how & 16 ? fuzz_u8(input) : (uint32_t)nbytes);
+}
+
 static void control(mst_pool_session_t *session, fuzz_input_t *input) {
     static const char *const texts[] = {"", "maestro.checksum >= 4", "maestro.component = fuzz", "maestro.checksum in (1, 2, 3)", "has(maestro.name)",
                                         "maestro.rank = 1 or not maestro.checksum = 5", "bad = = 1", "maestro.checksum = 7"};
@@ -118,10 +149,20 @@ static void control(mst_pool_session_t *session, fuzz_input_t *input) {
     put(&session->channel.control, r, (uint32_t)(sizeof *r + (how & 64 ? fuzz_u8(input) % 64 : strlen(text))));
 }
 
-static void release(mst_pool_session_t *session, fuzz_input_t *input) {
+static uint64_t lease_word(mst_pool_session_t *session, fuzz_input_t *input) {
     uint64_t slot = fuzz_u8(input), generation = slot < session->leases_capacity ? session->lease[slot].generation : 1;
-    mst_wire_word_t word = {.head = {0, MST_WIRE_WORD, 0}, .word = slot & 0x80 ? fuzz_u64(input) : generation << 32 | slot};
-    put(&session->channel.releases, &word, sizeof word);
+    return slot & 0x80 ? fuzz_u64(input) : generation << 32 | slot;
+}
+
+/* One lease, or several in one message. */
+static void release(mst_pool_session_t *session, fuzz_input_t *input) {
+    union {
+        mst_wire_word_t word;
+        uint64_t words[1 + 8];
+    } message = {.word.head = {0, MST_WIRE_WORD, 0}};
+    size_t count = 0, wanted = 1 + fuzz_u8(input) % 12;
+    while (count < (wanted < 8 ? wanted : 1)) message.words[++count] = lease_word(session, input);
+    put(&session->channel.releases, &message, wanted == 12 ? 8 : (uint32_t)mst_wire_word_nbytes(count));
 }
 
 /* Reads a ring of the manager's up to its end, or publishes nonsense. */
@@ -135,7 +176,9 @@ static void read_window(mst_pool_session_t *session, fuzz_input_t *input) {
     uint8_t which = fuzz_u8(input) % SUBSCRIPTIONS;
     mst_pool_subscription_t *subscription = session->subscriptions;
     while (subscription && which--) subscription = subscription->next;
-    if (subscription) read_ring(&subscription->window, input);
+    if (!subscription) return;
+    subscription->fetched = true; /* who has no window writes nothing into it, on which the manager relies */
+    read_ring(&subscription->window, input);
 }
 
 static void scribble(mst_pool_session_t *session, fuzz_input_t *input) {
@@ -186,7 +229,8 @@ static void step(fuzz_input_t *input) {
         return;
     }
     switch (what) {
-    case 1: case 2: case 3: case 4: offer(client, session, input); return;
+    case 1: case 2: offer(client, session, input); return;
+    case 3: case 4: run(client, session, input); return;
     case 5: case 6: case 7: control(session, input); return;
     case 8: release(session, input); return;
     case 9: read_window(session, input); return;

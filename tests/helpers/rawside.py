@@ -17,9 +17,11 @@ WELCOME = struct.Struct("<IIiIIIQQq2048s")
 REQUEST = struct.Struct("<IHHQQqQIHHQI4x")  # nbytes kind flags, request after timeout argument, kinds start hold, window, text_nbytes
 WORD = struct.Struct("<IHHQ")
 OFFER = struct.Struct("<IHHQqIIQQQQIHH")  # nbytes kind flags, id timeout, segment pad offset nbytes, mask mask tail nvalues schema
+RUN = struct.Struct("<IHHQQqIHH16sQQIHH")  # nbytes kind flags, id sequence timeout count nown has_places positions, then as in OFFER
+PLACE = struct.Struct("<IIQQ")  # segment pad offset nbytes
 CAPACITIES = {"offers": 256 << 10, "control": 256 << 10, "releases": 64 << 10, "replies": 256 << 10, "freed": 64 << 10}
 HEADER = 192  # of a ring: head at 0, tail at 64
-KIND_OFFER, KIND_FLUSH, KIND_WORD = 1, 16, 64
+KIND_OFFER, KIND_RUN, KIND_FLUSH, KIND_WORD = 1, 2, 16, 64
 NO_SEGMENT = 0xFFFFFFFF
 
 
@@ -30,8 +32,8 @@ def connect(path):
     return connection
 
 
-def hello(component=b"wild", rank=7, protocol=PROTOCOL, magic=MAGIC):
-    return HELLO.pack(magic, protocol, rank, component, b"", 0, 0)
+def hello(component=b"wild", rank=7, protocol=PROTOCOL, magic=MAGIC, schema=b""):
+    return HELLO.pack(magic, protocol, rank, component, schema, 0, 0)
 
 
 def receive(connection, nbytes=4096):
@@ -52,9 +54,9 @@ def welcome(packet):
 class RawClient:
     """A session whose rings are written by hand."""
 
-    def __init__(self, path, component=b"wild"):
+    def __init__(self, path, component=b"wild", schema=b""):
         self.connection = connect(path)
-        self.connection.send(hello(component))
+        self.connection.send(hello(component, schema=schema))
         packet, self.fds = receive(self.connection)
         assert welcome(packet)[0] == 0, welcome(packet)
         self.session, self.schema = WELCOME.unpack(packet)[3:5]
@@ -84,11 +86,24 @@ class RawClient:
             "offers", OFFER.pack(0, kind, 0, self.session << 40 | number, 10**9, segment, 0, offset, nbytes, mask, 0, 0, 0, self.schema)
         )
 
+    def run(self, keys, values, rows, own=None, places=None, **changes):
+        """A run: keys and the first object's values, in the order of the keys; the rows' own words; places before them."""
+        own = range(len(rows[0]) if rows else 0) if own is None else own
+        masks = [sum(1 << key % 64 for key in keys if key // 64 == half) for half in (0, 1)]
+        fields = {"id": self.session << 40 | 1, "count": len(rows), "nown": len(own), "has_places": int(places is not None), "tail": 0,
+                  "nvalues": len(values), "schema": self.schema} | changes  # fmt: skip
+        message = RUN.pack(0, KIND_RUN, 0, fields["id"], 0, 10**9, fields["count"], fields["nown"], fields["has_places"],
+                           bytes(own).ljust(16, b"\0"), *masks, fields["tail"], fields["nvalues"], fields["schema"])  # fmt: skip
+        message += struct.pack(f"<{len(values)}Q", *values)
+        for i, row in enumerate(rows):
+            message += (PLACE.pack(*places[i]) if places else b"") + struct.pack(f"<{len(row)}Q", *row)
+        self.put("offers", message + fields.get("more", b""))
+
     def request(self, kind=KIND_FLUSH, text_nbytes=0, after=0, argument=0, window=0):
         self.put("control", REQUEST.pack(0, kind, 0, 1, after, 10**9, argument, 1, 0, 0, window, text_nbytes))
 
-    def release(self, lease):
-        self.put("releases", WORD.pack(0, KIND_WORD, 0, lease))
+    def release(self, *leases):
+        self.put("releases", WORD.pack(0, KIND_WORD, 0, leases[0]) + struct.pack(f"<{len(leases) - 1}Q", *leases[1:]))
 
     def is_cut_off(self, seconds=3):
         """Whether the manager closes the connection in this time."""
