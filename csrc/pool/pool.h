@@ -6,7 +6,7 @@
  *   catalogue  live objects: identity, leases, end of life
  *   log        numbered events, and the live objects in the order of their offers
  *   lending    segments lent to sessions, limits, the way back of blocks
- *   session    one client: its rings, leases, counters
+ *   session    one client: its rings, leases, counters; serve: what comes through the rings; offers: objects among that
  *   subscription, request, search   what clients wait for
  *   manager    the loop
  */
@@ -311,7 +311,6 @@ void mst_pool_session_socket(mst_pool_t *pool, mst_pool_session_t *session); /* 
 size_t mst_pool_session_serve(mst_pool_t *pool, mst_pool_session_t *session);
 /* Nothing in its rings can be served now; offers_wait: those that stall would stall again. */
 bool mst_pool_session_idle(mst_pool_session_t *session, bool offers_wait);
-bool mst_pool_offers_wait(mst_pool_t *pool);
 bool mst_pool_session_can_flush(mst_pool_session_t *session); /* what waits for room in its rings has some */
 void mst_pool_session_tell_freed(mst_pool_t *pool, mst_pool_session_t *session); /* it begins to wait for memory: blocks freed before are news too */
 void mst_pool_session_break(mst_pool_session_t *session, const char *why); /* protocol error: detached at the end of the round */
@@ -331,6 +330,12 @@ void mst_pool_queue_init(mst_pool_queue_t *queue);
 bool mst_pool_queue_push(mst_pool_queue_t *queue, const void *message, size_t nbytes);
 void mst_pool_queue_pop(mst_pool_queue_t *queue);
 void mst_pool_queue_clear(mst_pool_queue_t *queue);
+
+/* ---- offers.c */
+size_t mst_pool_offers_serve(mst_pool_t *pool, mst_pool_session_t *session); /* the message at the beginning of its offers ring; how many objects were taken */
+const char *mst_pool_obstacle(mst_pool_t *pool, char *text, size_t nbytes);  /* why offers cannot be taken now; NULL: they can */
+bool mst_pool_offers_wait(mst_pool_t *pool);
+static inline int64_t mst_pool_bounded(int64_t timeout_ns) { return timeout_ns < 0 ? 0 : timeout_ns < (int64_t)1e18 ? timeout_ns : (int64_t)1e18; }
 
 /* ---- search.c: the live objects that match, in slices. */
 typedef struct mst_pool_search {
