@@ -118,8 +118,8 @@ cdef extern from "maestro.h" nogil:
         const char *key
         maestro_type_t type
         void *values
-    maestro_status_t maestro_subscription_next_columns(maestro_subscription_t *subscription, double timeout_s, const maestro_values_t *columns,
-                                                       size_t ncolumns, size_t capacity, size_t *count_out)
+    maestro_status_t maestro_subscription_next_columns(maestro_subscription_t *subscription, double timeout_s,
+                                                       const maestro_values_t *columns, size_t ncolumns, size_t capacity, size_t *count_out)
 
     ctypedef struct maestro_column_t:
         const char *key

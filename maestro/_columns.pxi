@@ -228,7 +228,10 @@ cdef maestro_status_t call_next_columns(call_t *call, double timeout_s) noexcept
 
 
 cdef Py_ssize_t take_like_objects(SubscriptionHandle subscription, list columns, Py_ssize_t n, double timeout_s) except -1:
-    """Up to n objects of the same attributes, straight into the columns; 0: what comes next is to be taken as an event; NOTHING came in time."""
+    """Up to n objects of the same attributes, straight into the columns.
+
+    0: what comes next is to be taken as an event; NOTHING: none came in time.
+    """
     cdef maestro_values_t values[MAX_COLUMNS]
     cdef Column column
     cdef call_t call
