@@ -263,7 +263,7 @@ static maestro_status_t take_columns(maestro_subscription_t *subscription, void 
     const columns_t *columns = what;
     bool broken = false;
     uint32_t nbytes;
-    const mst_wire_run_t *run;
+    const mst_wire_run_t *run = NULL;
     size_t count = 0;
     while (count < columns->capacity && (run = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
         if (run->head.kind != MST_WIRE_EVENT_RUN || !has_all(run, columns)) break;
