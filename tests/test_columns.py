@@ -188,9 +188,11 @@ def test_objects_and_columns_may_be_mixed(session):
 
 
 def test_column_that_is_full_of_absent_values_goes_on(session):
+    subscription = session.subscribe(start="now")
     session.offer_many(param="t", step=range(300))
     session.offer_many(param="t", step=range(300, 600), levelist=np.arange(300.0), number=7)
-    columns = session.subscribe().next_columns(1000, ["step", "levelist", "number"], timeout=0.2)
+    session.flush()  # all are there
+    columns = subscription.next_columns(1000, ["step", "levelist", "number"])
     assert columns["step"].tolist() == list(range(600))
     assert np.isnan(columns["levelist"][:300]).all()
     assert columns["levelist"][300:].tolist() == list(range(300))

@@ -66,11 +66,13 @@ class RawClient:
         self.position = dict.fromkeys(names, 0)
 
     def set_head(self, ring, value):
-        struct.pack_into("Q", self.memory, self.at[ring], value)
+        at = self.at[ring]
+        self.memory[at : at + 8] = value.to_bytes(8, "little")  # in one piece: pack_into clears first, and the manager may look just then
         os.eventfd_write(self.fds[3], 1)
 
     def set_tail(self, ring, value):
-        struct.pack_into("Q", self.memory, self.at[ring] + 64, value)
+        at = self.at[ring] + 64
+        self.memory[at : at + 8] = value.to_bytes(8, "little")
 
     def put(self, ring, message, size=None):
         """A message whose first word says `size`, its true one by default."""
