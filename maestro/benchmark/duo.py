@@ -293,9 +293,19 @@ def send_hits_and_misses(system: System, count: int) -> None:
     system.flush()
 
 
+def keep_apart(*systems: System) -> None:
+    """All managers on one core and this process on another: else it is chance which of them shares a core with who asks, and answers later."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {cores[0]})
+        for system in systems:
+            system.keep_manager_on(cores[1])
+
+
 def queries_consumer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
     figures = {}
     with system.pool_beside() as beside:
+        keep_apart(system, beside)
         meeting.tell()
         meeting.wait()
         for kind, selector in QUERIES.items():

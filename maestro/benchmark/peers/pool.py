@@ -41,6 +41,9 @@ class System(Base):
         with self.open(pool=f"{self.session.pool}-beside") as beside.session:
             yield beside
 
+    def keep_manager_on(self, core: int) -> None:
+        os.sched_setaffinity(self.session.stats()["pid"], {core})
+
     def close(self) -> None:
         if self.subscription is not None:
             self.subscription.dispose()
