@@ -2,8 +2,8 @@
  *
  * How it sleeps: it arms the board and blocks in epoll, so that a single offer costs two wake-ups.  But after each round with something to do it first
  * yields the core for a while, with the board unarmed, unless others want the core, and after a busy one it then naps for some microseconds: messages
- * gather meanwhile, and no client pays for a system call.  Clients spin only where each process can have a core: where they cannot, two that yield to
- * each other look busy, and the scheduler leaves both on one core. */
+ * gather meanwhile, and no client pays for a system call.  Where processes outnumber the cores by more than one it does not yield for long.  Clients spin
+ * only where each process can have a core: where they cannot, two that yield to each other look busy, and the scheduler leaves both on one core. */
 #include "pool/pool.h"
 
 #include "mem/topology.h"
@@ -329,11 +329,11 @@ static void sleep_until_needed(mst_pool_t *pool) {
     atomic_store_explicit(&pool->board->sleeping, 0, memory_order_relaxed);
 }
 
-/* Whether clients may spin: each process that has something to do has a core then. */
-static bool cores_suffice(const mst_pool_t *pool, int cores) {
-    int busy = 1; /* this one */
-    for (size_t i = 0; i < pool->nsessions && busy <= cores; i++) busy += pool->now_ns - pool->session[i]->heard_ns < LATELY_NS;
-    return busy <= cores;
+/* How many processes had something to do lately: this one, and clients from which something came. */
+static int busy_processes(const mst_pool_t *pool) {
+    int busy = 1;
+    for (size_t i = 0; i < pool->nsessions; i++) busy += pool->now_ns - pool->session[i]->heard_ns < LATELY_NS;
+    return busy;
 }
 
 static bool unneeded(mst_pool_t *pool) {
@@ -347,6 +347,7 @@ static bool unneeded(mst_pool_t *pool) {
 maestro_status_t mst_pool_run(mst_pool_t *pool) {
     int64_t spin_ns = mst_base_span_ns(mst_base_setting_f64("MAESTRO_SPIN_US", 100) / 1e6), patience = 0;
     int cores = mst_mem_cores(), naps = 0;
+    if (spin_ns > ROUND_NS_MAX) spin_ns = ROUND_NS_MAX;
     prctl(PR_SET_TIMERSLACK, 1000);
     while (!pool->stop && !unneeded(pool)) {
         pool->now_ns = mst_base_now_ns();
@@ -358,8 +359,9 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
             continue;
         }
         wake_all(pool);
-        atomic_store_explicit(&pool->board->spin_ns, cores_suffice(pool, cores) ? (uint32_t)(spin_ns < ROUND_NS_MAX ? spin_ns : ROUND_NS_MAX) : 0, memory_order_relaxed);
-        if (pool->nsessions && mst_base_patience(&patience, spin_ns)) continue;
+        int busy = busy_processes(pool);
+        atomic_store_explicit(&pool->board->spin_ns, busy <= cores ? (uint32_t)spin_ns : 0, memory_order_relaxed);
+        if (pool->nsessions && mst_base_patience(&patience, busy <= cores + 1 ? spin_ns : 0)) continue; /* of the others one sleeps most of the time */
         if (naps > 0) {
             struct timespec nap = {.tv_nsec = NAP_NS};
             naps--;

@@ -294,7 +294,7 @@ def send_hits_and_misses(system: System, count: int) -> None:
 
 
 def keep_apart(*systems: System) -> None:
-    """All managers on one core and this process on another: else it is chance which of them shares a core with who asks, and answers later."""
+    """All managers on one core, this process on another: else it is chance which of them shares a core with who asks, and answers later."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) > 1:
         os.sched_setaffinity(0, {cores[0]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import time
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,7 @@ FDB = ("fdb.shm_field", "fdb.shm_step", "fdb.disk_field", "fdb.disk_step")
 ALL = ("maestro", *FDB)
 HAMMERS = 2
 LIMIT_S = 240
+SETTLE_S = 2
 numbers = itertools.count()
 
 
@@ -53,6 +55,8 @@ class Column:
             for store in (self.store, self.run / "archive"):
                 if store:
                     shutil.rmtree(store, ignore_errors=True)
+            if self.dry:
+                settle()
         return report.figures(self.run)
 
     def _start(self, stage: Stage, plan: Path, wishes: Path, draw: bool) -> None:
@@ -66,6 +70,12 @@ class Column:
             stage.start("archive", component("archive", str(plan), *run))
         faults = ["--corrupt-field", str(self.faults[0]), "--drop-field", str(self.faults[1])]
         stage.start("hammer", ranks(HAMMERS, component("hammer", str(plan), *run, *faults)))
+
+
+def settle() -> None:
+    """What this column has left to the kernel, written pages and freed ones, is not to be paid by the next one."""
+    os.sync()
+    time.sleep(SETTLE_S)
 
 
 def forecast(folder: Path, plan: dict, environment: dict[str, str], progress=lambda count: None) -> dict:
