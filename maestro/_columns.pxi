@@ -195,7 +195,7 @@ cdef class Column:
 
     cdef int reserve(self, size_t more) except -1:
         """Room for so many values more."""
-        while self.capacity < self.count + more:
+        if self.capacity < self.count + more:
             self.grow(self.count + more)
         return 0
 

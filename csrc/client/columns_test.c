@@ -625,16 +625,6 @@ static void test_gap_among_columns(maestro_session_t *producer, maestro_session_
     withdraw_all(producer, SETS * N);
 }
 
-static pid_t manager_of(maestro_session_t *session) {
-    char *json = NULL;
-    CHECK_OK(maestro_session_stats(session, 5, &json));
-    const char *at = json ? strstr(json, "\"pid\":") : NULL;
-    pid_t pid = at ? (pid_t)strtol(at + 6, NULL, 10) : 0;
-    maestro_free(json);
-    if (pid <= 1) exit(1);
-    return pid;
-}
-
 static void test_runs_that_a_killed_manager_did_not_take_are_counted(void) {
     maestro_session_t *producer = open_cells("killed", "producer", 10);
     pid_t manager = manager_of(producer);

@@ -57,8 +57,8 @@ typedef struct batch {
     int64_t deadline_ns;
     mst_meta_builder_t builder;              /* of the row that was built last */
     unsigned own[MST_WIRE_RUN_OWN], nown;    /* keys of the columns with a value for each object, ascending */
-    bool many_own;                           /* more than a run takes */
-    uint64_t *row;                           /* rows of a run under construction; NULL: no memory, no runs */
+    const maestro_column_t *own_column[MST_WIRE_RUN_OWN];
+    uint64_t *row;                           /* rows of a run under construction; NULL: no memory or too many own columns, no runs */
 } batch_t;
 
 static maestro_status_t build(batch_t *batch, size_t row) {
@@ -89,14 +89,16 @@ static maestro_status_t offer_row(maestro_session_t *session, batch_t *batch, si
 /* ---- Runs. */
 
 static void find_own(batch_t *batch) {
-    bool own[MST_META_KEYS_MAX] = {false};
-    for (size_t i = 0; i < batch->ncolumns; i++) own[batch->keys[i]] |= !batch->columns[i].constant;
+    const maestro_column_t *own[MST_META_KEYS_MAX] = {NULL};
+    for (size_t i = 0; i < batch->ncolumns; i++)
+        if (!batch->columns[i].constant) own[batch->keys[i]] = &batch->columns[i];
     for (unsigned key = 0; key < MST_META_KEYS_MAX; key++) {
         if (!own[key]) continue;
-        batch->many_own |= batch->nown == MST_COUNT(batch->own);
-        if (!batch->many_own) batch->own[batch->nown++] = key;
+        if (batch->nown == MST_COUNT(batch->own)) return;
+        batch->own_column[batch->nown] = own[key];
+        batch->own[batch->nown++] = key;
     }
-    if (!batch->many_own) batch->row = malloc(MST_WIRE_RUN_ROWS * (sizeof(mst_wire_place_t) + 8u * batch->nown));
+    batch->row = malloc(MST_WIRE_RUN_ROWS * (sizeof(mst_wire_place_t) + 8u * batch->nown));
 }
 
 static bool is_text(const batch_t *batch, unsigned key) {
@@ -161,9 +163,7 @@ static maestro_status_t write_run(maestro_session_t *session, const batch_t *bat
 /* The rows of a run that begins at `first`, without places: how many, one at least. */
 static size_t encode_rows(batch_t *batch, size_t first, size_t count, size_t row_words) {
     for (unsigned k = 0; k < batch->nown; k++)
-        for (size_t i = 0; i < batch->ncolumns; i++)
-            if (batch->keys[i] == batch->own[k] && !batch->columns[i].constant)
-                count = encode(batch, batch->own[k], &batch->columns[i], first, count, batch->row + row_words - batch->nown + k, row_words);
+        count = encode(batch, batch->own[k], batch->own_column[k], first, count, batch->row + row_words - batch->nown + k, row_words);
     return count;
 }
 

@@ -7,6 +7,7 @@
 #include "base/test.h"
 
 #include <stdlib.h>
+#include <sys/types.h>
 
 static inline maestro_session_t *open_session(const char *component, double timeout_s) {
     maestro_session_options_t options;
@@ -26,6 +27,18 @@ static inline maestro_cdo_t *declare(maestro_session_t *session, const char *par
     CHECK_OK(maestro_cdo_set_str(cdo, "param", param));
     CHECK_OK(maestro_cdo_set_i64(cdo, "step", step));
     return cdo;
+}
+
+/* The process that keeps the session's pool. */
+static inline pid_t manager_of(maestro_session_t *session) {
+    char *json = NULL;
+    CHECK_OK(maestro_session_stats(session, 5, &json));
+    const char *at = json ? strstr(json, "\"pid\":") : NULL;
+    pid_t pid = at ? (pid_t)strtol(at + 6, NULL, 10) : 0;
+    maestro_free(json);
+    CHECK(pid > 1);
+    if (pid <= 1) exit(1);
+    return pid;
 }
 
 /* `directory` is "/tmp/maestro-test-XXXXXX"; short, since socket paths end at 108 bytes. */

@@ -7,17 +7,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-static pid_t manager_of(maestro_session_t *session) {
-    char *json = NULL;
-    CHECK_OK(maestro_session_stats(session, 5, &json));
-    const char *at = json ? strstr(json, "\"pid\":") : NULL;
-    pid_t pid = at ? (pid_t)strtol(at + 6, NULL, 10) : 0;
-    maestro_free(json);
-    CHECK(pid > 1);
-    if (pid <= 1) exit(1);
-    return pid;
-}
-
 /* ---- Closing while other threads are inside. */
 
 typedef struct worker {

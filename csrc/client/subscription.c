@@ -239,7 +239,7 @@ static maestro_status_t resolve(const mst_meta_schema_t *schema, columns_t *colu
         if (!column->key || !column->values) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "next columns: column %zu: key or values are NULL", i);
         MST_TRY(mst_meta_schema_require_key(schema, column->key, "next columns", &columns->key[i]));
         maestro_type_t type = schema->attribute[columns->key[i]].type;
-        if (type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB || type != column->type)
+        if (mst_meta_type_is_text(type) || type != column->type)
             return mst_base_fail(MAESTRO_WRONG_TYPE, "next columns: column %s is of type %s; columns hold bool, i64, f64 or timestamp, as the schema says", column->key, mst_meta_type_name(type));
     }
     return MAESTRO_OK;

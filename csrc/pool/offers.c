@@ -196,7 +196,7 @@ static bool put_row(mst_pool_t *pool, const own_words_t *own, const mst_meta_sch
     return !wrong;
 }
 
-static size_t refuse_run(mst_pool_session_t *session, const char *wrong) {
+static size_t cut_off(mst_pool_session_t *session, const char *wrong) {
     mst_pool_session_break(session, wrong);
     return 0;
 }
@@ -232,9 +232,9 @@ static maestro_status_t take_row(mst_pool_t *pool, mst_pool_session_t *session, 
 static size_t serve_run(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_run_t *run, uint32_t nbytes) {
     const mst_meta_schema_t *schema = pool->schema[session->schema];
     const char *wrong = check_run(pool, session, run, nbytes);
-    if (wrong) return refuse_run(session, wrong);
+    if (wrong) return cut_off(session, wrong);
     mst_meta_attributes_t *set = with_owner(pool, session, &run->attributes);
-    if (mst_meta_attributes_check_words(set, schema, pool->dictionary) != MAESTRO_OK || has_text(set, schema)) return refuse_run(session, malformed);
+    if (mst_meta_attributes_check_words(set, schema, pool->dictionary) != MAESTRO_OK || has_text(set, schema)) return cut_off(session, malformed);
     rows_t rows = {.run = run, .schema = schema, .words = mst_wire_run_row_words(false, run->has_places, run->nown)};
     rows.own = find_own(run, set, schema);
     rows.template = mst_pool_template_for_run(pool, session, set, rows.own.bits);
@@ -243,7 +243,7 @@ static size_t serve_run(mst_pool_t *pool, mst_pool_session_t *session, const mst
     maestro_status_t status = MAESTRO_OK;
     while (session->row < run->count && !session->outbox.first && (status = take_row(pool, session, &rows)) == MAESTRO_OK) session->row++;
     mst_pool_publish_run(pool, rows.handle, rows.ntaken);
-    if (status == MAESTRO_PROTOCOL) return refuse_run(session, "it offered objects with malformed attributes, or in memory that is not lent to it");
+    if (status == MAESTRO_PROTOCOL) return cut_off(session, "it offered objects with malformed attributes, or in memory that is not lent to it");
     size_t taken = session->row - first;
     if (session->row < run->count) return taken;
     session->row = 0;
@@ -272,14 +272,11 @@ size_t mst_pool_offers_serve(mst_pool_t *pool, mst_pool_session_t *session) {
     __builtin_prefetch((const char *)message + nbytes + 64);
     __builtin_prefetch((const char *)message + nbytes + 128);
     offer->head.nbytes = nbytes;
-    if (session->row && offer->head.kind != MST_WIRE_OFFER_RUN) return refuse_run(session, "it changed a run of offers that was being taken");
+    if (session->row && offer->head.kind != MST_WIRE_OFFER_RUN) return cut_off(session, "it changed a run of offers that was being taken");
     if (offer->head.kind == MST_WIRE_OFFER_RUN) return serve_run(pool, session, (const mst_wire_run_t *)pool->scratch, nbytes);
     uint32_t template = MST_POOL_NONE;
     const char *wrong = check_offer(pool, session, offer, &template);
-    if (wrong) {
-        mst_pool_session_break(session, wrong);
-        return 0;
-    }
+    if (wrong) return cut_off(session, wrong);
     uint32_t handle;
     if (template == MST_POOL_NONE) template = mst_pool_template_renew(pool, session, pool->offered);
     if (!take_offer(pool, session, offer, template, 0, &handle)) return 0;
