@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+enum { AHEAD = 4 }; /* cache lines of a window */
+
 void maestro_subscription_options_init(maestro_subscription_options_t *options) {
     *options = (maestro_subscription_options_t){.size = sizeof *options, .kinds = MAESTRO_EVENT_OFFERED, .start = MAESTRO_START_SNAPSHOT};
 }
@@ -146,14 +148,6 @@ static maestro_status_t take_event(maestro_session_t *session, const mst_wire_ev
     return MAESTRO_OK;
 }
 
-/* The next object's first bytes are on another core: who reads one after the other shall not wait for them. */
-static void foresee(const maestro_session_t *session, const mst_wire_run_t *run, uint32_t row) {
-    if (!run->has_places || row >= run->count) return;
-    const mst_wire_place_t *place = (const mst_wire_place_t *)(mst_wire_run_row(run, row_words(run), row) + 1);
-    if (place->segment >= session->nsegments || !session->segment[place->segment].base) return;
-    __builtin_prefetch((const char *)session->segment[place->segment].base + place->offset);
-}
-
 static maestro_status_t take_row(maestro_session_t *session, const mst_wire_run_t *run, uint32_t row, maestro_event_t *event) {
     static const mst_wire_place_t nowhere = {.segment = MST_WIRE_NO_SEGMENT};
     const uint64_t *word = mst_wire_run_row(run, row_words(run), row), *own = word + row_words(run) - run->nown;
@@ -163,7 +157,6 @@ static maestro_status_t take_row(maestro_session_t *session, const mst_wire_run_
     mst_meta_attributes_t *set = (mst_meta_attributes_t *)event->cdo->packed;
     for (unsigned i = 0; i < run->nown; i++) set->value[run->position[i]] = own[i];
     __builtin_prefetch(event->cdo->data);
-    foresee(session, run, row + 1);
     return MAESTRO_OK;
 }
 
@@ -195,6 +188,27 @@ static void step_over(maestro_subscription_t *subscription, uint32_t rows, bool 
     if (through) mst_wire_ring_consume(&subscription->window, nbytes);
 }
 
+static const mst_wire_place_t *place_at(const mst_wire_head_t *head, uint32_t row) {
+    const mst_wire_run_t *run = (const mst_wire_run_t *)head;
+    if (head->kind == MST_WIRE_EVENT) return &((const mst_wire_event_t *)head)->place;
+    return head->kind == MST_WIRE_EVENT_RUN && run->has_places ? (const mst_wire_place_t *)(mst_wire_run_row(run, row_words(run), row) + 1) : NULL;
+}
+
+/* What comes next was written on other cores: the first bytes of the next object, and the event after that one.  Who takes one after the other shall
+ * not wait for them. */
+static void foresee(maestro_subscription_t *subscription) {
+    const maestro_session_t *session = subscription->session;
+    mst_wire_ring_t *window = &subscription->window;
+    bool broken = false;
+    uint32_t nbytes;
+    if (window->position == window->other) return;
+    const mst_wire_head_t *head = mst_wire_ring_peek(window, &nbytes, &broken);
+    const mst_wire_place_t *place = head ? place_at(head, subscription->row) : NULL;
+    if (!place || place->segment >= session->nsegments) return;
+    __builtin_prefetch((const char *)session->segment[place->segment].base + place->offset);
+    for (unsigned i = 0; i < AHEAD; i++) __builtin_prefetch((const char *)head + nbytes + (i << 6));
+}
+
 static maestro_status_t out_of_bounds(void) { return mst_base_fail(MAESTRO_PROTOCOL, "next event: the window is out of bounds"); }
 
 /* A way of taking what is there, lock held; OK and 0 when nothing is. */
@@ -221,6 +235,7 @@ static maestro_status_t take_events(maestro_subscription_t *subscription, void *
         step_over(subscription, 1, through, nbytes);
     }
     if (broken) status = out_of_bounds();
+    else if (count) foresee(subscription);
     *count_out = count;
     return count ? MAESTRO_OK : status;
 }
