@@ -17,12 +17,6 @@ void *mst_pool_pages_alloc(size_t nbytes) {
     return pages == MAP_FAILED ? NULL : pages;
 }
 
-void *mst_pool_huge_pages_alloc(size_t nbytes) {
-    void *pages = mst_pool_pages_alloc(nbytes);
-    if (pages) madvise(pages, nbytes, MADV_HUGEPAGE); /* refusal is no harm */
-    return pages;
-}
-
 void mst_pool_pages_free(void *pages, size_t nbytes) {
     if (pages) munmap(pages, nbytes);
 }

@@ -1,10 +1,7 @@
 /* Live objects: who has which identity, who may read them, when they end.
- *
- * The identity table is open addressing over (tag, handle); it grows by moving a few entries with every operation, so no offer waits for a
- * rehash.  Component and rank belong to an object's identity (reach: node). */
+  Component and rank belong
+ * to an object's identity (reach: node). */
 #include "pool/pool.h"
-
-enum { EMPTY = 0, TOMBSTONE = 1, FIRST_SIZE = 1024, MOVED_PER_OPERATION = 16 };
 
 static size_t object_nbytes(const mst_pool_catalogue_t *catalogue, const mst_pool_object_t *object) {
     return offsetof(mst_pool_object_t, rest) + 8u * (object->has_place * MST_POOL_PLACE_WORDS + mst_pool_template(catalogue, object->template)->nown) + object->tail_nbytes;
@@ -16,22 +13,10 @@ static const mst_meta_attributes_t *lookup(void *context, uint32_t handle) {
     return object->id && object->state == MST_POOL_LIVE && !object->notice && object->indexed ? mst_pool_attributes(pool, object) : NULL;
 }
 
-static maestro_status_t table_init(mst_pool_identity_table_t *table, uint64_t size) {
-    table->entry = mst_pool_huge_pages_alloc(size * sizeof *table->entry);
-    table->mask = size - 1;
-    table->used = 0;
-    return table->entry ? MAESTRO_OK : mst_base_fail(MAESTRO_NO_MEMORY, "grow the table of identities: no memory for %llu entries", (unsigned long long)size);
-}
-
-static void table_fini(mst_pool_identity_table_t *table) {
-    mst_pool_pages_free(table->entry, (table->mask + 1) * sizeof *table->entry);
-    table->entry = NULL;
-}
-
 maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     MST_TRY(mst_pool_arena_init(&catalogue->arena));
-    MST_TRY(table_init(&catalogue->table, FIRST_SIZE));
+    MST_TRY(mst_pool_identities_init(&catalogue->identities, catalogue->arena.reserved / 4));
     catalogue->limit = (uint64_t)mst_base_setting_bytes("MAESTRO_POOL_OBJECTS", 20000000);
     return mst_meta_index_create(lookup, pool, pool->dictionary, &catalogue->index);
 }
@@ -39,47 +24,8 @@ maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool) {
 void mst_pool_catalogue_fini(mst_pool_t *pool) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     mst_meta_index_destroy(catalogue->index);
-    table_fini(&catalogue->table);
-    table_fini(&catalogue->old);
+    mst_pool_identities_fini(&catalogue->identities);
     mst_pool_arena_fini(&catalogue->arena);
-}
-
-/* By the high bits, so that a table's entries come in the order of the larger table that they are moved into. */
-static uint64_t home_of(const mst_pool_identity_table_t *table, uint32_t tag) { return tag * (table->mask + 1) >> 32; }
-
-static void table_put(mst_pool_identity_table_t *table, uint32_t tag, uint32_t handle) {
-    uint64_t at = home_of(table, tag);
-    while (table->entry[at].handle > TOMBSTONE) at = (at + 1) & table->mask;
-    table->used += table->entry[at].handle == EMPTY;
-    table->entry[at] = (mst_pool_identity_entry_t){tag, handle};
-}
-
-static void move_some(mst_pool_catalogue_t *catalogue) {
-    mst_pool_identity_table_t *old = &catalogue->old;
-    for (int i = 0; old->entry && i < MOVED_PER_OPERATION; i++) {
-        mst_pool_identity_entry_t *entry = &old->entry[catalogue->old_next];
-        if (entry->handle > TOMBSTONE) {
-            table_put(&catalogue->table, entry->tag, entry->handle);
-            entry->handle = TOMBSTONE; /* empty ones stay: they end the search */
-        }
-        if (catalogue->old_next++ < old->mask) continue;
-        table_fini(old);
-    }
-}
-
-/* Makes room for one more entry: starts a move into a table sized for what lives now. */
-static maestro_status_t table_reserve(mst_pool_catalogue_t *catalogue) {
-    move_some(catalogue);
-    if ((catalogue->table.used + 1) * 10 < (catalogue->table.mask + 1) * 7) return MAESTRO_OK;
-    while (catalogue->old.entry) move_some(catalogue);
-    uint64_t size = FIRST_SIZE;
-    while (size < catalogue->live * 2 + FIRST_SIZE || size < (catalogue->table.mask + 1) / 8) size *= 2; /* the move must end before this one is full */
-    mst_pool_identity_table_t fresh;
-    MST_TRY(table_init(&fresh, size));
-    catalogue->old = catalogue->table;
-    catalogue->old_next = 0;
-    catalogue->table = fresh;
-    return MAESTRO_OK;
 }
 
 /* Component and rank, which follow each other, belong to the identity. */
@@ -88,38 +34,20 @@ static bool same_owner(const mst_meta_attributes_t *a, const mst_meta_attributes
     return a->value[x] == b->value[y] && a->value[x + 1] == b->value[y + 1];
 }
 
-static mst_pool_identity_entry_t *table_find(mst_pool_t *pool, mst_pool_identity_table_t *table, uint32_t tag, const mst_meta_attributes_t *attributes) {
-    if (!table->entry) return NULL;
-    for (uint64_t at = home_of(table, tag); table->entry[at].handle != EMPTY; at = (at + 1) & table->mask) {
-        if (table->entry[at].tag != tag || table->entry[at].handle == TOMBSTONE) continue;
-        const mst_meta_attributes_t *other = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, table->entry[at].handle));
+/* The live object that has this identity, or MST_POOL_NONE; then the cursor is where it can be put. */
+static uint32_t find_same(mst_pool_t *pool, const mst_meta_attributes_t *attributes, mst_pool_identity_cursor_t *cursor) {
+    mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    for (uint32_t handle; (handle = mst_pool_identities_next(&catalogue->identities, cursor)) != MST_POOL_NONE;) {
+        const mst_meta_attributes_t *other = mst_pool_attributes(pool, mst_pool_object(catalogue, handle));
         if (other->schema != attributes->schema || !same_owner(other, attributes)) continue;
-        if (mst_meta_attributes_identity_equal(other, attributes, pool->schema[attributes->schema])) return &table->entry[at];
+        if (mst_meta_attributes_identity_equal(other, attributes, pool->schema[attributes->schema])) return handle;
     }
-    return NULL;
-}
-
-static bool table_remove_handle(mst_pool_identity_table_t *table, uint32_t tag, uint32_t handle) {
-    if (!table->entry) return false;
-    for (uint64_t at = home_of(table, tag); table->entry[at].handle != EMPTY; at = (at + 1) & table->mask) {
-        if (table->entry[at].handle != handle) continue;
-        uint64_t next = (at + 1) & table->mask;
-        bool last = table->entry[next].handle == EMPTY; /* nobody probes past it */
-        table->entry[at].handle = last ? EMPTY : TOMBSTONE;
-        table->used -= last;
-        return true;
-    }
-    return false;
-}
-
-static void expect(const mst_pool_catalogue_t *catalogue, uint32_t tag) {
-    __builtin_prefetch(&catalogue->table.entry[home_of(&catalogue->table, tag)]);
-    if (catalogue->old.entry) __builtin_prefetch(&catalogue->old.entry[home_of(&catalogue->old, tag)]);
+    return MST_POOL_NONE;
 }
 
 uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own) {
     uint32_t tag = (uint32_t)mst_pool_template_identity_of(pool, mst_pool_template(&pool->catalogue, template), own);
-    expect(&pool->catalogue, tag);
+    mst_pool_identities_expect(&pool->catalogue.identities, tag);
     return tag;
 }
 
@@ -152,22 +80,21 @@ static void free_metadata(mst_pool_t *pool, uint32_t handle) {
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
                                           const mst_meta_attributes_t *attributes, uint32_t template, uint32_t tag, uint32_t *handle_out, uint64_t *other_out) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
-    MST_TRY(table_reserve(catalogue));
-    expect(catalogue, tag); /* the copy hides the cache miss */
+    mst_pool_identities_expect(&catalogue->identities, tag); /* the copy hides the cache miss */
     uint32_t handle = create(pool, id, place, attributes, template);
     if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
     bool anonymous = mst_pool_template(catalogue, template)->anonymous;
-    mst_pool_identity_entry_t *same = anonymous ? NULL : table_find(pool, &catalogue->table, tag, attributes);
-    if (!same && !anonymous) same = table_find(pool, &catalogue->old, tag, attributes);
-    if (same) {
+    mst_pool_identity_cursor_t cursor = mst_pool_identities_find(&catalogue->identities, tag);
+    uint32_t same = anonymous ? MST_POOL_NONE : find_same(pool, attributes, &cursor);
+    if (same != MST_POOL_NONE || (!anonymous && !mst_pool_identities_put(&catalogue->identities, &cursor, handle))) {
         free_metadata(pool, handle);
-        *other_out = mst_pool_object(catalogue, same->handle)->id;
+        if (same == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
+        *other_out = mst_pool_object(catalogue, same)->id;
         return MAESTRO_DUPLICATE;
     }
     mst_pool_object_t *object = mst_pool_object(catalogue, handle);
     object->tag = tag;
     object->state = MST_POOL_LIVE;
-    if (!anonymous) table_put(&catalogue->table, tag, handle);
     if (place->segment != MST_WIRE_NO_SEGMENT) mst_pool_lending_block_taken(pool, place);
     catalogue->live++;
     catalogue->offered_total++;
@@ -230,13 +157,12 @@ void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(catalogue, handle);
     if (object->state != MST_POOL_LIVE) return;
     if (!object->notice) {
-        move_some(catalogue);
-        if (!table_remove_handle(&catalogue->table, object->tag, handle)) table_remove_handle(&catalogue->old, object->tag, handle);
+        mst_pool_identities_remove(&catalogue->identities, object->tag, handle);
         if (object->indexed) mst_meta_index_remove(catalogue->index, handle, mst_pool_attributes(pool, object));
         catalogue->live--;
         catalogue->withdrawn_total++;
         mst_pool_session_t *owner = mst_pool_session_by_number(pool, mst_pool_owner(object->id));
-        if (owner) mst_pool_session_set_id(owner, object->id, MST_POOL_NONE);
+        if (owner) mst_pool_session_forget_id(owner, object->id);
         if (owner) owner->total.withdrawn++;
         remember_withdrawn(pool, handle);
     }

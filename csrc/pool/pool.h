@@ -41,16 +41,46 @@ typedef struct mst_pool_arena {
     } size_class[80];
 } mst_pool_arena_t;
 
-/* Zeroed memory straight from the kernel; NULL when there is none; freeing NULL is allowed.  Huge pages are for what is read at random; what is
- * written from its beginning to its end is better off without, for a virtual machine may have to get each of them anew from its host. */
+/* Zeroed memory straight from the kernel, or address space for it; NULL when there is none; freeing NULL is allowed. */
 void *mst_pool_pages_alloc(size_t nbytes);
-void *mst_pool_huge_pages_alloc(size_t nbytes);
 void mst_pool_pages_free(void *pages, size_t nbytes);
 
 maestro_status_t mst_pool_arena_init(mst_pool_arena_t *arena);
 void mst_pool_arena_fini(mst_pool_arena_t *arena);
 uint32_t mst_pool_arena_alloc(mst_pool_arena_t *arena, size_t nbytes); /* MST_POOL_NONE when full */
 void mst_pool_arena_free(mst_pool_arena_t *arena, uint32_t handle, size_t nbytes);
+
+/* ---- identities.c: handles of objects by the tag of their identity. */
+enum { MST_POOL_BUCKET_SLOTS = 8 };
+
+typedef struct mst_pool_identity {
+    uint32_t tag, handle; /* handles below 2 are nobody's */
+} mst_pool_identity_t;
+
+typedef struct mst_pool_bucket { /* a cache line */
+    mst_pool_identity_t entry[MST_POOL_BUCKET_SLOTS];
+} mst_pool_bucket_t;
+
+typedef struct mst_pool_identities {
+    mst_pool_bucket_t *bucket;
+    uint64_t reserved, nbuckets, links; /* buckets; those from `links` on continue others */
+    uint64_t half;                      /* power of two, half < nbuckets <= 2 half, but at the beginning */
+    uint64_t count;
+    uint32_t free_link;
+} mst_pool_identities_t;
+
+typedef struct mst_pool_identity_cursor { /* good until something is put or removed */
+    mst_pool_identity_t *entry;
+    uint32_t tag, slot;
+} mst_pool_identity_cursor_t;
+
+maestro_status_t mst_pool_identities_init(mst_pool_identities_t *table, uint64_t nbytes); /* address space to reserve, if there is so much */
+void mst_pool_identities_fini(mst_pool_identities_t *table);
+void mst_pool_identities_expect(const mst_pool_identities_t *table, uint32_t tag); /* it is looked for soon */
+mst_pool_identity_cursor_t mst_pool_identities_find(const mst_pool_identities_t *table, uint32_t tag);
+uint32_t mst_pool_identities_next(const mst_pool_identities_t *table, mst_pool_identity_cursor_t *cursor); /* next handle of this tag; MST_POOL_NONE: no more */
+bool mst_pool_identities_put(mst_pool_identities_t *table, mst_pool_identity_cursor_t *end, uint32_t handle); /* where there was no more; false: it is full */
+void mst_pool_identities_remove(mst_pool_identities_t *table, uint32_t tag, uint32_t handle);
 
 /* ---- An object, or the notice of a session that joined or left (an object without data that only events show). */
 typedef enum mst_pool_state { MST_POOL_LIVE = 1, MST_POOL_WITHDRAWN, MST_POOL_ENDED } mst_pool_state_t;
@@ -99,19 +129,9 @@ typedef struct mst_pool_template {
 static inline uint32_t mst_pool_owner(uint64_t id) { return (uint32_t)(id >> 40); }
 
 /* ---- catalogue.c */
-typedef struct mst_pool_identity_entry {
-    uint32_t tag, handle;
-} mst_pool_identity_entry_t;
-
-typedef struct mst_pool_identity_table {
-    mst_pool_identity_entry_t *entry;
-    uint64_t mask, used; /* used counts tombstones too */
-} mst_pool_identity_table_t;
-
 typedef struct mst_pool_catalogue {
     mst_pool_arena_t arena;
-    mst_pool_identity_table_t table, old; /* old: being moved over, a little with every operation */
-    uint64_t old_next;
+    mst_pool_identities_t identities;
     mst_meta_index_t *index;
     uint64_t indexed_to;    /* sequence up to which live objects are in the index */
     bool index_broken;      /* it ran out of memory: searches scan from now on */
@@ -323,6 +343,7 @@ uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, u
 void mst_pool_session_release(mst_pool_t *pool, mst_pool_session_t *session, uint64_t lease);
 void mst_pool_session_release_all(mst_pool_t *pool, mst_pool_session_t *session);
 void mst_pool_session_set_id(mst_pool_session_t *session, uint64_t id, uint32_t handle);
+void mst_pool_session_forget_id(mst_pool_session_t *session, uint64_t id);
 uint32_t mst_pool_session_get_id(mst_pool_session_t *session, uint64_t id);
 void mst_pool_touch(mst_pool_t *pool, mst_pool_session_t *session);
 

@@ -170,8 +170,7 @@ void mst_pool_session_release_all(mst_pool_t *pool, mst_pool_session_t *session)
 
 /* ---- Own objects by id. */
 
-void mst_pool_session_set_id(mst_pool_session_t *session, uint64_t id, uint32_t handle) {
-    uint64_t number = id & ((1ull << 40) - 1), page = number / IDS_PER_PAGE;
+static bool reserve_id(mst_pool_session_t *session, uint64_t page) {
     if (page >= session->id_pages) {
         uint64_t pages = session->id_pages ? session->id_pages * 2 : 8;
         while (pages <= page) pages *= 2;
@@ -179,22 +178,32 @@ void mst_pool_session_set_id(mst_pool_session_t *session, uint64_t id, uint32_t 
         if (larger) session->id_page = larger;
         uint16_t *counts = realloc(session->id_page_live, pages * sizeof *counts);
         if (counts) session->id_page_live = counts;
-        if (!larger || !counts) { mst_pool_session_break(session, "no memory for its objects"); return; }
+        if (!larger || !counts) return false;
         memset(&session->id_page[session->id_pages], 0, (pages - session->id_pages) * sizeof *larger);
         memset(&session->id_page_live[session->id_pages], 0, (pages - session->id_pages) * sizeof *counts);
         session->id_pages = pages;
     }
-    if (!session->id_page[page]) {
-        if (handle == MST_POOL_NONE) return;
-        session->id_page[page] = malloc(IDS_PER_PAGE * sizeof(uint32_t));
-        if (!session->id_page[page]) { mst_pool_session_break(session, "no memory for its objects"); return; }
-        memset(session->id_page[page], 0xff, IDS_PER_PAGE * sizeof(uint32_t));
+    if (session->id_page[page]) return true;
+    session->id_page[page] = malloc(IDS_PER_PAGE * sizeof(uint32_t));
+    if (session->id_page[page]) memset(session->id_page[page], 0xff, IDS_PER_PAGE * sizeof(uint32_t));
+    return session->id_page[page] != NULL;
+}
+
+void mst_pool_session_set_id(mst_pool_session_t *session, uint64_t id, uint32_t handle) {
+    uint64_t number = id & ((1ull << 40) - 1), page = number / IDS_PER_PAGE;
+    if (MST_UNLIKELY(page >= session->id_pages || !session->id_page[page]) && !reserve_id(session, page)) {
+        mst_pool_session_break(session, "no memory for its objects");
+        return;
     }
-    uint32_t *slot = &session->id_page[page][number % IDS_PER_PAGE];
-    session->id_page_live[page] = (uint16_t)(session->id_page_live[page] + (*slot == MST_POOL_NONE && handle != MST_POOL_NONE) -
-                                             (*slot != MST_POOL_NONE && handle == MST_POOL_NONE));
-    *slot = handle;
-    if (session->id_page_live[page]) return;
+    session->id_page[page][number % IDS_PER_PAGE] = handle;
+    session->id_page_live[page]++;
+}
+
+void mst_pool_session_forget_id(mst_pool_session_t *session, uint64_t id) {
+    uint64_t number = id & ((1ull << 40) - 1), page = number / IDS_PER_PAGE;
+    if (page >= session->id_pages || !session->id_page[page] || session->id_page[page][number % IDS_PER_PAGE] == MST_POOL_NONE) return; /* there was no memory for it */
+    session->id_page[page][number % IDS_PER_PAGE] = MST_POOL_NONE;
+    if (--session->id_page_live[page]) return;
     free(session->id_page[page]);
     session->id_page[page] = NULL;
 }

@@ -262,40 +262,41 @@ static bool fits_run(const mst_pool_t *pool, const mst_pool_object_t *object) {
     return !object->tail_nbytes && object->state == MST_POOL_LIVE && mst_pool_template_fits_run(mst_pool_template(&pool->catalogue, object->template));
 }
 
-/* A row of the run at the window's end, or of a new one; false when there is no room: it waits, for who reads columns is to see no other events. */
-static bool push_row(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint64_t sequence) {
-    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    if (!goes_on(subscription, object, sequence) && !open_run(pool, subscription, object, sequence)) return false;
-    uint64_t lease = mst_pool_session_grant(pool, subscription->session, handle);
-    if (!lease) { /* an empty run is none */
-        if (!subscription->run.count) drop_run(pool, subscription);
-        return false;
+/* Rows of the run at the window's end, or of a new one; how many: where there is no room they wait, for who reads columns is to see no other events.  The
+ * objects are of one template. */
+static size_t push_rows(mst_pool_t *pool, mst_pool_subscription_t *subscription, const uint32_t *handle, size_t count, uint64_t sequence) {
+    size_t done = 0;
+    for (; done < count; done++) {
+        mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle[done]);
+        if (!goes_on(subscription, object, sequence + done) && !open_run(pool, subscription, object, sequence + done)) break;
+        uint64_t lease = mst_pool_session_grant(pool, subscription->session, handle[done]);
+        if (!lease) { /* an empty run is none */
+            if (!subscription->run.count) drop_run(pool, subscription);
+            break;
+        }
+        uint64_t *row = subscription->run.row, *own = mst_pool_own(object);
+        *row++ = lease;
+        if (subscription->run.has_places) {
+            *(mst_wire_place_t *)row = mst_pool_place(object);
+            subscription->session->total.event_bytes += object->rest[1];
+            row += sizeof(mst_wire_place_t) / 8;
+        }
+        for (uint32_t i = 0; i < subscription->run.nown; i++) *row++ = own[i];
+        subscription->run.row = row;
+        subscription->run.count++;
+        subscription->run.next_id++;
+        subscription->run.next_sequence++;
     }
-    uint64_t *row = subscription->run.row, *own = mst_pool_own(object);
-    *row++ = lease;
-    if (subscription->run.has_places) {
-        *(mst_wire_place_t *)row = mst_pool_place(object);
-        subscription->session->total.event_bytes += object->rest[1];
-        row += sizeof(mst_wire_place_t) / 8;
-    }
-    for (uint32_t i = 0; i < subscription->run.nown; i++) *row++ = own[i];
-    subscription->run.row = row;
-    subscription->run.count++;
-    subscription->run.next_id++;
-    subscription->run.next_sequence++;
-    return true;
+    subscription->delivered += done;
+    subscription->session->total.events += done;
+    return done;
 }
 
 static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     mst_pool_session_t *session = subscription->session;
     bool offered = kind == MAESTRO_EVENT_OFFERED, gone = offered && object->state != MST_POOL_LIVE;
-    if (offered && fits_run(pool, object)) {
-        if (!push_row(pool, subscription, handle, sequence)) return false;
-        subscription->delivered++;
-        session->total.events++;
-        return true;
-    }
+    if (offered && fits_run(pool, object)) return push_rows(pool, subscription, &handle, 1, sequence) == 1;
     size_t attributes_nbytes = mst_pool_attributes_nbytes(pool, object);
     mst_wire_event_t *event = reserve(pool, subscription, offsetof(mst_wire_event_t, attributes) + attributes_nbytes, MST_WIRE_EVENT,
                                       (uint16_t)(kind | (gone ? MST_WIRE_EVENT_GONE : 0)));
@@ -401,17 +402,15 @@ void mst_pool_subscription_advance_all(mst_pool_t *pool) {
     trim(pool);
 }
 
-/* Objects of one template, whose events follow each other. */
+/* Objects of one template, whose events follow each other; several are a run of offers just taken. */
 static void hand_out(mst_pool_t *pool, mst_pool_subscription_t *subscription, const uint32_t *handle, size_t count, uint32_t kind, uint64_t sequence) {
     if (subscription->lagging || !(subscription->kinds & kind)) return;
     const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle[0]);
     if (!object->notice && mst_pool_schema_of(&pool->catalogue, object) != subscription->session->schema) return;
-    for (size_t i = 0; i < count; i++) {
-        if (push(pool, subscription, handle[i], kind, sequence + i)) continue;
-        subscription->cursor = sequence + i - 1;
-        start_lagging(pool, subscription);
-        return;
-    }
+    size_t done = count > 1 ? push_rows(pool, subscription, handle, count, sequence) : push(pool, subscription, handle[0], kind, sequence);
+    if (done == count) return;
+    subscription->cursor = sequence + done - 1;
+    start_lagging(pool, subscription);
 }
 
 /* Who wants an object of the template; `set` are its attributes.  The array is the matcher's, until the next call. */
@@ -444,8 +443,9 @@ void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind, const ms
 }
 
 void mst_pool_publish_run(mst_pool_t *pool, const uint32_t *handle, size_t count) {
+    uint64_t sequence = pool->log.next;
+    for (size_t i = 0; i < count; i++) mst_pool_log_append(pool, handle[i], MAESTRO_EVENT_OFFERED);
     if (!count || !pool->kinds_wanted[kind_bit(MAESTRO_EVENT_OFFERED)]) return;
-    uint64_t sequence = mst_pool_object(&pool->catalogue, handle[0])->sequence;
     bool alike = mst_meta_matcher_ignores(pool->matcher, mst_pool_template(&pool->catalogue, mst_pool_object(&pool->catalogue, handle[0])->template)->own);
     size_t together = alike ? count : 1;
     for (size_t i = 0; i < count; i += together)
