@@ -2,51 +2,15 @@
  * Invariant: lent_nbytes is the sum of all segments' sizes and stays below the limit, but for the reserve of sessions that hold leases. */
 #include "pool/pool.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
 enum { SMALLEST = 1 << 20, LARGEST = 64 << 20, CLOSED_AT_ONCE = 4 << 20 };
-
-/* ---- The helper thread: the last close of a large segment gives its pages back, which takes longer than the loop may stand still. */
-
-static void *close_descriptors(void *argument) {
-    int from = (int)(intptr_t)argument, fd;
-    for (;;) {
-        ssize_t came = read(from, &fd, sizeof fd);
-        if (came == sizeof fd) close(fd);
-        else if (came >= 0 || errno != EINTR) break;
-    }
-    close(from);
-    return NULL;
-}
-
-static void start_helper(mst_pool_t *pool) {
-    int ends[2];
-    pthread_t thread;
-    if (pipe2(ends, O_CLOEXEC) != 0) return; /* then the loop does it itself */
-    fcntl(ends[1], F_SETFL, O_NONBLOCK);
-    if (pthread_create(&thread, NULL, close_descriptors, (void *)(intptr_t)ends[0]) != 0) {
-        close(ends[0]);
-        close(ends[1]);
-        return;
-    }
-    pthread_detach(thread);
-    pool->lending.helper_fd = ends[1];
-}
-
-static void close_later(mst_pool_t *pool, int fd, uint64_t nbytes) {
-    if (nbytes > CLOSED_AT_ONCE && pool->lending.helper_fd < 0) start_helper(pool);
-    if (nbytes <= CLOSED_AT_ONCE || pool->lending.helper_fd < 0 || write(pool->lending.helper_fd, &fd, sizeof fd) != sizeof fd) close(fd);
-}
 
 /* ---- Segments. */
 
 void mst_pool_lending_init(mst_pool_t *pool) {
     mst_mem_limits_t limits;
     int64_t otherwise = 1 << 30;
-    pool->lending.helper_fd = -1;
     if (mst_mem_limits_read("", &limits) == MAESTRO_OK) otherwise = mst_mem_limits_default(&limits);
     pool->lending.limit = (uint64_t)mst_base_setting_bytes("MAESTRO_POOL_MEMORY", otherwise);
 }
@@ -61,7 +25,8 @@ static void destroy(mst_pool_t *pool, uint32_t number) {
     pool->lending.lent_nbytes -= segment->nbytes;
     pool->lending.changes++;
     close(segment->readonly_fd);
-    close_later(pool, segment->fd, segment->nbytes);
+    if (segment->nbytes > CLOSED_AT_ONCE) mst_pool_helper_close(pool, segment->fd);
+    else close(segment->fd);
     free(segment->readers);
     free(segment);
     pool->lending.segment[number] = NULL;
@@ -70,7 +35,6 @@ static void destroy(mst_pool_t *pool, uint32_t number) {
 void mst_pool_lending_fini(mst_pool_t *pool) {
     for (uint32_t i = 0; i < pool->lending.count; i++)
         if (pool->lending.segment[i]) destroy(pool, i);
-    if (pool->lending.helper_fd >= 0) close(pool->lending.helper_fd); /* which ends the thread */
     free(pool->lending.segment);
 }
 

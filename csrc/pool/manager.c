@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 50000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000 };
+enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 100000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000 };
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -84,6 +84,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
     MST_TRY(mst_meta_matcher_create(pool->dictionary, &pool->matcher));
     MST_TRY(mst_pool_log_init(pool));
     MST_TRY(mst_pool_catalogue_init(pool));
+    mst_pool_helper_init(pool);
     mst_pool_lending_init(pool);
     MST_TRY(make_scratch(pool));
     pool->linger_s = mst_base_setting_f64("MAESTRO_LINGER_S", 2);
@@ -112,6 +113,7 @@ void mst_pool_destroy(mst_pool_t *pool) {
     while (pool->log.base < pool->log.next) mst_pool_log_trim(pool, UINT64_MAX);
     mst_pool_log_fini(pool);
     mst_pool_lending_fini(pool);
+    mst_pool_helper_fini(pool);
     mst_pool_catalogue_fini(pool);
     mst_meta_matcher_destroy(pool->matcher);
     for (uint32_t i = 0; i < pool->nschemas; i++) mst_meta_schema_destroy(pool->schema[i]);
@@ -279,7 +281,14 @@ static size_t serve_round(mst_pool_t *pool) {
     return served;
 }
 
+static bool lagging_can_move(mst_pool_t *pool) {
+    for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
+        if (mst_wire_ring_room(&s->window) >= s->window.capacity / 2) return true;
+    return false;
+}
+
 static bool more_to_do(mst_pool_t *pool) {
+    if (lagging_can_move(pool)) return true;
     bool offers_wait = mst_pool_offers_wait(pool);
     for (size_t i = 0; i < pool->nsessions; i++)
         if (!mst_pool_session_idle(pool->session[i], offers_wait)) return true;
@@ -290,6 +299,7 @@ static bool more_to_do(mst_pool_t *pool) {
  * once, so that a single offer is not late. */
 static void end_round(mst_pool_t *pool) {
     mst_pool_subscription_show(pool);
+    mst_pool_catalogue_prepare(pool);
     if (pool->now_ns - pool->called_ns < GATHER_NS && more_to_do(pool)) return;
     pool->called_ns = pool->now_ns;
     wake_all(pool);
@@ -297,12 +307,6 @@ static void end_round(mst_pool_t *pool) {
 }
 
 /* ---- Sleeping. */
-
-static bool lagging_can_move(mst_pool_t *pool) {
-    for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
-        if (mst_wire_ring_room(&s->window) >= s->window.capacity / 2) return true;
-    return false;
-}
 
 static uint32_t what_matters(const mst_pool_t *pool) {
     uint32_t bits = MST_WIRE_ASLEEP;
@@ -324,7 +328,7 @@ static void sleep_until_needed(mst_pool_t *pool) {
     if (timeout < 0) timeout = 0;
     atomic_store_explicit(&pool->board->sleeping, what_matters(pool), memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (more_to_do(pool) || lagging_can_move(pool)) timeout = 0;
+    if (more_to_do(pool)) timeout = 0;
     poll_descriptors(pool, timeout);
     atomic_store_explicit(&pool->board->sleeping, 0, memory_order_relaxed);
 }
@@ -353,7 +357,7 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
         pool->now_ns = mst_base_now_ns();
         size_t served = serve_round(pool);
         if (served >= BUSY_MESSAGES) naps = 2;
-        if (served) {
+        if (served || lagging_can_move(pool)) {
             patience = 0;
             end_round(pool);
             continue;

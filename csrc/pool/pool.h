@@ -3,11 +3,12 @@
  *
  *   arena      memory of objects' metadata, named by 32-bit handles
  *   template   what objects have in common
- *   catalogue  live objects: identity, leases, end of life
+ *   catalogue  live objects: identity, leases, end of life; identities: the table of them
  *   log        numbered events, and the live objects in the order of their offers
  *   lending    segments lent to sessions, limits, the way back of blocks
  *   session    one client: its rings, leases, counters; serve: what comes through the rings; offers: objects among that
  *   subscription, request, search   what clients wait for
+ *   helper     the one other thread, for what takes longer
  *   manager    the loop
  */
 #ifndef MST_POOL_H
@@ -20,6 +21,7 @@
 #include "wire/protocol.h"
 #include "wire/socket.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #define MST_POOL_NONE UINT32_MAX
@@ -49,6 +51,19 @@ maestro_status_t mst_pool_arena_init(mst_pool_arena_t *arena);
 void mst_pool_arena_fini(mst_pool_arena_t *arena);
 uint32_t mst_pool_arena_alloc(mst_pool_arena_t *arena, size_t nbytes); /* MST_POOL_NONE when full */
 void mst_pool_arena_free(mst_pool_arena_t *arena, uint32_t handle, size_t nbytes);
+
+/* ---- helper.c */
+typedef struct mst_pool_helper {
+    int fd;           /* its errands; -1: not started */
+    pthread_t thread;
+} mst_pool_helper_t;
+
+void mst_pool_helper_init(mst_pool_t *pool);
+void mst_pool_helper_fini(mst_pool_t *pool); /* waits until all errands are run */
+void mst_pool_helper_close(mst_pool_t *pool, int fd);
+/* Of a region that is used from its beginning on, and of which more than `ahead` is used: the pages of so much that comes next, soon enough before they are
+ * needed.  *touched: how far that was done. */
+void mst_pool_helper_touch(mst_pool_t *pool, uint64_t *touched, void *region, uint64_t region_nbytes, uint64_t used, uint64_t ahead);
 
 /* ---- identities.c: handles of objects by the tag of their identity. */
 enum { MST_POOL_BUCKET_SLOTS = 8 };
@@ -132,6 +147,7 @@ static inline uint32_t mst_pool_owner(uint64_t id) { return (uint32_t)(id >> 40)
 typedef struct mst_pool_catalogue {
     mst_pool_arena_t arena;
     mst_pool_identities_t identities;
+    uint64_t arena_touched, identities_touched;
     mst_meta_index_t *index;
     uint64_t indexed_to;    /* sequence up to which live objects are in the index */
     bool index_broken;      /* it ran out of memory: searches scan from now on */
@@ -181,6 +197,7 @@ const mst_meta_attributes_t *mst_pool_attributes(mst_pool_t *pool, const mst_poo
 /* ---- catalogue.c, again */
 maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool);
 void mst_pool_catalogue_fini(mst_pool_t *pool);
+void mst_pool_catalogue_prepare(mst_pool_t *pool); /* between rounds: memory for what comes next */
 /* Takes an offer whose attributes are checked and interned, made from a template; the tag is the low half of its identity's hash.
  * OK, DUPLICATE (id of the other in *other_out), NO_MEMORY. */
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
@@ -251,7 +268,6 @@ typedef struct mst_pool_lending {
     size_t count, capacity;
     uint64_t limit, lent_nbytes, used_nbytes, idle_nbytes; /* lent: all segments; idle: those of nobody, kept warm */
     uint64_t used_peak;
-    int helper_fd;                /* where large segments go to be closed; -1: not started */
     uint64_t changes;             /* counts events after which a refused grant may succeed */
 } mst_pool_lending_t;
 
@@ -483,6 +499,7 @@ struct mst_pool {
     mst_pool_catalogue_t catalogue;
     mst_pool_log_t log;
     mst_pool_lending_t lending;
+    mst_pool_helper_t helper;
     mst_meta_matcher_t *matcher;
     uint32_t matched;            /* template of the object that was matched last; 0: it is gone */
     int dictionary_fd, board_fd;

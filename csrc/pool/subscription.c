@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { SLICE = 128, PER_SESSION_MAX = 1000, RUN_NBYTES = 16 << 10 };
+enum { SLICE = 256, PER_SESSION_MAX = 1000, RUN_NBYTES = 16 << 10 };
 
 static unsigned kind_bit(uint32_t kind) { return (unsigned)__builtin_ctz(kind); }
 
