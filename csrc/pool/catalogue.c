@@ -1,9 +1,5 @@
-/* Live objects: who has which identity, who may read them, when they end.
-  Component and rank belong
- * to an object's identity (reach: node). */
+/* Live objects: who has which identity, who may read them, when they end.  Component and rank belong to an object's identity (reach: node). */
 #include "pool/pool.h"
-
-enum { OBJECTS_AHEAD = 4 << 20, IDENTITIES_AHEAD = 1 << 20 }; /* bytes */
 
 static size_t object_nbytes(const mst_pool_catalogue_t *catalogue, const mst_pool_object_t *object) {
     return offsetof(mst_pool_object_t, rest) + 8u * (object->has_place * MST_POOL_PLACE_WORDS + mst_pool_template(catalogue, object->template)->nown) + object->tail_nbytes;
@@ -33,9 +29,9 @@ void mst_pool_catalogue_fini(mst_pool_t *pool) {
 void mst_pool_catalogue_prepare(mst_pool_t *pool) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     const mst_pool_identities_t *identities = &catalogue->identities;
-    mst_pool_helper_touch(pool, &catalogue->arena_touched, catalogue->arena.base, catalogue->arena.reserved, catalogue->arena.used, OBJECTS_AHEAD);
+    mst_pool_helper_touch(pool, &catalogue->arena_touched, catalogue->arena.base, catalogue->arena.reserved, catalogue->arena.used);
     mst_pool_helper_touch(pool, &catalogue->identities_touched, identities->bucket, identities->links * sizeof *identities->bucket,
-                          identities->nbuckets * sizeof *identities->bucket, IDENTITIES_AHEAD);
+                          identities->nbuckets * sizeof *identities->bucket);
 }
 
 /* Component and rank, which follow each other, belong to the identity. */

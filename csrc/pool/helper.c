@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { PAGE = 4096, SHARE = 16, LEAST = 128 << 10, MOST = 4 << 20 }; /* touched ahead: a share of what is used, in bytes */
+
 typedef struct errand {
     void *pages; /* NULL: close fd */
     size_t nbytes;
@@ -55,9 +57,12 @@ void mst_pool_helper_close(mst_pool_t *pool, int fd) {
     if (!send(pool, &(errand_t){.fd = fd})) close(fd);
 }
 
-void mst_pool_helper_touch(mst_pool_t *pool, uint64_t *touched, void *region, uint64_t region_nbytes, uint64_t used, uint64_t ahead) {
-    if (used < ahead) return;
-    if (*touched < used) *touched = MST_ALIGN(used, 4096);
+void mst_pool_helper_touch(mst_pool_t *pool, uint64_t *touched, void *region, uint64_t region_nbytes, uint64_t used) {
+    uint64_t ahead = used / SHARE;
+    if (ahead < LEAST) return;
+    if (ahead > MOST) ahead = MOST;
+    ahead = MST_ALIGN(ahead, PAGE);
+    if (*touched < used) *touched = MST_ALIGN(used, PAGE);
     if (*touched - used > ahead / 2 || *touched + ahead > region_nbytes) return;
     send(pool, &(errand_t){.pages = (char *)region + *touched, .nbytes = ahead});
     *touched += ahead;

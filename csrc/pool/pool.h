@@ -61,9 +61,9 @@ typedef struct mst_pool_helper {
 void mst_pool_helper_init(mst_pool_t *pool);
 void mst_pool_helper_fini(mst_pool_t *pool); /* waits until all errands are run */
 void mst_pool_helper_close(mst_pool_t *pool, int fd);
-/* Of a region that is used from its beginning on, and of which more than `ahead` is used: the pages of so much that comes next, soon enough before they are
- * needed.  *touched: how far that was done. */
-void mst_pool_helper_touch(mst_pool_t *pool, uint64_t *touched, void *region, uint64_t region_nbytes, uint64_t used, uint64_t ahead);
+/* Of a region that is used from its beginning on: the pages that come next, soon enough before they are needed, once it is large.  *touched: how far that
+ * was done. */
+void mst_pool_helper_touch(mst_pool_t *pool, uint64_t *touched, void *region, uint64_t region_nbytes, uint64_t used);
 
 /* ---- identities.c: handles of objects by the tag of their identity. */
 enum { MST_POOL_BUCKET_SLOTS = 8 };
