@@ -418,6 +418,38 @@ static void test_more_own_columns_than_a_run_takes(maestro_session_t *producer, 
     }
 }
 
+/* Which words differ changes from call to call, until all that have ever differed are more than a run takes. */
+static void test_words_that_differ_in_turn_become_more_than_a_run_takes(maestro_session_t *producer, maestro_session_t *consumer) {
+    static int64_t values[15][N];
+    static char key[15][16];
+    maestro_subscription_t *subscription = subscribe(consumer, NULL, MAESTRO_START_NOW, MAESTRO_EVENT_OFFERED);
+    for (int turn = 0; turn < 3; turn++) {
+        const char *set = "x";
+        columns_t columns = cells(&set, 300 * turn);
+        for (int k = 0; k < 15; k++) {
+            bool constant = turn < 2 && (k < 8) != turn;
+            snprintf(key[k], sizeof key[k], "x%d", k);
+            for (int i = 0; i < N; i++) values[k][i] = constant ? 7 : i * 31 - k * (int64_t)1000000000000;
+            add(&columns, key[k], MAESTRO_TYPE_I64, constant, values[k]);
+        }
+        CHECK_OK(maestro_offer_many(producer, 300, columns.column, columns.count, NULL, NULL, NULL));
+        for (int i = 0; i < 300; i++) {
+            maestro_event_t event;
+            CHECK_OK(maestro_subscription_next(subscription, 5, &event));
+            check_cell(&event, 300 * turn + i);
+            bool right = true;
+            for (int k = 0; k < 15; k++) {
+                int64_t value = 0;
+                right &= maestro_cdo_get_i64(event.cdo, key[k], &value) == MAESTRO_OK && value == values[k][i];
+            }
+            CHECK(right);
+            CHECK_OK(maestro_cdo_dispose(event.cdo));
+        }
+    }
+    CHECK_OK(maestro_subscription_dispose(subscription));
+    withdraw_all(producer, 900);
+}
+
 static void test_nan_in_the_middle_is_named_and_what_was_before_is_there(maestro_session_t *producer, maestro_session_t *consumer) {
     double wrong[N];
     uint64_t count = 0;
@@ -673,6 +705,7 @@ int main(void) {
     test_texts_that_are_no_codes_travel(producer, consumer);
     test_common_texts_become_codes_on_the_way(producer, consumer);
     test_more_own_columns_than_a_run_takes(producer, consumer);
+    test_words_that_differ_in_turn_become_more_than_a_run_takes(producer, consumer);
     test_nan_in_the_middle_is_named_and_what_was_before_is_there(producer, consumer);
     test_duplicates_inside_a_run_are_refused_alone(producer, consumer);
     test_payloads_of_refused_rows_come_back(producer);

@@ -194,8 +194,8 @@ static const mst_wire_place_t *place_at(const mst_wire_head_t *head, uint32_t ro
     return head->kind == MST_WIRE_EVENT_RUN && run->has_places ? (const mst_wire_place_t *)(mst_wire_run_row(run, row_words(run), row) + 1) : NULL;
 }
 
-/* What comes next was written on other cores: the first bytes of the next object, and the event after that one.  Who takes one after the other shall
- * not wait for them. */
+/* What comes next was written on other cores: the first bytes of the next object, and the message after the one that it stands in.  Who takes one after
+ * the other shall not wait for them. */
 static void foresee(maestro_subscription_t *subscription) {
     const maestro_session_t *session = subscription->session;
     mst_wire_ring_t *window = &subscription->window;
@@ -204,8 +204,9 @@ static void foresee(maestro_subscription_t *subscription) {
     if (window->position == window->other) return;
     const mst_wire_head_t *head = mst_wire_ring_peek(window, &nbytes, &broken);
     const mst_wire_place_t *place = head ? place_at(head, subscription->row) : NULL;
-    if (!place || place->segment >= session->nsegments) return;
+    if (!place || place->segment >= session->nsegments || !session->segment[place->segment].base) return;
     __builtin_prefetch((const char *)session->segment[place->segment].base + place->offset);
+    if (subscription->row) return; /* in the middle of a run: done at its beginning */
     for (unsigned i = 0; i < AHEAD; i++) __builtin_prefetch((const char *)head + nbytes + (i << 6));
 }
 

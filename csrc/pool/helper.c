@@ -8,7 +8,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* since Linux 5.14 */
+#endif
+
 enum { PAGE = 4096, SHARE = 16, LEAST = 128 << 10, MOST = 4 << 20 }; /* touched ahead: a share of what is used, in bytes */
+enum { PIECE = 256 << 10 }; /* touched at once: meanwhile the loop can map nothing */
 
 typedef struct errand {
     void *pages; /* NULL: close fd */
@@ -16,12 +21,16 @@ typedef struct errand {
     int fd;
 } errand_t;
 
+static void touch(char *pages, size_t nbytes) {
+    for (size_t at = 0; at < nbytes; at += PIECE) madvise(pages + at, nbytes - at < PIECE ? nbytes - at : PIECE, MADV_POPULATE_WRITE); /* refusal is no harm */
+}
+
 static void *help(void *argument) {
     int from = (int)(intptr_t)argument;
     errand_t errand;
     for (;;) {
         ssize_t came = read(from, &errand, sizeof errand);
-        if (came == sizeof errand && errand.pages) madvise(errand.pages, errand.nbytes, MADV_POPULATE_WRITE); /* refusal is no harm */
+        if (came == sizeof errand && errand.pages) touch(errand.pages, errand.nbytes);
         else if (came == sizeof errand) close(errand.fd);
         else if (came >= 0 || errno != EINTR) break;
     }

@@ -112,6 +112,7 @@ void mst_pool_destroy(mst_pool_t *pool) {
     while (pool->nsessions) mst_pool_session_detach(pool, pool->session[0], "closed");
     while (pool->log.base < pool->log.next) mst_pool_log_trim(pool, UINT64_MAX);
     mst_pool_log_fini(pool);
+    close(pool->lock_fd); /* the next manager need not wait until all pages have gone */
     mst_pool_lending_fini(pool);
     mst_pool_helper_fini(pool);
     mst_pool_catalogue_fini(pool);
@@ -124,7 +125,6 @@ void mst_pool_destroy(mst_pool_t *pool) {
     close(pool->epoll_fd);
     close(pool->wake_fd);
     if (pool->spare_fd >= 0) close(pool->spare_fd);
-    close(pool->lock_fd);
     free(pool->scratch);
     free(pool->offered);
     for (size_t i = 0; i < MST_COUNT(pool->expanded); i++) free(pool->expanded[i]);
@@ -280,6 +280,9 @@ static size_t serve_round(mst_pool_t *pool) {
     if (broken) drop_broken(pool);
     return served;
 }
+
+/* Half of the smallest window takes any event, also where it does not fit before the end; else a reader that stands still would keep the loop awake. */
+_Static_assert(2 * (offsetof(mst_wire_event_t, attributes) + MST_META_SET_MAX) <= MST_WIRE_WINDOW_MIN / 2, "half a window takes any event");
 
 static bool lagging_can_move(mst_pool_t *pool) {
     for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)

@@ -224,7 +224,7 @@ static maestro_status_t take_row(mst_pool_t *pool, mst_pool_session_t *session, 
     if (run->has_places) offer.place = *(const mst_wire_place_t *)row;
     if (!mst_pool_lending_place_ok(pool, session, &offer.place) || !put_row(pool, &rows->own, rows->schema, word)) return MAESTRO_PROTOCOL;
     if (!take_offer(pool, session, &offer, rows->template, tag, &rows->handle[rows->ntaken])) return MAESTRO_AGAIN;
-    rows->ntaken += rows->handle[rows->ntaken] != MST_POOL_NONE;
+    if (rows->handle[rows->ntaken] != MST_POOL_NONE) mst_pool_log_append(pool, rows->handle[rows->ntaken++], MAESTRO_EVENT_OFFERED);
     return MAESTRO_OK;
 }
 

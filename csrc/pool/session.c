@@ -189,6 +189,7 @@ static bool reserve_id(mst_pool_session_t *session, uint64_t page) {
     return session->id_page[page] != NULL;
 }
 
+/* A new object's id: each is set once, for they come in sequence. */
 void mst_pool_session_set_id(mst_pool_session_t *session, uint64_t id, uint32_t handle) {
     uint64_t number = id & ((1ull << 40) - 1), page = number / IDS_PER_PAGE;
     if (MST_UNLIKELY(page >= session->id_pages || !session->id_page[page]) && !reserve_id(session, page)) {

@@ -277,8 +277,9 @@ static size_t push_rows(mst_pool_t *pool, mst_pool_subscription_t *subscription,
         uint64_t *row = subscription->run.row, *own = mst_pool_own(object);
         *row++ = lease;
         if (subscription->run.has_places) {
-            *(mst_wire_place_t *)row = mst_pool_place(object);
-            subscription->session->total.event_bytes += object->rest[1];
+            mst_wire_place_t place = mst_pool_place(object);
+            *(mst_wire_place_t *)row = place;
+            subscription->session->total.event_bytes += place.nbytes;
             row += sizeof(mst_wire_place_t) / 8;
         }
         for (uint32_t i = 0; i < subscription->run.nown; i++) *row++ = own[i];
@@ -407,7 +408,9 @@ static void hand_out(mst_pool_t *pool, mst_pool_subscription_t *subscription, co
     if (subscription->lagging || !(subscription->kinds & kind)) return;
     const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle[0]);
     if (!object->notice && mst_pool_schema_of(&pool->catalogue, object) != subscription->session->schema) return;
-    size_t done = count > 1 ? push_rows(pool, subscription, handle, count, sequence) : push(pool, subscription, handle[0], kind, sequence);
+    size_t done = 0;
+    if (count > 1 && fits_run(pool, object)) done = push_rows(pool, subscription, handle, count, sequence);
+    else while (done < count && push(pool, subscription, handle[done], kind, sequence + done)) done++;
     if (done == count) return;
     subscription->cursor = sequence + done - 1;
     start_lagging(pool, subscription);
@@ -443,9 +446,8 @@ void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind, const ms
 }
 
 void mst_pool_publish_run(mst_pool_t *pool, const uint32_t *handle, size_t count) {
-    uint64_t sequence = pool->log.next;
-    for (size_t i = 0; i < count; i++) mst_pool_log_append(pool, handle[i], MAESTRO_EVENT_OFFERED);
     if (!count || !pool->kinds_wanted[kind_bit(MAESTRO_EVENT_OFFERED)]) return;
+    uint64_t sequence = mst_pool_object(&pool->catalogue, handle[0])->sequence;
     bool alike = mst_meta_matcher_ignores(pool->matcher, mst_pool_template(&pool->catalogue, mst_pool_object(&pool->catalogue, handle[0])->template)->own);
     size_t together = alike ? count : 1;
     for (size_t i = 0; i < count; i += together)
