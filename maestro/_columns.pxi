@@ -286,7 +286,9 @@ def take_columns(SubscriptionHandle subscription, Py_ssize_t n, tuple keys, dict
         done += 1
     while done < n and not subscription.pending:
         try:
-            count = take_like_objects(subscription, columns, min(n - done, PIECE), 0 if done else seconds)
+            count = 0
+            if subscription.first == subscription.last:
+                count = take_like_objects(subscription, columns, min(n - done, PIECE), 0 if done else seconds)
             if count == NOTHING:
                 break
             if count > 0:

@@ -80,17 +80,25 @@ cdef class RequestHandle:
     cdef int finish(self) except -1
 
 
+cdef enum:
+    AHEAD = 8  # events that are taken at once where the first is asked for
+
+
 cdef class SubscriptionHandle:
     cdef maestro_subscription_t *c
     cdef readonly SessionHandle session
     cdef readonly bint plain        # to offered objects alone: items are objects, not events
     cdef double patience            # iteration ends after so many seconds without event; < 0: it raises after the session's timeout
+    cdef maestro_event_t ahead[AHEAD]  # events taken in one call: those from `first` to `last` come after `pending`
+    cdef Py_ssize_t first, last
     cdef list pending               # items that came in one batch with those returned; an exception among them is raised
     cdef bint busy
     cdef readonly bint ended        # no more will come
     cdef readonly Py_ssize_t passed_over
 
     cdef Py_ssize_t take(self, maestro_event_t *events, Py_ssize_t capacity, double timeout_s) except -1
+    cdef maestro_event_t *take_ahead(self) except? NULL
+    cdef void drop_ahead(self) noexcept
     cdef object at_hand(self)
     cdef object item(self, maestro_event_t *event, bint as_event)
     cdef object next_item(self, double timeout_s, bint as_event)

@@ -12,6 +12,7 @@ cdef class SubscriptionHandle:
         self.pending = []
 
     def __dealloc__(self):
+        self.drop_ahead()
         if self.c != NULL:
             maestro_subscription_dispose(self.c)
 
@@ -37,6 +38,7 @@ cdef class SubscriptionHandle:
         self.c = NULL
         self.ended = True
         self.pending.clear()
+        self.drop_ahead()
         with nogil:
             maestro_subscription_dispose(c)
 
@@ -60,6 +62,11 @@ cdef class SubscriptionHandle:
         cdef call_t call
         cdef int status
         self._use("next")
+        if self.first < self.last:
+            call.count = min(capacity, self.last - self.first)
+            memcpy(events, &self.ahead[self.first], call.count * sizeof(maestro_event_t))
+            self.first += call.count
+            return call.count
         call.handle = self.c
         call.events = events
         call.capacity = capacity
@@ -112,26 +119,42 @@ cdef class SubscriptionHandle:
             raise item
         return item
 
-    cdef object at_hand(self):
-        """What has come already, the quick way: no clock, no letting go of the GIL.  None leaves it to next_item, errors included."""
-        cdef maestro_event_t event
+    cdef void drop_ahead(self) noexcept:
+        """Their leases go back."""
+        for i in range(self.first, self.last):
+            maestro_cdo_dispose(self.ahead[i].cdo)
+        self.first = self.last = 0
+
+    cdef maestro_event_t *take_ahead(self) except? NULL:
+        """The next event of those that have come already; NULL when there is none.  No clock, no letting go of the GIL."""
         cdef size_t count = 0
         cdef int status
+        if self.first == self.last:
+            status = maestro_subscription_next_many(self.c, 0, self.ahead, AHEAD, &count)
+            self.first, self.last = 0, count
+            if status == MAESTRO_END:
+                self.ended = True
+            elif status != MAESTRO_TIMEOUT:
+                check(status)
+            if count == 0:
+                return NULL
+        self.first += 1
+        return &self.ahead[self.first - 1]
+
+    cdef object at_hand(self):
+        """What has come already, the quick way.  None leaves it to next_item, errors included."""
+        cdef maestro_event_t *event
         if self.c == NULL or self.busy or self.ended or self.session.closed or self.pending:
             return None
-        status = maestro_subscription_next_many(self.c, 0, &event, 1, &count)
-        if status == MAESTRO_OK:
-            if self.plain and event.kind == MAESTRO_EVENT_OFFERED and not event.gone:
-                return new_cdo(self.session, event.cdo)
-            item = self.item(&event, not self.plain)
-            if isinstance(item, BaseException):
-                raise item
-            return item
-        if status == MAESTRO_END:
-            self.ended = True
-        elif status != MAESTRO_TIMEOUT:
-            check(status)
-        return None
+        event = self.take_ahead()
+        if event == NULL:
+            return None
+        if self.plain and event.kind == MAESTRO_EVENT_OFFERED and not event.gone:
+            return new_cdo(self.session, event.cdo)
+        item = self.item(event, not self.plain)
+        if isinstance(item, BaseException):
+            raise item
+        return item
 
     def __next__(self):
         cdef object item = self.at_hand()
