@@ -388,31 +388,37 @@ static void test_common_texts_become_codes_on_the_way(maestro_session_t *produce
     withdraw_all(producer, N);
 }
 
-static void test_more_own_columns_than_a_run_takes(maestro_session_t *producer, maestro_session_t *consumer) {
+/* Cells with more columns, of which those from `from` to `to` differ from row to row: all arrive as they were offered. */
+static void pass_wide_cells(maestro_session_t *producer, maestro_subscription_t *subscription, int first, int count, int extra, int from, int to) {
     static int64_t values[15][N];
     static char key[15][16];
-    for (int extra = 11; extra <= 15; extra++) { /* with id, flag, level, when: 15 to 19 */
-        const char *set = "x";
-        columns_t columns = cells(&set, 0);
+    const char *set = "x";
+    columns_t columns = cells(&set, first);
+    for (int k = 0; k < extra; k++) {
+        bool constant = k < from || k >= to;
+        snprintf(key[k], sizeof key[k], "x%d", k);
+        for (int i = 0; i < N; i++) values[k][i] = constant ? 7 : i * 31 - k * (int64_t)1000000000000;
+        add(&columns, key[k], MAESTRO_TYPE_I64, constant, values[k]);
+    }
+    CHECK_OK(maestro_offer_many(producer, (size_t)count, columns.column, columns.count, NULL, NULL, NULL));
+    for (int i = 0; i < count; i++) {
+        maestro_event_t event;
+        CHECK_OK(maestro_subscription_next(subscription, 5, &event));
+        check_cell(&event, first + i);
+        bool right = true;
         for (int k = 0; k < extra; k++) {
-            snprintf(key[k], sizeof key[k], "x%d", k);
-            for (int i = 0; i < N; i++) values[k][i] = i * 31 - k * (int64_t)1000000000000;
-            add(&columns, key[k], MAESTRO_TYPE_I64, false, values[k]);
+            int64_t value = 0;
+            right &= maestro_cdo_get_i64(event.cdo, key[k], &value) == MAESTRO_OK && value == values[k][i];
         }
+        CHECK(right);
+        CHECK_OK(maestro_cdo_dispose(event.cdo));
+    }
+}
+
+static void test_more_own_columns_than_a_run_takes(maestro_session_t *producer, maestro_session_t *consumer) {
+    for (int extra = 11; extra <= 15; extra++) { /* with id, flag, level, when: 15 to 19 */
         maestro_subscription_t *subscription = subscribe(consumer, NULL, MAESTRO_START_NOW, MAESTRO_EVENT_OFFERED);
-        CHECK_OK(maestro_offer_many(producer, 300, columns.column, columns.count, NULL, NULL, NULL));
-        for (int i = 0; i < 300; i++) {
-            maestro_event_t event;
-            CHECK_OK(maestro_subscription_next(subscription, 5, &event));
-            check_cell(&event, i);
-            bool right = true;
-            for (int k = 0; k < extra; k++) {
-                int64_t value = 0;
-                right &= maestro_cdo_get_i64(event.cdo, key[k], &value) == MAESTRO_OK && value == values[k][i];
-            }
-            CHECK(right);
-            CHECK_OK(maestro_cdo_dispose(event.cdo));
-        }
+        pass_wide_cells(producer, subscription, 0, 300, extra, 0, extra);
         CHECK_OK(maestro_subscription_dispose(subscription));
         withdraw_all(producer, 300);
     }
@@ -420,32 +426,10 @@ static void test_more_own_columns_than_a_run_takes(maestro_session_t *producer, 
 
 /* Which words differ changes from call to call, until all that have ever differed are more than a run takes. */
 static void test_words_that_differ_in_turn_become_more_than_a_run_takes(maestro_session_t *producer, maestro_session_t *consumer) {
-    static int64_t values[15][N];
-    static char key[15][16];
     maestro_subscription_t *subscription = subscribe(consumer, NULL, MAESTRO_START_NOW, MAESTRO_EVENT_OFFERED);
-    for (int turn = 0; turn < 3; turn++) {
-        const char *set = "x";
-        columns_t columns = cells(&set, 300 * turn);
-        for (int k = 0; k < 15; k++) {
-            bool constant = turn < 2 && (k < 8) != turn;
-            snprintf(key[k], sizeof key[k], "x%d", k);
-            for (int i = 0; i < N; i++) values[k][i] = constant ? 7 : i * 31 - k * (int64_t)1000000000000;
-            add(&columns, key[k], MAESTRO_TYPE_I64, constant, values[k]);
-        }
-        CHECK_OK(maestro_offer_many(producer, 300, columns.column, columns.count, NULL, NULL, NULL));
-        for (int i = 0; i < 300; i++) {
-            maestro_event_t event;
-            CHECK_OK(maestro_subscription_next(subscription, 5, &event));
-            check_cell(&event, 300 * turn + i);
-            bool right = true;
-            for (int k = 0; k < 15; k++) {
-                int64_t value = 0;
-                right &= maestro_cdo_get_i64(event.cdo, key[k], &value) == MAESTRO_OK && value == values[k][i];
-            }
-            CHECK(right);
-            CHECK_OK(maestro_cdo_dispose(event.cdo));
-        }
-    }
+    pass_wide_cells(producer, subscription, 0, 300, 15, 0, 8);
+    pass_wide_cells(producer, subscription, 300, 300, 15, 8, 15);
+    pass_wide_cells(producer, subscription, 600, 300, 15, 0, 15);
     CHECK_OK(maestro_subscription_dispose(subscription));
     withdraw_all(producer, 900);
 }
