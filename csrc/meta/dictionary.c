@@ -72,31 +72,28 @@ static bool is_text(const mst_meta_dictionary_t *dictionary, uint32_t code, cons
     return memcmp(text_of(dictionary, entry), text, nbytes) == 0;
 }
 
-/* The text's slot, or the free one where it would stand; NULL when the table is full of others. */
-static const _Atomic uint64_t *probe(const mst_meta_dictionary_t *dictionary, const char *text, size_t nbytes, uint64_t hash) {
+/* The text's code, 0 when it has none; *free_at: then the slot where it would stand. Each slot is read once: the writer may fill one meanwhile, with another text. */
+static uint32_t probe(const mst_meta_dictionary_t *dictionary, const char *text, size_t nbytes, uint64_t hash, uint32_t *free_at) {
     uint32_t at = (uint32_t)hash & dictionary->mask;
     for (uint32_t tries = 0; tries <= dictionary->mask; tries++, at = (at + 1) & dictionary->mask) {
         uint64_t slot = atomic_load_explicit(&dictionary->slot[at], memory_order_acquire);
-        if (slot == 0) return &dictionary->slot[at];
-        if (slot >> 32 == hash >> 32 && is_text(dictionary, (uint32_t)slot, text, nbytes)) return &dictionary->slot[at];
+        *free_at = at;
+        if (slot == 0) return 0;
+        if (slot >> 32 == hash >> 32 && is_text(dictionary, (uint32_t)slot, text, nbytes)) return (uint32_t)slot;
     }
-    return NULL;
-}
-
-uint32_t mst_meta_dictionary_find_hashed(const mst_meta_dictionary_t *dictionary, const char *text, size_t nbytes, uint64_t hash) {
-    if (nbytes > INTERNED_MAX) return 0;
-    const _Atomic uint64_t *slot = probe(dictionary, text, nbytes, hash);
-    return slot ? (uint32_t)atomic_load_explicit(slot, memory_order_acquire) : 0;
+    return 0;
 }
 
 uint32_t mst_meta_dictionary_find(const mst_meta_dictionary_t *dictionary, const char *text, size_t nbytes) {
-    return mst_meta_dictionary_find_hashed(dictionary, text, nbytes, mst_base_hash(text, nbytes));
+    uint32_t free_at;
+    return nbytes > INTERNED_MAX ? 0 : probe(dictionary, text, nbytes, mst_base_hash(text, nbytes), &free_at);
 }
 
 uint32_t mst_meta_dictionary_intern(mst_meta_dictionary_t *dictionary, const char *text, size_t nbytes) {
     uint64_t hash = mst_base_hash(text, nbytes);
-    uint32_t found = mst_meta_dictionary_find_hashed(dictionary, text, nbytes, hash);
-    if (found || nbytes > INTERNED_MAX || atomic_load_explicit(&dictionary->full, memory_order_relaxed)) return found;
+    if (nbytes > INTERNED_MAX) return 0;
+    uint32_t free_at, found = probe(dictionary, text, nbytes, hash, &free_at);
+    if (found || atomic_load_explicit(&dictionary->full, memory_order_relaxed)) return found;
     uint32_t code = atomic_load_explicit(&dictionary->count, memory_order_relaxed) + 1;
     if (code > dictionary->max_codes || dictionary->text_capacity - dictionary->text_used <= nbytes) {
         atomic_store_explicit(&dictionary->full, 1, memory_order_relaxed);
@@ -108,9 +105,8 @@ uint32_t mst_meta_dictionary_intern(mst_meta_dictionary_t *dictionary, const cha
     memcpy(to, text, nbytes);
     to[nbytes] = '\0';
     dictionary->text_used += (uint32_t)nbytes + 1;
-    _Atomic uint64_t *slot = (_Atomic uint64_t *)probe(dictionary, text, nbytes, hash);
     atomic_store_explicit(&dictionary->count, code, memory_order_release);
-    atomic_store_explicit(slot, (hash >> 32 << 32) | code, memory_order_release);
+    atomic_store_explicit(&dictionary->slot[free_at], (hash >> 32 << 32) | code, memory_order_release); /* twice as many slots as codes: one was free */
     return code;
 }
 

@@ -14,8 +14,6 @@ const mst_meta_dictionary_t *mst_meta_dictionary_attach(const void *block, size_
 
 uint32_t mst_meta_dictionary_find(const mst_meta_dictionary_t *dictionary, const char *text, size_t nbytes); /* 0: not there */
 uint32_t mst_meta_dictionary_intern(mst_meta_dictionary_t *dictionary, const char *text, size_t nbytes);     /* 0: full, then for ever full */
-/* The same for a caller that has mst_base_hash(text, nbytes) already. */
-uint32_t mst_meta_dictionary_find_hashed(const mst_meta_dictionary_t *dictionary, const char *text, size_t nbytes, uint64_t hash);
 const char *mst_meta_dictionary_text(const mst_meta_dictionary_t *dictionary, uint32_t code, uint32_t *nbytes_out); /* NULL: no such code */
 uint64_t mst_meta_dictionary_id(const mst_meta_dictionary_t *dictionary); /* differs between any two dictionaries */
 uint32_t mst_meta_dictionary_count(const mst_meta_dictionary_t *dictionary);

@@ -84,7 +84,8 @@ enum { MANY = 20000 };
 typedef struct race {
     mst_meta_dictionary_t *dictionary;
     atomic_bool done;
-    unsigned long found, wrong;
+    atomic_ulong found;
+    unsigned long wrong;
 } race_t;
 
 static void *read_along(void *argument) {
@@ -96,7 +97,7 @@ static void *read_along(void *argument) {
         if (!code) continue;
         const char *back = mst_meta_dictionary_text(race->dictionary, code, &length);
         race->wrong += code != i + 1 || !back || length != nbytes || memcmp(back, text, nbytes) != 0;
-        race->found++;
+        atomic_fetch_add(&race->found, 1);
     }
     return NULL;
 }
@@ -104,16 +105,19 @@ static void *read_along(void *argument) {
 static void test_readers_see_whole_entries_while_the_writer_adds(void) {
     race_t race = {.dictionary = make(MANY, MANY * 16)};
     pthread_t thread;
+    CHECK(mst_meta_dictionary_intern(race.dictionary, "text 0", 6) == 1);
     CHECK(pthread_create(&thread, NULL, read_along, &race) == 0);
+    for (int i = 0; i < 10000 && !atomic_load(&race.found); i++) usleep(1000); /* from here on it reads while texts are added */
     char text[16];
-    for (uint32_t i = 0; i < MANY; i++) {
+    for (uint32_t i = 1; i < MANY; i++) {
         size_t nbytes = (size_t)snprintf(text, sizeof text, "text %u", i);
         if (mst_meta_dictionary_intern(race.dictionary, text, nbytes) != i + 1) CHECK(false);
     }
-    usleep(20000);
+    for (int i = 0; i < 10000 && atomic_load(&race.found) < 1000; i++) usleep(1000); /* a busy machine starts the reader late */
     atomic_store(&race.done, true);
     pthread_join(thread, NULL);
-    CHECK(race.found > 0 && race.wrong == 0);
+    CHECK(atomic_load(&race.found) >= 1000);
+    CHECK(race.wrong == 0);
     free(race.dictionary);
 }
 
