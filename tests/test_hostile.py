@@ -3,13 +3,14 @@
 import os
 import random
 import socket
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from poolside import raises, takes_less_than, within
-from rawside import KIND_FLUSH, KIND_RUN, NO_SEGMENT, PROTOCOL, WELCOME, FakeManager, RawClient, connect, hello, receive, welcome
+from rawside import HEADER, KIND_FLUSH, KIND_RUN, NO_SEGMENT, PROTOCOL, WELCOME, FakeManager, RawClient, connect, hello, receive, welcome
 
 import maestro
 
@@ -176,6 +177,44 @@ def test_leases_before_a_wild_one_in_one_message_have_gone_back(pool, bystander)
     assert "lease that it does not hold" in pool.log
     assert bystander.withdraw("step >= 1000") == 3
     goes_on(bystander)
+
+
+UNSUBSCRIBE = KIND_FLUSH + 2
+ENDLESS_RUN = struct.pack("<IHHQQqIHH", 64, 81, 0, 0, 0, 0, 2**32 - 1, 65535, 1)
+WINDOWS = {
+    "read beyond its end": lambda window, chance: 1 << 40,
+    "read to an odd place": lambda window, chance: 12,
+    "full of ones": lambda window, chance: window.write(b"\xff" * 4096) and 0,
+    "with a run of endless many": lambda window, chance: window.write(ENDLESS_RUN) and 0,
+    "with a lease twice": lambda window, chance: window.write(window[HEADER : HEADER + window.size() // 2]) and 0,
+} | {f"of random bytes, {i}": lambda window, chance: window.write(chance.randbytes(8192)) and 0 for i in range(20)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_window_that_its_reader_wrote_into_harms_its_reader_alone(pool, bystander, name):
+    bystander.offer_many(param="r", step=range(1000, 1003))
+    with RawClient(pool.socket) as wild:
+        wild.request(kind=KIND_FLUSH + 1, window=256 << 10)
+        within(2, lambda: bystander.stats()["leases"]["live"] == 4)
+        number = wild.reply_value()
+        window = wild.fetch_window(number)
+        window.seek(HEADER)
+        position = WINDOWS[name](window, random.Random(name))
+        wild.request(kind=UNSUBSCRIBE, argument=number, window=position)
+        within(2, lambda: not any(c["subscriptions"] for c in bystander.stats()["sessions"] if c["component"] == "wild"))
+        window.close()
+    assert bystander.withdraw("step >= 1000") == 3
+    goes_on(bystander)
+
+
+def test_what_was_not_read_goes_back_with_the_subscription(pool, bystander):
+    bystander.offer_many(param="r", step=range(1000, 1003))
+    with RawClient(pool.socket) as wild:
+        wild.request(kind=KIND_FLUSH + 1, window=256 << 10)
+        within(2, lambda: bystander.stats()["leases"]["live"] == 4)
+        wild.request(kind=UNSUBSCRIBE, argument=wild.reply_value())
+        within(2, lambda: bystander.stats()["leases"]["live"] == 0)
+        assert not wild.is_cut_off(0.05)
 
 
 def test_random_bytes_in_every_ring_disturb_nobody(pool, bystander):

@@ -1,6 +1,7 @@
 """A client that does not read what it is told, or comes in an unlucky order, costs the manager no time and itself no memory."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -70,3 +71,53 @@ def test_more_requests_than_may_wait_are_refused_and_the_session_goes_on(pool):
     assert session.count() == 0
     session.offer(None, param="t", step=1)
     assert all(request.wait()["step"] == 1 for request in waiting)
+
+
+def test_segments_on_their_way_back_while_no_message_fits(pool):
+    """Blocks that have come back make segments go back, which takes a message, for which there is no room: neither recursion nor wait."""
+    session = pool.session("producer", timeout=1)
+    cdos = []
+    for i in range(6000):
+        cdos.append(session.cdo(param="t", step=0, number=i))
+        cdos[-1].empty(64 << 10)
+        cdos[-1].offer()
+    session.flush()
+    requests = [cdo.withdraw_start() for cdo in cdos[:1500]]
+    within(2, lambda: session.count() == 4500, "the first withdrawals")
+    pool.kill_manager(signal.SIGSTOP)
+    try:
+        with raises(maestro.TimeoutError, "did not take earlier messages"):
+            for cdo in cdos[1500:]:
+                requests.append(cdo.withdraw_start())
+        for cdo in cdos:
+            cdo.dispose()
+    finally:
+        pool.kill_manager(signal.SIGCONT)
+    for request in requests:
+        request.wait(10)
+
+
+def test_memory_of_an_ended_session_is_lent_to_nobody(pool):
+    """A thread of it may be writing there to this moment."""
+    watcher, producer = pool.session("watcher"), pool.session("producer")
+    producer.cdo(param="t", step=0).empty(8 << 20)
+    assert watcher.stats()["memory"]["lent"] >= 8 << 20
+    producer.close()
+    memory = within(2, lambda: (m := watcher.stats()["memory"])["lent"] < 8 << 20 and m, "the segment's end")
+    assert memory["idle"] == 0
+
+
+def test_leases_of_a_subscription_that_could_not_be_opened_go_back(pool):
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    with producer.cdo(param="t", step=0) as cdo:
+        cdo.offer(wait=True)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+        try:
+            with pytest.raises(maestro.MaestroError):
+                consumer.subscribe("param = t")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        cdo.withdraw(timeout=2)

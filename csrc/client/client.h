@@ -13,6 +13,7 @@
 #include "wire/socket.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 typedef struct mst_client_segment {
@@ -96,7 +97,8 @@ struct maestro_session {
     bool leader;
     unsigned waiting;
     unsigned fork_count;
-    bool closed, lost;
+    atomic_bool closed;
+    bool lost;
     uint64_t handles;                  /* cdos, subscriptions, requests alive, and threads inside */
     unsigned inside;                   /* threads in a call: connection and shared memory stay until the last has left */
     mst_wire_rendezvous_t rendezvous;

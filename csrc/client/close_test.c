@@ -94,6 +94,22 @@ static void test_close_counts_though_a_forked_child_lives(maestro_session_t *obs
 
 /* ---- Handles. */
 
+static void test_bytes_of_a_closed_session_are_not_read(maestro_session_t *observer) {
+    const void *bytes;
+    size_t nbytes;
+    maestro_cdo_t *cdo = declare(observer, "t", 3), *lease = NULL;
+    CHECK_OK(maestro_cdo_wrap(cdo, "bytes", 5));
+    CHECK_OK(maestro_cdo_offer(cdo));
+    maestro_session_t *session = open_session("reader", 5);
+    CHECK_OK(maestro_demand(session, "step = 3", 5, &lease));
+    CHECK_OK(maestro_cdo_data(lease, &bytes, &nbytes));
+    CHECK_OK(maestro_session_close(session));
+    CHECK(maestro_cdo_data(lease, &bytes, &nbytes) == MAESTRO_CLOSED); /* the lease has ended: the writer may use the memory again */
+    CHECK_OK(maestro_cdo_dispose(lease));
+    CHECK_OK(maestro_cdo_withdraw(cdo, MAESTRO_WHEN_RELEASED, 5));
+    CHECK_OK(maestro_cdo_dispose(cdo));
+}
+
 static void test_request_of_a_disposed_object_says_nothing_of_the_next_one(maestro_session_t *session) {
     maestro_request_t *request = NULL;
     maestro_cdo_t *first = declare(session, "t", 1);
@@ -175,6 +191,7 @@ int main(void) {
     test_withdraw_by_the_sessions_timeout_times_out(reader);
     test_more_refusals_than_are_kept_can_be_told_one_by_one(producer);
     test_descriptor_of_a_drained_subscription_is_not_readable(producer, reader);
+    test_bytes_of_a_closed_session_are_not_read(reader);
     test_endless_timeout_is_a_long_one();
     CHECK_OK(maestro_session_close(reader));
     CHECK_OK(maestro_session_close(producer));

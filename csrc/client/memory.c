@@ -90,8 +90,9 @@ static void shrink(void *context, uint32_t number, void *base, uint64_t nbytes) 
     mst_client_return(session, number);
 }
 
+/* Without waiting: this is done while replies are taken in. */
 static void return_segments(maestro_session_t *session) {
-    while (session->nto_return && !session->lost) {
+    while (session->nto_return && !session->lost && mst_wire_ring_room(&session->channel.control) >= 2 * sizeof(mst_wire_request_t)) {
         mst_wire_request_t like = {.head.kind = MST_WIRE_SEGMENT_RETURN, .argument = session->to_return[session->nto_return - 1],
                                    .after = session->channel.offers.position};
         if (mst_client_send(session, NULL, &like, NULL, mst_base_now_ns(), "return a segment") != MAESTRO_OK) return;

@@ -54,10 +54,12 @@ maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t *
 
 maestro_status_t maestro_request_count(maestro_request_t *request, uint64_t *count_out) {
     if (!request || !count_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "request: the request or the output is NULL");
-    if (!request->done || request->status != MAESTRO_OK || !request->reply)
-        return mst_base_fail(MAESTRO_WRONG_STATE, "count what was withdrawn: the request is not finished, or failed; wait for it first");
-    *count_out = request->reply->lease || request->cdo ? 1 : request->reply->value;
-    return MAESTRO_OK;
+    maestro_session_t *session = request->session;
+    pthread_mutex_lock(&session->lock);
+    bool known = request->done && request->status == MAESTRO_OK && request->reply;
+    if (known) *count_out = request->reply->lease || request->cdo ? 1 : request->reply->value;
+    pthread_mutex_unlock(&session->lock);
+    return known ? MAESTRO_OK : mst_base_fail(MAESTRO_WRONG_STATE, "count what was withdrawn: the request is not finished, or failed; wait for it first");
 }
 
 maestro_status_t maestro_request_dispose(maestro_request_t *request) {

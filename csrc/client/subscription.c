@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { AHEAD = 4 }; /* cache lines of a window */
+enum { AHEAD = 2048, LINE = 64 }; /* bytes of a window that are fetched before they are read; of a cache line */
 
 void maestro_subscription_options_init(maestro_subscription_options_t *options) {
     *options = (maestro_subscription_options_t){.size = sizeof *options, .kinds = MAESTRO_EVENT_OFFERED, .start = MAESTRO_START_SNAPSHOT};
@@ -48,11 +48,12 @@ static maestro_status_t open_window(maestro_session_t *session, maestro_subscrip
 }
 
 /* Leaves the thread's last error as it is: what failed before it is to be told. */
-static void unsubscribe(maestro_session_t *session, uint32_t number) {
+static void unsubscribe(maestro_subscription_t *subscription) {
+    maestro_session_t *session = subscription->session;
     maestro_request_t request = {0};
     mst_client_error_t error;
     mst_client_error_keep(&error);
-    mst_wire_request_t like = {.head.kind = MST_WIRE_UNSUBSCRIBE, .argument = number};
+    mst_wire_request_t like = {.head.kind = MST_WIRE_UNSUBSCRIBE, .argument = subscription->number, .window = subscription->window.position, .kinds = subscription->row};
     mst_client_call(session, &request, &like, NULL, mst_base_now_ns() + 2000000000, "unsubscribe");
     mst_client_request_fini(session, &request);
     mst_client_error_restore(&error);
@@ -67,7 +68,7 @@ static maestro_status_t subscribe(maestro_session_t *session, const char *select
     if (status == MAESTRO_OK) {
         subscription->number = (uint32_t)request.reply->value;
         status = open_window(session, subscription, capacity);
-        if (status != MAESTRO_OK) unsubscribe(session, subscription->number);
+        if (status != MAESTRO_OK) unsubscribe(subscription);
     }
     mst_client_request_fini(session, &request);
     return status;
@@ -98,14 +99,6 @@ maestro_status_t maestro_subscribe(maestro_session_t *session, const char *selec
 
 static size_t row_words(const mst_wire_run_t *run) { return mst_wire_run_row_words(true, run->has_places, run->nown); }
 
-static void release_untaken(maestro_subscription_t *subscription, const mst_wire_head_t *head) {
-    const mst_wire_event_t *event = (const mst_wire_event_t *)head;
-    const mst_wire_run_t *run = (const mst_wire_run_t *)head;
-    if (head->kind == MST_WIRE_EVENT && event->lease) mst_client_release(subscription->session, event->lease);
-    if (head->kind == MST_WIRE_EVENT_RUN)
-        mst_client_release_many(subscription->session, mst_wire_run_row(run, row_words(run), subscription->row), row_words(run), run->count - subscription->row);
-}
-
 maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscription) {
     if (!subscription) return MAESTRO_OK;
     maestro_session_t *session = subscription->session;
@@ -116,17 +109,8 @@ maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscripti
             *link = subscription->next;
             break;
         }
-    bool broken = false; /* leases of events that nobody took go back */
-    uint32_t nbytes;
-    const mst_wire_head_t *head;
-    bool live = !session->closed && !session->lost;
     session->inside++; /* another thread may close while this one waits */
-    if (live) unsubscribe(session, subscription->number);
-    while (live && (head = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
-        release_untaken(subscription, head);
-        mst_wire_ring_consume(&subscription->window, nbytes);
-        subscription->row = 0;
-    }
+    if (!session->closed && !session->lost) unsubscribe(subscription);
     mst_mem_segment_unmap(subscription->memory, subscription->memory_nbytes);
     close(subscription->wake_fd);
     free(subscription);
@@ -183,9 +167,19 @@ static maestro_status_t take_one(maestro_subscription_t *subscription, const mst
     }
 }
 
+/* What comes next was written on other cores, and who takes one after the other shall not wait for it.  When a message of nbytes is taken: the one that
+ * stands a few further on. */
+static void foresee_message(const mst_wire_ring_t *window, uint32_t nbytes) {
+    if (window->other - window->position < AHEAD || nbytes > AHEAD) return;
+    const char *ahead = window->data + mst_wire_ring_offset(window, window->position + AHEAD);
+    for (uint32_t at = 0; at < nbytes; at += LINE) __builtin_prefetch(ahead + at);
+}
+
 static void step_over(maestro_subscription_t *subscription, uint32_t rows, bool through, uint32_t nbytes) {
     subscription->row = through ? 0 : subscription->row + rows;
-    if (through) mst_wire_ring_consume(&subscription->window, nbytes);
+    if (!through) return;
+    foresee_message(&subscription->window, nbytes);
+    mst_wire_ring_consume(&subscription->window, nbytes);
 }
 
 static const mst_wire_place_t *place_at(const mst_wire_head_t *head, uint32_t row) {
@@ -194,20 +188,16 @@ static const mst_wire_place_t *place_at(const mst_wire_head_t *head, uint32_t ro
     return head->kind == MST_WIRE_EVENT_RUN && run->has_places ? (const mst_wire_place_t *)(mst_wire_run_row(run, row_words(run), row) + 1) : NULL;
 }
 
-/* What comes next was written on other cores: the first bytes of the next object, and the message after the one that it stands in.  Who takes one after
- * the other shall not wait for them. */
-static void foresee(maestro_subscription_t *subscription) {
+/* When there is time until the next call: the first bytes of the next object. */
+static void foresee_object(maestro_subscription_t *subscription) {
     const maestro_session_t *session = subscription->session;
-    mst_wire_ring_t *window = &subscription->window;
     bool broken = false;
     uint32_t nbytes;
-    if (window->position == window->other) return;
-    const mst_wire_head_t *head = mst_wire_ring_peek(window, &nbytes, &broken);
+    if (subscription->window.position == subscription->window.other) return;
+    const mst_wire_head_t *head = mst_wire_ring_peek(&subscription->window, &nbytes, &broken);
     const mst_wire_place_t *place = head ? place_at(head, subscription->row) : NULL;
     if (!place || place->segment >= session->nsegments || !session->segment[place->segment].base) return;
     __builtin_prefetch((const char *)session->segment[place->segment].base + place->offset);
-    if (subscription->row) return; /* in the middle of a run: done at its beginning */
-    for (unsigned i = 0; i < AHEAD; i++) __builtin_prefetch((const char *)head + nbytes + (i << 6));
 }
 
 static maestro_status_t out_of_bounds(void) { return mst_base_fail(MAESTRO_PROTOCOL, "next event: the window is out of bounds"); }
@@ -236,7 +226,7 @@ static maestro_status_t take_events(maestro_subscription_t *subscription, void *
         step_over(subscription, 1, through, nbytes);
     }
     if (broken) status = out_of_bounds();
-    else if (count) foresee(subscription);
+    else if (count) foresee_object(subscription);
     *count_out = count;
     return count ? MAESTRO_OK : status;
 }

@@ -11,6 +11,11 @@ static const mst_meta_attributes_t *lookup(void *context, uint32_t handle) {
     return object->id && object->state == MST_POOL_LIVE && !object->notice && object->indexed ? mst_pool_attributes(pool, object) : NULL;
 }
 
+bool mst_pool_is_live(mst_pool_t *pool, uint32_t handle, uint64_t sequence) {
+    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    return object->id && object->state == MST_POOL_LIVE && object->sequence == sequence;
+}
+
 maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     MST_TRY(mst_pool_arena_init(&catalogue->arena));

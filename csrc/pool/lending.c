@@ -153,26 +153,17 @@ static mst_pool_segment_t *find(mst_pool_t *pool, uint64_t number) {
     return number < pool->lending.count ? pool->lending.segment[number] : NULL;
 }
 
-/* A segment without owner and blocks: kept warm up to a quarter of the limit. */
-static void keep_idle(mst_pool_t *pool, uint32_t number) {
-    mst_pool_lending_t *lending = &pool->lending;
-    if (lending->idle_nbytes + lending->segment[number]->nbytes > lending->limit / 4) destroy(pool, number);
-    else lending->idle_nbytes += lending->segment[number]->nbytes;
-    lending->changes++;
-}
-
-static void take_back(mst_pool_t *pool, mst_pool_session_t *session, uint32_t number) {
-    mst_pool_segment_t *segment = pool->lending.segment[number];
-    session->lent_nbytes -= segment->nbytes;
-    segment->owner = 0;
-    if (!segment->blocks) keep_idle(pool, number);
-}
-
+/* Its writer has let go of it: kept warm for the next one, up to a quarter of the limit. */
 maestro_status_t mst_pool_lending_return(mst_pool_t *pool, mst_pool_session_t *session, uint32_t number) {
+    mst_pool_lending_t *lending = &pool->lending;
     mst_pool_segment_t *segment = find(pool, number);
     if (!segment || segment->owner != session->number || segment->blocks)
         return mst_base_fail(MAESTRO_PROTOCOL, "returned segment %u, which is not lent to it or still holds objects", number);
-    take_back(pool, session, number);
+    session->lent_nbytes -= segment->nbytes;
+    segment->owner = 0;
+    if (lending->idle_nbytes + segment->nbytes > lending->limit / 4) destroy(pool, number);
+    else lending->idle_nbytes += segment->nbytes;
+    lending->changes++;
     return MAESTRO_OK;
 }
 
@@ -222,17 +213,20 @@ void mst_pool_lending_block_ended(mst_pool_t *pool, uint64_t id, const mst_wire_
         owner->used_nbytes -= place->nbytes;
         mst_pool_session_freed(pool, owner, place->segment, place->offset);
     } else if (!segment->owner && !segment->blocks) {
-        keep_idle(pool, place->segment);
+        destroy(pool, place->segment);
     }
 }
 
+/* What an ended session had is lent to nobody else: a thread of it may write there to this moment. */
 void mst_pool_lending_orphan(mst_pool_t *pool, mst_pool_session_t *session) {
     for (uint32_t i = 0; i < pool->lending.count; i++) {
         mst_pool_segment_t *segment = pool->lending.segment[i];
         if (!segment) continue;
         for (size_t r = 0; r < segment->nreaders; r++)
             if (segment->readers[r] == session->number) segment->readers[r] = segment->readers[--segment->nreaders];
-        if (segment->owner == session->number) take_back(pool, session, i);
+        if (segment->owner != session->number) continue;
+        segment->owner = 0;
+        if (!segment->blocks) destroy(pool, i);
     }
 }
 

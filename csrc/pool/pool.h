@@ -206,6 +206,8 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
 uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own);
 /* An object's metadata without identity: for notices. */
 uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes);
+/* Whether a handle that was kept still names the live object whose first event had this sequence: slots are used again. */
+bool mst_pool_is_live(mst_pool_t *pool, uint32_t handle, uint64_t sequence);
 void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle);  /* live -> withdrawn, with its event; ends when no lease is left */
 /* The object withdrawn last that matches, MST_POOL_NONE when none of the last ones does. */
 uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, int64_t *when_ns_out);
@@ -435,6 +437,8 @@ struct mst_pool_subscription {
 };
 
 maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *request, char *text, uint32_t *number_out);
+/* The leases of events that stand in its window from `position` on go back, but for the first rows of a run there, which were taken. */
+void mst_pool_subscription_release_untaken(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint64_t position, uint32_t row);
 void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription);
 mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session, uint32_t number);
 void mst_pool_subscription_advance_all(mst_pool_t *pool);      /* lagging ones, one slice each */
@@ -471,7 +475,8 @@ struct mst_pool_request {
     uint64_t lending_changes;        /* SEGMENT: as of the last try */
     bool explaining;                 /* DEMAND out of time: looking for what came nearest */
     uint64_t near[8];                /* objects that match all conjuncts but this one */
-    uint32_t near_example[8];
+    uint32_t near_example[8];        /* handles; and */
+    uint64_t near_sequence[8];
     mst_pool_request_t *next, **link;
 };
 

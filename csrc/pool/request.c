@@ -84,9 +84,8 @@ static bool same_value(const mst_pool_t *pool, const mst_meta_attributes_t *a, c
 }
 
 static void note_difference(mst_pool_t *pool, mst_pool_request_t *request, const mst_pool_object_t *object) {
-    const mst_pool_object_t *first = mst_pool_object(&pool->catalogue, request->first);
-    if (first->sequence != request->first_sequence) return;
-    const mst_meta_attributes_t *a = mst_pool_attributes(pool, first), *b = mst_pool_attributes(pool, object);
+    if (!mst_pool_is_live(pool, request->first, request->first_sequence)) return;
+    const mst_meta_attributes_t *a = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, request->first)), *b = mst_pool_attributes(pool, object);
     const mst_meta_schema_t *schema = pool->schema[b->schema];
     for (unsigned key = 0; key < schema->nattributes; key++) {
         bool part = schema->identity[key >> 6] >> (key & 63) & 1 || key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK;
@@ -107,6 +106,13 @@ static void fail_not_unique(mst_pool_t *pool, mst_pool_request_t *request) {
     fail(pool, request, MAESTRO_NOT_UNIQUE, text);
 }
 
+static void begin_search(mst_pool_request_t *request) {
+    request->found = 0;
+    request->differing[0] = request->differing[1] = 0;
+    mst_pool_search_init(&request->search, request->selector, request->session->schema, false, request->kind != MST_WIRE_DEMAND);
+    request->searching = true;
+}
+
 /* One slice of looking at live objects; true when the demand has been answered. */
 static bool step_demand(mst_pool_t *pool, mst_pool_request_t *request) {
     mst_pool_entry_t entries[SLICE];
@@ -119,14 +125,19 @@ static bool step_demand(mst_pool_t *pool, mst_pool_request_t *request) {
         } else note_difference(pool, request, mst_pool_object(&pool->catalogue, entries[i].handle));
     }
     if (!done) return false;
+    bool lives = request->found && mst_pool_is_live(pool, request->first, request->first_sequence);
+    if (request->found > 1 && !lives) { /* others were counted beside one that has gone: once more */
+        mst_pool_search_fini(&request->search);
+        begin_search(request);
+        return false;
+    }
     mst_pool_search_fini(&request->search);
     request->searching = false;
     if (request->found > 1) {
         fail_not_unique(pool, request);
         return true;
     }
-    const mst_pool_object_t *first = mst_pool_object(&pool->catalogue, request->first);
-    if (request->found == 1 && first->state == MST_POOL_LIVE && first->sequence == request->first_sequence) return give(pool, request, request->first);
+    if (lives) return give(pool, request, request->first);
     request->found = 0;
     if (!request->in_matcher && mst_meta_matcher_add(pool->matcher, request, request->selector, request->session->schema) == MAESTRO_OK) {
         request->in_matcher = true;
@@ -146,8 +157,8 @@ static void begin_explaining(mst_pool_t *pool, mst_pool_request_t *request) {
     note_deadline(pool, request->deadline_ns);
 }
 
-static void count_near(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle, const mst_meta_node_t **nodes, size_t nnodes) {
-    const mst_meta_attributes_t *attributes = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, handle));
+static void count_near(mst_pool_t *pool, mst_pool_request_t *request, const mst_pool_entry_t *entry, const mst_meta_node_t **nodes, size_t nnodes) {
+    const mst_meta_attributes_t *attributes = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, entry->handle));
     size_t missed = nnodes;
     for (size_t i = 0; i < nnodes; i++) {
         if (mst_meta_node_match(nodes[i], request->selector, attributes, pool->dictionary)) continue;
@@ -156,7 +167,8 @@ static void count_near(mst_pool_t *pool, mst_pool_request_t *request, uint32_t h
     }
     if (missed == nnodes) return;
     request->near[missed]++;
-    request->near_example[missed] = handle;
+    request->near_example[missed] = entry->handle;
+    request->near_sequence[missed] = entry->sequence;
 }
 
 static void fail_timeout(mst_pool_t *pool, mst_pool_request_t *request, const mst_meta_node_t **nodes, size_t nnodes) {
@@ -174,7 +186,7 @@ static void fail_timeout(mst_pool_t *pool, mst_pool_request_t *request, const ms
         fail(pool, request, MAESTRO_TIMEOUT, text);
         return;
     }
-    if (nnodes && request->near[best] && mst_pool_object(&pool->catalogue, request->near_example[best])->state == MST_POOL_LIVE) {
+    if (nnodes && request->near[best] && mst_pool_is_live(pool, request->near_example[best], request->near_sequence[best])) {
         mst_meta_node_describe(nodes[best], request->selector, part, sizeof part);
         const mst_meta_attributes_t *attributes = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, request->near_example[best]));
         mst_meta_attributes_describe(attributes, pool->schema[attributes->schema], pool->dictionary, example, sizeof example);
@@ -193,7 +205,7 @@ static bool step_explaining(mst_pool_t *pool, mst_pool_request_t *request) {
     mst_pool_entry_t entries[SLICE];
     bool done;
     size_t count = mst_pool_search_step(pool, &request->search, entries, SLICE, &done);
-    for (size_t i = 0; i < count; i++) count_near(pool, request, entries[i].handle, nodes, nnodes);
+    for (size_t i = 0; i < count; i++) count_near(pool, request, &entries[i], nodes, nnodes);
     if (!done && pool->now_ns < request->deadline_ns) return false;
     fail_timeout(pool, request, nodes, nnodes);
     return true;
@@ -436,8 +448,7 @@ static maestro_status_t prepare(mst_pool_t *pool, mst_pool_request_t *request, c
     if (request->kind == MST_WIRE_SEGMENT) return MAESTRO_OK;
     MST_TRY(mst_meta_selector_parse(pool->schema[session->schema], text, &request->selector));
     mst_meta_selector_bind(request->selector, pool->dictionary);
-    mst_pool_search_init(&request->search, request->selector, session->schema, false, request->kind != MST_WIRE_DEMAND);
-    request->searching = true;
+    begin_search(request);
     return MAESTRO_OK;
 }
 
@@ -458,6 +469,7 @@ static void cancel(mst_pool_t *pool, mst_pool_session_t *session, uint64_t numbe
     }
     for (mst_pool_subscription_t *subscription = session->subscriptions; subscription; subscription = subscription->next) {
         if (subscription->request != number || subscription->fetched) continue;
+        mst_pool_subscription_release_untaken(pool, subscription, 0, 0);
         mst_pool_subscription_destroy(pool, subscription);
         return;
     }
@@ -504,6 +516,7 @@ void mst_pool_request_take(mst_pool_t *pool, mst_pool_session_t *session, const 
         return;
     case MST_WIRE_UNSUBSCRIBE: {
         mst_pool_subscription_t *subscription = mst_pool_subscription_find(session, (uint32_t)message->argument);
+        if (subscription) mst_pool_subscription_release_untaken(pool, subscription, message->window, message->kinds);
         if (subscription) mst_pool_subscription_destroy(pool, subscription);
         mst_pool_session_reply(pool, session, &done, NULL, 0);
         return;

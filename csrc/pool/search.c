@@ -67,8 +67,7 @@ static bool start(mst_pool_t *pool, mst_pool_search_t *search) {
 
 static bool still_matches(mst_pool_t *pool, const mst_pool_search_t *search, uint32_t handle, uint64_t sequence) {
     const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    return object->id && object->state == MST_POOL_LIVE && object->sequence == sequence && !object->notice &&
-           mst_pool_schema_of(&pool->catalogue, object) == search->schema;
+    return mst_pool_is_live(pool, handle, sequence) && !object->notice && mst_pool_schema_of(&pool->catalogue, object) == search->schema;
 }
 
 static size_t step_hits(mst_pool_t *pool, mst_pool_search_t *search, mst_pool_entry_t *entries, size_t capacity, bool *done_out) {

@@ -124,28 +124,37 @@ static void close_run(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     subscription->run.message = NULL;
 }
 
-static void release_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, const mst_wire_run_t *run) {
+static void release_rows(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_run_t *run, size_t nbytes, uint32_t row) {
     size_t words = mst_wire_run_row_words(true, run->has_places, run->nown);
-    for (uint32_t i = 0; i < run->count; i++) mst_pool_session_release(pool, subscription->session, *mst_wire_run_row(run, words, i));
+    if (nbytes < sizeof *run || nbytes < mst_wire_run_nbytes(run->attributes.nvalues, words, run->count)) return;
+    for (uint32_t i = row; i < run->count && !session->broken; i++) mst_pool_session_release(pool, session, *mst_wire_run_row(run, words, i));
 }
 
-/* Leases of events in a window that no client has ever had. */
-static void release_unfetched(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
-    mst_wire_ring_t window;
-    bool broken = false;
+/* The window is the client's to write by now: a message is copied once and checked, and a lease that the client does not hold ends its session. */
+void mst_pool_subscription_release_untaken(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint64_t position, uint32_t row) {
+    mst_pool_session_t *session = subscription->session;
+    close_run(pool, subscription);
+    mst_wire_ring_t unread = subscription->window;
+    const mst_wire_head_t *head;
     uint32_t nbytes;
-    const mst_wire_event_t *event;
-    mst_wire_ring_init_reader(&window, subscription->window_memory, subscription->window.capacity);
-    while ((event = mst_wire_ring_peek(&window, &nbytes, &broken))) {
-        if (event->head.kind == MST_WIRE_EVENT && event->lease) mst_pool_session_release(pool, subscription->session, event->lease);
-        if (event->head.kind == MST_WIRE_EVENT_RUN) release_run(pool, subscription, (const mst_wire_run_t *)event);
-        mst_wire_ring_consume(&window, nbytes);
+    bool broken = unread.position - position > unread.capacity || position & 7;
+    unread.other = unread.position;
+    unread.position = position;
+    while (!broken && unread.position != unread.other && !session->broken && (head = mst_wire_ring_peek(&unread, &nbytes, &broken))) {
+        broken = nbytes > MST_WIRE_OFFERS_CAPACITY;
+        if (broken) break;
+        memcpy(pool->scratch, head, nbytes);
+        const mst_wire_event_t *event = (const mst_wire_event_t *)pool->scratch;
+        if (event->head.kind == MST_WIRE_EVENT && nbytes >= sizeof *event && event->lease) mst_pool_session_release(pool, session, event->lease);
+        if (event->head.kind == MST_WIRE_EVENT_RUN) release_rows(pool, session, (const mst_wire_run_t *)pool->scratch, nbytes, row);
+        mst_wire_ring_consume(&unread, nbytes);
+        row = 0;
     }
+    if (broken) mst_pool_session_break(session, "it ended a subscription whose window is out of bounds");
 }
 
 void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     close_run(pool, subscription);
-    if (!subscription->fetched) release_unfetched(pool, subscription);
     mst_pool_subscription_t **link = &subscription->session->subscriptions;
     while (*link != subscription) link = &(*link)->next;
     *link = subscription->next;

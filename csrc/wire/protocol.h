@@ -8,7 +8,7 @@
 
 enum {
     MST_WIRE_MAGIC = 0x5254534d,        /* "MSTR" */
-    MST_WIRE_PROTOCOL = 2,              /* the first 8 bytes of hello and welcome never change */
+    MST_WIRE_PROTOCOL = 3,              /* the first 8 bytes of hello and welcome never change */
     MST_WIRE_NAME_MAX = 64,             /* component, pool, schema names, terminator included */
     MST_WIRE_TEXT_MAX = 2048,           /* text of an error */
     MST_WIRE_SCHEMA_MAX = 1 << 20,
@@ -140,9 +140,9 @@ typedef struct mst_wire_request {
     uint64_t after;         /* serve when the offers ring has been read up to here */
     int64_t timeout_ns;
     uint64_t argument;      /* object id; subscription; request to cancel; segment; bytes */
-    uint32_t kinds;         /* SUBSCRIBE: event kinds; WITHDRAW: when */
+    uint32_t kinds;         /* SUBSCRIBE: event kinds; WITHDRAW: when; UNSUBSCRIBE: rows that were taken of the run at which reading ended */
     uint16_t start, hold;
-    uint64_t window;        /* SUBSCRIBE: capacity, a power of two */
+    uint64_t window;        /* SUBSCRIBE: capacity, a power of two; UNSUBSCRIBE: how far it was read */
     uint32_t text_nbytes;   /* selector, without terminator */
     char text[];
 } mst_wire_request_t;

@@ -6,6 +6,7 @@ static void join(mst_wire_ring_t *ring, void *memory, uint64_t capacity) {
     ring->shared = memory;
     ring->data = (char *)ring->shared->data;
     ring->capacity = capacity;
+    ring->base = atomic_load_explicit(&ring->shared->base, memory_order_acquire) & ~7ull;
 }
 
 void mst_wire_ring_init_writer(mst_wire_ring_t *ring, void *memory, uint64_t capacity) {

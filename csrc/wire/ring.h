@@ -13,6 +13,7 @@
 
 typedef struct mst_wire_ring_header {
     _Alignas(64) _Atomic uint64_t head;       /* bytes written since the beginning */
+    _Atomic uint64_t base;                    /* the position that lies at the start of data; changes only while the ring is empty, before the next head */
     _Alignas(64) _Atomic uint64_t tail;       /* bytes read */
     _Alignas(64) _Atomic uint32_t sleeping;   /* the reader sleeps and wants its eventfd rung */
     _Atomic uint32_t blocked;                 /* the writer waits for room */
@@ -25,6 +26,7 @@ typedef struct mst_wire_ring {
     uint64_t capacity;   /* bytes of data, a power of two */
     uint64_t position;   /* own: head of the writer, tail of the reader */
     uint64_t other;      /* last seen, checked position of the other side */
+    uint64_t base;       /* see above */
     uint64_t pending;    /* writer: reserved and not committed */
 } mst_wire_ring_t;
 
@@ -40,6 +42,12 @@ static inline uint64_t mst_wire_ring_limit(const mst_wire_ring_t *ring) { return
 /* A message that does not fit before the end is preceded by a filler, whose size has this bit set. */
 #define MST_WIRE_RING_FILLER 0x80000000u
 
+/* A ring that the writer finds empty beyond so many bytes begins again at its start: as long as the reader keeps up, both stay in few pages, which were
+ * touched before and are near. */
+#define MST_WIRE_RING_HOME 4096u
+
+static inline uint64_t mst_wire_ring_offset(const mst_wire_ring_t *ring, uint64_t position) { return (position - ring->base) & (ring->capacity - 1); }
+
 /* Reads the reader's position anew.  It may only move forward, and not beyond what was written. */
 static inline bool mst_wire_ring_refresh_tail(mst_wire_ring_t *ring) {
     uint64_t tail = atomic_load_explicit(&ring->shared->tail, memory_order_acquire);
@@ -52,7 +60,12 @@ static inline bool mst_wire_ring_refresh_tail(mst_wire_ring_t *ring) {
  * *broken_out when the reader published nonsense. */
 static inline void *mst_wire_ring_reserve(mst_wire_ring_t *ring, uint32_t nbytes, bool *broken_out) {
     uint64_t size = MST_ALIGN(nbytes, 8);
-    uint64_t at = ring->position & (ring->capacity - 1);
+    uint64_t at = mst_wire_ring_offset(ring, ring->position);
+    if (at >= MST_WIRE_RING_HOME && mst_wire_ring_refresh_tail(ring) && ring->other == ring->position) {
+        ring->base = ring->position;
+        atomic_store_explicit(&ring->shared->base, ring->base, memory_order_relaxed); /* seen with the head that commit publishes */
+        at = 0;
+    }
     uint64_t filler = at + size > ring->capacity ? ring->capacity - at : 0;
     if (ring->position + filler + size - ring->other > ring->capacity) {
         if (!mst_wire_ring_refresh_tail(ring)) { *broken_out = true; return NULL; }
@@ -93,9 +106,10 @@ static inline const void *mst_wire_ring_peek(mst_wire_ring_t *ring, uint32_t *nb
             if (head == ring->position) return NULL;
             if (head < ring->position || head - ring->position > ring->capacity || head & 7) { *broken_out = true; return NULL; }
             ring->other = head;
+            ring->base = atomic_load_explicit(&ring->shared->base, memory_order_relaxed) & ~7ull;
             ready = head - ring->position;
         }
-        uint64_t at = ring->position & (ring->capacity - 1);
+        uint64_t at = mst_wire_ring_offset(ring, ring->position);
         uint32_t size = *(volatile const uint32_t *)(ring->data + at);
         bool filler = size & MST_WIRE_RING_FILLER;
         size &= ~MST_WIRE_RING_FILLER;

@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 
-MAGIC, PROTOCOL = 0x5254534D, 2
+MAGIC, PROTOCOL = 0x5254534D, 3
 HELLO = struct.Struct("<IIq64s64sII")
 WELCOME = struct.Struct("<IIiIIIQQq2048s")
 REQUEST = struct.Struct("<IHHQQqQIHHQI4x")  # nbytes kind flags, request after timeout argument, kinds start hold, window, text_nbytes
@@ -23,6 +23,7 @@ CAPACITIES = {"offers": 256 << 10, "control": 256 << 10, "releases": 64 << 10, "
 HEADER = 192  # of a ring: head at 0, tail at 64
 KIND_OFFER, KIND_RUN, KIND_FLUSH, KIND_WORD = 1, 2, 16, 64
 NO_SEGMENT = 0xFFFFFFFF
+FETCH_WINDOW = 2
 
 
 def connect(path):
@@ -106,6 +107,19 @@ class RawClient:
 
     def release(self, *leases):
         self.put("releases", WORD.pack(0, KIND_WORD, 0, leases[0]) + struct.pack(f"<{len(leases) - 1}Q", *leases[1:]))
+
+    def reply_value(self):
+        """The value of the first reply."""
+        return struct.unpack_from("<Q", self.memory, self.at["replies"] + HEADER + 24)[0]
+
+    def fetch_window(self, number):
+        """A subscription's window, to be written."""
+        self.connection.send(struct.pack("<II", FETCH_WINDOW, number))
+        _, fds = receive(self.connection)
+        window = mmap.mmap(fds[0], 0)
+        for fd in fds:
+            os.close(fd)
+        return window
 
     def is_cut_off(self, seconds=3):
         """Whether the manager closes the connection in this time."""
