@@ -58,6 +58,7 @@ cdef extern from "maestro.h" nogil:
     maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo)
     maestro_status_t maestro_cdo_wait(maestro_cdo_t *cdo, double timeout_s)
     maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo)
+    maestro_status_t maestro_cdo_reject(maestro_cdo_t *cdo)
 
     # ---- Object: reading
     uint64_t maestro_cdo_id(const maestro_cdo_t *cdo)
@@ -96,9 +97,13 @@ cdef extern from "maestro.h" nogil:
         maestro_start_t start
         bint hold
         size_t window_bytes
+        const char *group
+        uint32_t limit
+        double acknowledge_s
     ctypedef struct maestro_event_t:
         maestro_event_kind_t kind
         bint gone
+        bint redelivered
         uint64_t sequence
         uint64_t gap_from
         uint64_t gap_to

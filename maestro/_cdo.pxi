@@ -62,7 +62,10 @@ cdef class CdoHandle:
         """Ends the C handle, and the lease with it."""
         cdef maestro_cdo_t *c = self.c
         self.c = NULL
-        maestro_cdo_dispose(c)
+        if self.rejected:
+            maestro_cdo_reject(c)
+        else:
+            maestro_cdo_dispose(c)
 
     cdef int end(self) except -1:
         self.use("dispose")
@@ -97,6 +100,21 @@ cdef class CdoHandle:
         """
         self.end()
 
+    def reject(self):
+        """
+        Give up the handle without acknowledging: the consumer group that the object came from gives it to another member.
+
+        Leaving a ``with`` block by an exception does the same.  For an object that came from no group this is `dispose`.
+
+        Raises
+        ------
+        StateError
+            The object has been disposed already.
+        """
+        self.use("reject")
+        self.rejected = True
+        self.end()
+
     @property
     def disposed(self):
         """Whether `dispose` was called."""
@@ -107,6 +125,7 @@ cdef class CdoHandle:
 
     def __exit__(self, kind, error, trace):
         if not self.ended:
+            self.rejected = kind is not None
             self.end()
 
     # ---- Attributes

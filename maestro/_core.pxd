@@ -50,6 +50,8 @@ cdef class CdoHandle:
     cdef bint ended                 # dispose() was called; the last view ends the lease
     cdef bint writable              # pool memory that is not offered yet
     cdef readonly bint gone         # withdrawn before its event arrived
+    cdef readonly bint redelivered  # another member of the consumer group was given it before
+    cdef bint rejected              # the lease ends without acknowledging
     cdef list arrays                # weak references to the arrays that turn read-only at the offer
 
     cdef maestro_cdo_t *use(self, str operation) except NULL

@@ -278,7 +278,8 @@ cdef class SessionHandle:
             maestro_request_dispose(request)
         return number
 
-    def _subscribe(self, type subscription_class, str selector, uint32_t kinds, int start, bint hold, size_t window_bytes, patience):
+    def _subscribe(self, type subscription_class, str selector, uint32_t kinds, int start, bint hold, size_t window_bytes, patience,
+                   group, uint32_t limit, double acknowledge_s):
         cdef maestro_subscription_options_t options
         cdef SubscriptionHandle subscription = subscription_class.__new__(subscription_class)
         cdef const char *text = utf8(selector, "selector")
@@ -290,6 +291,10 @@ cdef class SessionHandle:
         options.start = start
         options.hold = hold
         options.window_bytes = window_bytes
+        if group is not None:
+            options.group = utf8(group, "group")
+        options.limit = limit
+        options.acknowledge_s = acknowledge_s
         subscription.session = self
         subscription.plain = kinds == MAESTRO_EVENT_OFFERED
         subscription.patience = -1 if patience is None else self.seconds(patience)

@@ -89,6 +89,7 @@ cdef class SubscriptionHandle:
         if event.cdo != NULL:
             cdo = new_cdo(self.session, event.cdo)
             cdo.gone = event.gone
+            cdo.redelivered = event.redelivered
         if as_event:
             gap = (event.gap_from, event.gap_to) if event.kind == MAESTRO_EVENT_GAP else None
             return make_event(event.kind, cdo, event.sequence, event.gone, gap)
@@ -122,7 +123,7 @@ cdef class SubscriptionHandle:
     cdef void drop_ahead(self) noexcept:
         """Their leases go back."""
         for i in range(self.first, self.last):
-            maestro_cdo_dispose(self.ahead[i].cdo)
+            maestro_cdo_reject(self.ahead[i].cdo)
         self.first = self.last = 0
 
     cdef maestro_event_t *take_ahead(self) except? NULL:
@@ -149,7 +150,7 @@ cdef class SubscriptionHandle:
         event = self.take_ahead()
         if event == NULL:
             return None
-        if self.plain and event.kind == MAESTRO_EVENT_OFFERED and not event.gone:
+        if self.plain and event.kind == MAESTRO_EVENT_OFFERED and not event.gone and not event.redelivered:
             return new_cdo(self.session, event.cdo)
         item = self.item(event, not self.plain)
         if isinstance(item, BaseException):

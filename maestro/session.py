@@ -307,6 +307,9 @@ class Session(_core.SessionHandle):
         hold: bool = False,
         window: int = 0,
         timeout: float | None = None,
+        group: str | None = None,
+        limit: int = 0,
+        acknowledge_within: float = 0,
     ) -> Subscription:
         """
         Get every object that matches, exactly once, as it comes.
@@ -326,6 +329,13 @@ class Session(_core.SessionHandle):
         timeout : float, optional
             Iteration ends quietly after so many seconds without event; without it, it raises TimeoutError after the session's
             timeout.  ``math.inf`` waits for ever.
+        group : str, optional
+            Consumer group to join: each object goes to one of its members, by demand.  The first member says what the group selects, and
+            where it starts.  Offers wait for groups as for ``hold``; a group outlives its members by a minute (`MAESTRO_POOL_GROUP_S`).
+        limit : int
+            In a group: objects that this member may have without having disposed them; 0 is as its pace suggests, 256 at most.
+        acknowledge_within : float
+            In a group: what is not disposed after so many seconds goes to another member; 0 is only when this one leaves or dies.
 
         Returns
         -------
@@ -336,16 +346,30 @@ class Session(_core.SessionHandle):
         ------
         SelectorError, AttributeKeyError
             The selector cannot be understood.
+        ArgumentError
+            The group selects something else.
 
         Examples
         --------
         >>> with maestro.Session(schema="mars") as s:
         ...     n = s.offer_many(param="cc", step=[0, 6, 12])
         ...     sum(cdo["step"] for cdo in s.subscribe("param = cc", timeout=0.1))
+        ...     painters = [s.subscribe("param = cc", timeout=0.1, group="paint") for _ in range(2)]
+        ...     sum(cdo["step"] for painter in painters for cdo in painter)
+        18
         18
         """
         return self._subscribe(
-            Subscription, selector_text(selector), kinds_mask(kinds), choose("start", start, STARTS), hold, window, timeout
+            Subscription,
+            selector_text(selector),
+            kinds_mask(kinds),
+            choose("start", start, STARTS),
+            hold,
+            window,
+            timeout,
+            group,
+            limit,
+            acknowledge_within,
         )
 
     # ---- Telling

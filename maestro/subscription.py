@@ -65,6 +65,11 @@ class Event:
         return None if self.cdo is None else self.cdo.get(key)
 
     @property
+    def redelivered(self) -> bool:
+        """Another member of the consumer group was given the object before, and did not acknowledge it."""
+        return self.cdo is not None and self.cdo.redelivered
+
+    @property
     def component(self) -> str | None:
         """Who offered, withdrew, joined or left."""
         return self._attribute("maestro.component")
@@ -90,6 +95,9 @@ class Subscription(_core.SubscriptionHandle):
 
     Iteration ends quietly after ``timeout`` seconds without event, if subscribe was given one; else it raises TimeoutError after the
     session's timeout.  It also ends when no more will come: the manager has left in good order, or a query is through.
+
+    In a consumer group every object goes to one member, to whom has time for it, and disposing the object acknowledges it: what a member
+    that died, left, rejected it (`Cdo.reject`) or took too long had not acknowledged comes to another one, with ``cdo.redelivered`` set.
 
     As a context manager it disposes itself.  One thread at a time may use a subscription; another one gets a StateError.
 

@@ -180,29 +180,64 @@ def test_leases_before_a_wild_one_in_one_message_have_gone_back(pool, bystander)
 
 
 UNSUBSCRIBE = KIND_FLUSH + 2
-ENDLESS_RUN = struct.pack("<IHHQQqIHH", 64, 81, 0, 0, 0, 0, 2**32 - 1, 65535, 1)
+OUT_OF_BOUNDS = "window is out of bounds"
+NOT_HELD = "lease that it does not hold"
+WRONG_POSITION = "ended a subscription at a wrong position"
+
+
+def message(kind, count=0, nown=0, places=0, nbytes=None, values=0):
+    """The head of a run of events, or what looks like one."""
+    head = struct.pack("<IHHQQqIHH16sQQIHH", nbytes or 80, kind, 0, 0, 0, 0, count, nown, places, b"", 0, 0, 0, values, 0)
+    return head.ljust(nbytes or 80, b"\0")
+
+
+def row_twice(window):
+    """The honest run's second row gets the first one's lease: the row's words are lease, then those that differ."""
+    run = window[HEADER : HEADER + 4096]
+    lease = run.index((1 << 32 | 0).to_bytes(8, "little"), 80)
+    other = run.index((1 << 32 | 1).to_bytes(8, "little"), lease + 8)
+    window[HEADER + other : HEADER + other + 8] = run[lease : lease + 8]
+
+
+# What stands in the window, how far it is said to be read, and what the session ends of.
 WINDOWS = {
-    "read beyond its end": lambda window, chance: 1 << 40,
-    "read to an odd place": lambda window, chance: 12,
-    "full of ones": lambda window, chance: window.write(b"\xff" * 4096) and 0,
-    "with a run of endless many": lambda window, chance: window.write(ENDLESS_RUN) and 0,
-    "with a lease twice": lambda window, chance: window.write(window[HEADER : HEADER + window.size() // 2]) and 0,
-} | {f"of random bytes, {i}": lambda window, chance: window.write(chance.randbytes(8192)) and 0 for i in range(20)}  # fmt: skip
+    "read beyond its end": (None, {"window": 1 << 40}, WRONG_POSITION),
+    "read to below its beginning": (None, {"window": 2**64 - 8}, WRONG_POSITION),
+    "read to an odd place": (None, {"window": 12}, WRONG_POSITION),
+    "read to the middle of a message": (b"", {"window": 16}, OUT_OF_BOUNDS),
+    "full of ones": (b"\xff" * 4096, {}, OUT_OF_BOUNDS),
+    "full of zeros": (bytes(4096), {}, OUT_OF_BOUNDS),
+    "a run of endless many": (message(81, 2**32 - 1, 16, 1), {}, OUT_OF_BOUNDS),
+    "a run of endless many words": (message(81, 3, 2**16 - 1, 1, values=2**16 - 1), {}, OUT_OF_BOUNDS),
+    "a run shorter than its head": (message(81, nbytes=64), {}, OUT_OF_BOUNDS),
+    "more rows read than there are": (None, {"rows": 2**32 - 1}, OUT_OF_BOUNDS),
+    "an event with another's lease": (struct.pack("<IHHQQQ", 80, 80, 0, 0, 0, 7 << 32 | 3).ljust(80, b"\0"), {}, NOT_HELD),
+    "a lease twice": (row_twice, {}, NOT_HELD),
+    "a filler up to its end": ("filler", {}, None),
+} | {f"random bytes, {i}": (random.Random(i).randbytes(8192), {}, OUT_OF_BOUNDS) for i in range(10)}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_window_that_its_reader_wrote_into_harms_its_reader_alone(pool, bystander, name):
+    content, read, why = WINDOWS[name]
     bystander.offer_many(param="r", step=range(1000, 1003))
     with RawClient(pool.socket) as wild:
         wild.request(kind=KIND_FLUSH + 1, window=256 << 10)
         within(2, lambda: bystander.stats()["leases"]["live"] == 4)
         number = wild.reply_value()
         window = wild.fetch_window(number)
-        window.seek(HEADER)
-        position = WINDOWS[name](window, random.Random(name))
-        wild.request(kind=UNSUBSCRIBE, argument=number, window=position)
-        within(2, lambda: not any(c["subscriptions"] for c in bystander.stats()["sessions"] if c["component"] == "wild"))
+        if content == "filler":
+            head = int.from_bytes(window[:8], "little")
+            window[HEADER : HEADER + 4] = (head | 1 << 31).to_bytes(4, "little")
+            window[:8] = (1 << 40).to_bytes(8, "little")  # what the manager wrote itself it does not read back
+        elif callable(content):
+            content(window)
+        elif content:
+            window[HEADER : HEADER + len(content)] = content
+        wild.request(kind=UNSUBSCRIBE, argument=number, **({"rows": 0} | read))
+        assert wild.is_cut_off(3 if why else 0.2) == (why is not None)
         window.close()
+    assert (why or "") in pool.log
     assert bystander.withdraw("step >= 1000") == 3
     goes_on(bystander)
 
@@ -212,7 +247,7 @@ def test_what_was_not_read_goes_back_with_the_subscription(pool, bystander):
     with RawClient(pool.socket) as wild:
         wild.request(kind=KIND_FLUSH + 1, window=256 << 10)
         within(2, lambda: bystander.stats()["leases"]["live"] == 4)
-        wild.request(kind=UNSUBSCRIBE, argument=wild.reply_value())
+        wild.request(kind=UNSUBSCRIBE, argument=wild.reply_value(), rows=0)
         within(2, lambda: bystander.stats()["leases"]["live"] == 0)
         assert not wild.is_cut_off(0.05)
 

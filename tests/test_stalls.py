@@ -121,3 +121,27 @@ def test_leases_of_a_subscription_that_could_not_be_opened_go_back(pool):
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         cdo.withdraw(timeout=2)
+
+
+def test_subscription_that_ends_while_no_message_fits_gives_its_leases_back_later(pool):
+    """And none of many waits for its turn."""
+    producer, consumer = pool.session("producer"), pool.session("consumer", timeout=0.5)
+    producer.offer_many(param="t", step=range(10))
+    subscriptions = [consumer.subscribe("param = t") for _ in range(20)]
+    within(2, lambda: producer.stats()["leases"]["live"] == 200)
+    pool.kill_manager(signal.SIGSTOP)
+    try:
+        requests = [consumer.demand_start("step = 99") for _ in range(2)]
+        with raises(maestro.TimeoutError, "did not take earlier messages"):
+            while True:
+                requests.append(consumer.demand_start("step = 99"))
+        begin = time.monotonic()
+        for subscription in subscriptions:
+            subscription.dispose()
+        assert time.monotonic() - begin < 1
+    finally:
+        pool.kill_manager(signal.SIGCONT)
+    for request in requests:
+        request.cancel()
+    consumer.count()
+    within(2, lambda: producer.stats()["leases"]["live"] == 0)

@@ -17,6 +17,7 @@ static const char *const settings[] = {
     "MAESTRO_POOL_MEMORY",   /* limit of the pool's memory; default: half of what the cgroup, the machine and the batch system leave */
     "MAESTRO_POOL_OBJECTS",  /* limit of live objects; default 20 million */
     "MAESTRO_POOL_LOG",      /* bytes kept of the event log for slow subscriptions; default 64 MiB */
+    "MAESTRO_POOL_GROUP_S",  /* seconds for which a consumer group without members is kept, and all that it has not seen; default 60 */
     "MAESTRO_POOL_LOG_S",    /* seconds for which it is kept for them; default 3600 */
     "MAESTRO_MANAGER",       /* path of the maestro-pool executable; default: beside the library */
     "MAESTRO_SCHEMA_PATH",   /* folders, separated by colons, searched for <name>.yaml before the built-in schemas */

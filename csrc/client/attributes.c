@@ -213,7 +213,7 @@ uint64_t maestro_cdo_id(const maestro_cdo_t *cdo) { return cdo ? cdo->id : 0; }
 maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out) {
     MST_TRY(check_usable(cdo, "data"));
     if (MST_UNLIKELY(atomic_load_explicit(&cdo->session->closed, memory_order_relaxed)))
-        return mst_base_fail(MAESTRO_CLOSED, "data: the session is closed, and the object's lease has ended with it; read before the close");
+        return mst_base_fail(MAESTRO_CLOSED, "data: the session is closed, and with it the right to an object's bytes; read before the close");
     if (cdo->state == MST_CLIENT_NOTICE) return mst_base_fail(MAESTRO_WITHDRAWN, "data: the object was withdrawn before its event arrived; its attributes are all that is left");
     *bytes_out = cdo->data;
     *nbytes_out = cdo->nbytes;

@@ -125,7 +125,7 @@ maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo
     return MAESTRO_OK;
 }
 
-maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo) {
+static maestro_status_t dispose(maestro_cdo_t *cdo, uint64_t how) {
     if (!cdo) return MAESTRO_OK;
     maestro_session_t *session = cdo->session;
     if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "dispose: this object belongs to the parent process");
@@ -134,7 +134,7 @@ maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo) {
         pthread_mutex_unlock(&session->lock);
         return mst_base_fail(MAESTRO_WRONG_STATE, "dispose: this handle has been disposed already");
     }
-    if (cdo->lease && !session->closed) mst_client_release(session, cdo->lease);
+    if (cdo->lease && !session->closed) mst_client_release(session, cdo->lease | how);
     if (cdo->has_block && !session->closed) {
         bool offered = cdo->offered_at != 0;
         if (offered) mst_client_take_freed(session);
@@ -146,6 +146,10 @@ maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo) {
     mst_client_let_go(session);
     return MAESTRO_OK;
 }
+
+maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo) { return dispose(cdo, 0); }
+
+maestro_status_t maestro_cdo_reject(maestro_cdo_t *cdo) { return dispose(cdo, MST_WIRE_LEASE_REJECTED); }
 
 /* ---- Memory. */
 

@@ -135,8 +135,8 @@ struct maestro_session {
     uint64_t wanted_nbytes;            /* the allocator asked for a segment of this size */
     uint32_t fresh_segment;            /* granted and not yet given to the allocator */
     bool has_fresh;
-    uint32_t *to_return;               /* segments the allocator gave back, not yet told to the manager */
-    size_t nto_return, to_return_capacity;
+    mst_wire_request_t *owed;          /* messages that need no answer and had no room yet: segments that go back, ends of subscriptions, cancellations */
+    size_t nowed, owed_capacity;
     maestro_cdo_t **held;              /* own offered blocks whose handle is open, by (segment, offset); open addressing */
     size_t held_mask, nheld;
     uint64_t freed_blocks;             /* how many came back so far */
@@ -177,6 +177,9 @@ maestro_status_t mst_client_lost(maestro_session_t *session, const char *operati
 /* Waits for room and begins a message; commit with mst_wire_ring_commit and ring. */
 maestro_status_t mst_client_reserve(maestro_session_t *session, mst_wire_ring_t *ring, size_t nbytes, int64_t deadline_ns, const char *operation, void **room_out);
 /* Sends a request; `like` carries its fields, `text` its selector. The answer completes `request`. */
+/* Sends it as soon as there is room, without waiting; order is kept.  Errors are told by nobody: without memory it is not sent. */
+void mst_client_owe(maestro_session_t *session, const mst_wire_request_t *like);
+void mst_client_pay(maestro_session_t *session); /* what is owed, as far as there is room */
 maestro_status_t mst_client_send(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation);
 /* Sends and waits for the answer; fills request->status, reply.  The caller runs mst_client_request_fini. */
 maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation);

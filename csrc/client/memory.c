@@ -72,14 +72,7 @@ static maestro_status_t grow(void *context, uint64_t nbytes, uint32_t *segment_o
 }
 
 void mst_client_return(maestro_session_t *session, uint32_t number) {
-    if (session->nto_return == session->to_return_capacity) {
-        size_t capacity = session->to_return_capacity ? session->to_return_capacity * 2 : 16;
-        void *larger = realloc(session->to_return, capacity * sizeof *session->to_return);
-        if (!larger) return; /* comes back when the session ends */
-        session->to_return = larger;
-        session->to_return_capacity = capacity;
-    }
-    session->to_return[session->nto_return++] = number;
+    mst_client_owe(session, &(mst_wire_request_t){.head.kind = MST_WIRE_SEGMENT_RETURN, .argument = number, .after = session->channel.offers.position});
 }
 
 static void shrink(void *context, uint32_t number, void *base, uint64_t nbytes) {
@@ -88,16 +81,6 @@ static void shrink(void *context, uint32_t number, void *base, uint64_t nbytes) 
     session->segment[number].base = NULL;
     session->segment[number].writable = false;
     mst_client_return(session, number);
-}
-
-/* Without waiting: this is done while replies are taken in. */
-static void return_segments(maestro_session_t *session) {
-    while (session->nto_return && !session->lost && mst_wire_ring_room(&session->channel.control) >= 2 * sizeof(mst_wire_request_t)) {
-        mst_wire_request_t like = {.head.kind = MST_WIRE_SEGMENT_RETURN, .argument = session->to_return[session->nto_return - 1],
-                                   .after = session->channel.offers.position};
-        if (mst_client_send(session, NULL, &like, NULL, mst_base_now_ns(), "return a segment") != MAESTRO_OK) return;
-        session->nto_return--;
-    }
 }
 
 /* What a session may hoard: a step's objects that are withdrawn together should find their pages warm in the next step, here and at the readers;
@@ -114,7 +97,7 @@ void mst_client_memory_fini(maestro_session_t *session) {
     for (size_t i = 0; i < session->nsegments; i++)
         if (session->segment[i].base) mst_mem_segment_unmap(session->segment[i].base, session->segment[i].nbytes);
     free(session->segment);
-    free(session->to_return);
+    free(session->owed);
     free(session->held);
 }
 
@@ -141,8 +124,8 @@ static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t dead
     if (session->has_fresh) shrink(session, session->fresh_segment, session->segment[session->fresh_segment].base, session->segment[session->fresh_segment].nbytes);
     session->has_fresh = false;
     mst_mem_allocator_trim(session->allocator); /* what is free and too small for this makes room for it */
-    return_segments(session);
     maestro_status_t status = mst_client_send(session, request, &like, NULL, deadline_ns, operation);
+    mst_client_pay(session);
     if (status == MAESTRO_OK) status = mst_client_wait(session, operation, deadline_ns + MST_CLIENT_GRACE_NS, granted_or_freed, &asked);
     if (status == MAESTRO_TIMEOUT) status = mst_base_fail(status, "%s: the pool manager did not answer in time; is it stopped? see maestro doctor", operation);
     else if (status == MAESTRO_OK && (!request->done || (request->status == MAESTRO_NO_MEMORY && have_come_back(session, &asked)))) status = MAESTRO_AGAIN;
@@ -240,5 +223,4 @@ void mst_client_take_freed(maestro_session_t *session) {
         session->freed_blocks++;
     }
     mst_wire_ring_publish(&session->channel.freed);
-    if (session->nto_return) return_segments(session);
 }

@@ -55,6 +55,7 @@ maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t *
 maestro_status_t maestro_request_count(maestro_request_t *request, uint64_t *count_out) {
     if (!request || !count_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "request: the request or the output is NULL");
     maestro_session_t *session = request->session;
+    if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "request: it belongs to the parent process");
     pthread_mutex_lock(&session->lock);
     bool known = request->done && request->status == MAESTRO_OK && request->reply;
     if (known) *count_out = request->reply->lease || request->cdo ? 1 : request->reply->value;

@@ -2,12 +2,14 @@
 #include "client/client.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { AHEAD = 2048, LINE = 64 }; /* bytes of a window that are fetched before they are read; of a cache line */
+enum { GROUP_NAME_MAX = 63, ACKNOWLEDGE_S_MAX = 1000000 };
+enum { AHEAD = 2048, LINE = 64 }; /* bytes: how far ahead of reading a window is fetched; of a cache line */
 
 void maestro_subscription_options_init(maestro_subscription_options_t *options) {
     *options = (maestro_subscription_options_t){.size = sizeof *options, .kinds = MAESTRO_EVENT_OFFERED, .start = MAESTRO_START_SNAPSHOT};
@@ -18,6 +20,12 @@ static maestro_status_t check_options(const maestro_subscription_options_t *opti
     if (options->size != sizeof *options)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: the options' size is %zu, expected %zu; call maestro_subscription_options_init first", options->size, sizeof *options);
     if (!options->kinds || options->kinds & ~all) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: kinds %#x; add up MAESTRO_EVENT_OFFERED, _WITHDRAWN, _JOINED, _LEFT", options->kinds);
+    if (options->group && (!options->group[0] || strlen(options->group) > GROUP_NAME_MAX))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: the consumer group's name has %zu bytes; give it 1 to %d", strlen(options->group), GROUP_NAME_MAX);
+    if (!(options->acknowledge_s >= 0) || options->acknowledge_s > ACKNOWLEDGE_S_MAX)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: acknowledge_s is %g; it may be 0 to %d", options->acknowledge_s, ACKNOWLEDGE_S_MAX);
+    if (!options->group && (options->limit || options->acknowledge_s > 0))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: limit and acknowledge_s are for members of a consumer group; name one, or leave them 0");
     if ((unsigned)options->start > MAESTRO_START_QUERY) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: start %d is unknown", (int)options->start);
     return MAESTRO_OK;
 }
@@ -50,21 +58,26 @@ static maestro_status_t open_window(maestro_session_t *session, maestro_subscrip
 /* Leaves the thread's last error as it is: what failed before it is to be told. */
 static void unsubscribe(maestro_subscription_t *subscription) {
     maestro_session_t *session = subscription->session;
-    maestro_request_t request = {0};
     mst_client_error_t error;
     mst_client_error_keep(&error);
-    mst_wire_request_t like = {.head.kind = MST_WIRE_UNSUBSCRIBE, .argument = subscription->number, .window = subscription->window.position, .kinds = subscription->row};
-    mst_client_call(session, &request, &like, NULL, mst_base_now_ns() + 2000000000, "unsubscribe");
-    mst_client_request_fini(session, &request);
+    mst_client_owe(session, &(mst_wire_request_t){.head.kind = MST_WIRE_UNSUBSCRIBE, .argument = subscription->number, .position = subscription->window.position,
+                                                  .rows = subscription->row});
     mst_client_error_restore(&error);
 }
 
 static maestro_status_t subscribe(maestro_session_t *session, const char *selector, const maestro_subscription_options_t *options, maestro_subscription_t *subscription) {
     maestro_request_t request = {0};
     uint64_t capacity = window_capacity(options->window_bytes);
+    const char *group = options->group ? options->group : "";
+    size_t nbytes = strlen(selector) + strlen(group) + 1;
+    char *text = malloc(nbytes);
+    if (!text) return mst_base_fail(MAESTRO_SYSTEM, "subscribe: no memory");
+    snprintf(text, nbytes, "%s%s", selector, group);
     mst_wire_request_t like = {.head.kind = MST_WIRE_SUBSCRIBE, .after = session->channel.offers.position, .kinds = options->kinds,
-                               .start = (uint16_t)options->start, .hold = options->hold, .window = capacity};
-    maestro_status_t status = mst_client_call(session, &request, &like, selector, mst_base_deadline_ns(session->timeout_s), "subscribe");
+                               .start = (uint16_t)options->start, .hold = options->hold, .window = capacity,
+                               .argument = (uint64_t)options->limit << 32 | strlen(group), .acknowledge_ms = (uint32_t)ceil(options->acknowledge_s * 1000)};
+    maestro_status_t status = mst_client_call(session, &request, &like, text, mst_base_deadline_ns(session->timeout_s), "subscribe");
+    free(text);
     if (status == MAESTRO_OK) {
         subscription->number = (uint32_t)request.reply->value;
         status = open_window(session, subscription, capacity);
@@ -85,7 +98,7 @@ maestro_status_t maestro_subscribe(maestro_session_t *session, const char *selec
     maestro_status_t status = subscription ? MAESTRO_OK : mst_base_fail(MAESTRO_SYSTEM, "subscribe: no memory");
     if (status == MAESTRO_OK) {
         subscription->session = session;
-        status = subscribe(session, selector, options, subscription);
+        status = subscribe(session, selector ? selector : "", options, subscription);
     }
     if (status == MAESTRO_OK) {
         subscription->next = session->subscriptions;
@@ -126,7 +139,7 @@ static maestro_status_t take_event(maestro_session_t *session, const mst_wire_ev
     bool gone = message->head.flags & MST_WIRE_EVENT_GONE;
     uint32_t kind = message->head.flags & 0xffu;
     mst_client_state_t state = kind == MAESTRO_EVENT_OFFERED && !gone ? MST_CLIENT_LEASED : MST_CLIENT_NOTICE;
-    *event = (maestro_event_t){.kind = (maestro_event_kind_t)kind, .gone = gone, .sequence = message->sequence};
+    *event = (maestro_event_t){.kind = (maestro_event_kind_t)kind, .gone = gone, .redelivered = message->head.flags & MST_WIRE_EVENT_REDELIVERED, .sequence = message->sequence};
     MST_TRY(mst_client_cdo_leased(session, state, message->id, message->lease, &message->place, &message->attributes, &event->cdo));
     __builtin_prefetch(event->cdo->data); /* the writer's core has it; who takes the event is about to look */
     return MAESTRO_OK;
@@ -170,7 +183,7 @@ static maestro_status_t take_one(maestro_subscription_t *subscription, const mst
 /* What comes next was written on other cores, and who takes one after the other shall not wait for it.  When a message of nbytes is taken: the one that
  * stands a few further on. */
 static void foresee_message(const mst_wire_ring_t *window, uint32_t nbytes) {
-    if (window->other - window->position < AHEAD || nbytes > AHEAD) return;
+    if (window->other - window->position < AHEAD + nbytes || nbytes > AHEAD) return;
     const char *ahead = window->data + mst_wire_ring_offset(window, window->position + AHEAD);
     for (uint32_t at = 0; at < nbytes; at += LINE) __builtin_prefetch(ahead + at);
 }

@@ -163,6 +163,7 @@ void mst_client_drain(maestro_session_t *session) {
     uint32_t nbytes;
     const mst_wire_head_t *head;
     if (session->nunreleased && session->channel_memory && !session->lost) write_unreleased(session);
+    if (session->nowed) mst_client_pay(session);
     if (!session->channel_memory || mst_wire_ring_empty(&session->channel.replies)) return;
     mst_client_take_freed(session);
     while (!broken && (head = mst_wire_ring_peek(&session->channel.replies, &nbytes, &broken))) {
@@ -362,6 +363,31 @@ maestro_status_t mst_client_send(maestro_session_t *session, maestro_request_t *
     return MAESTRO_OK;
 }
 
+/* ---- What needs no answer. */
+
+static bool has_room_for_one(maestro_session_t *session) { return mst_wire_ring_room(&session->channel.control) >= 2 * sizeof(mst_wire_request_t); }
+
+void mst_client_pay(maestro_session_t *session) {
+    size_t paid = 0;
+    if (!session->channel_memory || session->lost) return;
+    for (; paid < session->nowed && has_room_for_one(session); paid++)
+        if (mst_client_send(session, NULL, &session->owed[paid], NULL, mst_base_now_ns(), "tell the manager") != MAESTRO_OK) break;
+    session->nowed -= paid;
+    memmove(session->owed, session->owed + paid, session->nowed * sizeof *session->owed);
+}
+
+void mst_client_owe(maestro_session_t *session, const mst_wire_request_t *like) {
+    if (session->nowed == session->owed_capacity) {
+        size_t capacity = session->owed_capacity ? session->owed_capacity * 2 : 16;
+        mst_wire_request_t *larger = realloc(session->owed, capacity * sizeof *larger);
+        if (!larger) return; /* all comes back when the session ends */
+        session->owed = larger;
+        session->owed_capacity = capacity;
+    }
+    session->owed[session->nowed++] = *like;
+    mst_client_pay(session);
+}
+
 bool mst_client_request_is_done(maestro_session_t *session, void *request) {
     (void)session;
     return ((const maestro_request_t *)request)->done;
@@ -382,10 +408,7 @@ maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *
 
 static void cancel(maestro_session_t *session, const maestro_request_t *request) {
     mst_wire_request_t like = {.head.kind = MST_WIRE_CANCEL, .argument = request->number};
-    mst_client_error_t error;
-    mst_client_error_keep(&error);
-    mst_client_send(session, NULL, &like, NULL, mst_base_now_ns(), "retract");
-    mst_client_error_restore(&error);
+    mst_client_owe(session, &like);
 }
 
 void mst_client_request_fini(maestro_session_t *session, maestro_request_t *request) {

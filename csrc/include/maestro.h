@@ -190,10 +190,13 @@ MAESTRO_API maestro_status_t maestro_cdo_withdraw(maestro_cdo_t *cdo, maestro_wh
 /* Gives up the handle: a consumer's lease ends; an object not offered is freed; an offered one stays in the pool.  NULL is allowed. */
 MAESTRO_API maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo);
 
+/* The same without acknowledging: the consumer group that the object came from gives it to another member.  Else as maestro_cdo_dispose. */
+MAESTRO_API maestro_status_t maestro_cdo_reject(maestro_cdo_t *cdo);
+
 /* ---- Core data object: reading ------------------------------------------------------------------------------------------ */
 MAESTRO_API uint64_t maestro_cdo_id(const maestro_cdo_t *cdo); /* 0 before the offer */
 
-/* The bytes of a leased (or own) object; read-only; valid until dispose.  nbytes 0 with NULL bytes for an object without data. */
+/* The bytes of a leased (or own) object; read-only; valid until dispose or the session's close.  nbytes 0 with NULL bytes for an object without data. */
 MAESTRO_API maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out);
 
 /* The NUMA node on which the first byte lies; -1 when that is not known: no data, not yet written, or a sandbox forbids the question. */
@@ -264,11 +267,15 @@ typedef struct maestro_subscription_options {
     maestro_start_t start; /* default SNAPSHOT */
     bool hold;             /* offers wait for this subscription instead of leaving it behind; default false */
     size_t window_bytes;   /* size of the subscription's ring; 0: 1 MiB */
+    const char *group;     /* consumer group to join, at most 63 bytes; NULL: none.  Every object that the group's selector selects goes to one member */
+    uint32_t limit;        /* in a group: objects that this member may have unacknowledged; 0: as its pace suggests, 256 at most */
+    double acknowledge_s;  /* in a group: what it has not acknowledged after so long goes to another member; 0: only when it leaves or dies */
 } maestro_subscription_options_t;
 
 typedef struct maestro_event {
     maestro_event_kind_t kind;
     bool gone;             /* the object was withdrawn before its event arrived: attributes only */
+    bool redelivered;      /* in a group: another member was given it before, and did not acknowledge it */
     uint64_t sequence;     /* number in the node's event log */
     uint64_t gap_from, gap_to;
     maestro_cdo_t *cdo;    /* the caller disposes it; NULL for a gap */
@@ -276,7 +283,9 @@ typedef struct maestro_event {
 
 MAESTRO_API void maestro_subscription_options_init(maestro_subscription_options_t *options);
 
-/* Subscribes; NULL selector is everything (of the session's schema).  Errors: BAD_SELECTOR, POOL_LOST. */
+/* Subscribes; NULL selector is everything (of the session's schema).  The first member of a consumer group says what it selects, and whether it starts with
+ * the snapshot; disposing an object acknowledges it.  Offers wait for groups as for subscriptions that hold.
+ * Errors: BAD_SELECTOR, INVALID_ARGUMENT (the group has another selector; kinds other than OFFERED), TOO_LARGE, POOL_LOST. */
 MAESTRO_API maestro_status_t maestro_subscribe(maestro_session_t *session, const char *selector, const maestro_subscription_options_t *options,
                                                maestro_subscription_t **subscription_out);
 

@@ -87,6 +87,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
     mst_pool_helper_init(pool);
     mst_pool_lending_init(pool);
     MST_TRY(make_scratch(pool));
+    pool->group_ns = mst_base_span_ns(mst_base_setting_f64("MAESTRO_POOL_GROUP_S", 60));
     pool->linger_s = mst_base_setting_f64("MAESTRO_LINGER_S", 2);
     pool->now_ns = pool->started_ns = mst_base_now_ns();
     pool->empty_since_ns = pool->now_ns + FIRST_SESSION_NS; /* also without linger, whoever started it has time to come */
@@ -110,6 +111,7 @@ maestro_status_t mst_pool_create(const char *name, mst_pool_t **pool_out) {
 
 void mst_pool_destroy(mst_pool_t *pool) {
     while (pool->nsessions) mst_pool_session_detach(pool, pool->session[0], "closed");
+    mst_pool_group_fini(pool);
     while (pool->log.base < pool->log.next) mst_pool_log_trim(pool, UINT64_MAX);
     mst_pool_log_fini(pool);
     close(pool->lock_fd); /* the next manager need not wait until all pages have gone */
@@ -285,6 +287,7 @@ static size_t serve_round(mst_pool_t *pool) {
 _Static_assert(2 * (offsetof(mst_wire_event_t, attributes) + MST_META_SET_MAX) <= MST_WIRE_WINDOW_MIN / 2, "half a window takes any event");
 
 static bool lagging_can_move(mst_pool_t *pool) {
+    if (pool->ending || (pool->groups && mst_pool_group_can_move(pool))) return true;
     for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
         if (mst_wire_ring_room(&s->window) >= s->window.capacity / 2) return true;
     return false;
@@ -313,8 +316,9 @@ static void end_round(mst_pool_t *pool) {
 
 static uint32_t what_matters(const mst_pool_t *pool) {
     uint32_t bits = MST_WIRE_ASLEEP;
-    if (pool->requests || pool->lagging) bits |= MST_WIRE_ASLEEP_RELEASES;
-    if (pool->lagging) bits |= MST_WIRE_ASLEEP_ROOM;
+    bool waits = pool->lagging || mst_pool_group_waits(pool);
+    if (pool->requests || waits) bits |= MST_WIRE_ASLEEP_RELEASES;
+    if (waits) bits |= MST_WIRE_ASLEEP_ROOM;
     for (size_t i = 0; i < pool->nsessions; i++)
         if (pool->session[i]->outbox.first || pool->session[i]->freed.first) bits |= MST_WIRE_ASLEEP_ROOM;
     return bits;

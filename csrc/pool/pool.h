@@ -7,7 +7,7 @@
  *   log        numbered events, and the live objects in the order of their offers
  *   lending    segments lent to sessions, limits, the way back of blocks
  *   session    one client: its rings, leases, counters; serve: what comes through the rings; offers: objects among that
- *   subscription, request, search   what clients wait for
+ *   subscription, request, search   what clients wait for; group: what several share
  *   helper     the one other thread, for what takes longer
  *   manager    the loop
  */
@@ -30,6 +30,8 @@ typedef struct mst_pool mst_pool_t;
 typedef struct mst_pool_session mst_pool_session_t;
 typedef struct mst_pool_subscription mst_pool_subscription_t;
 typedef struct mst_pool_request mst_pool_request_t;
+typedef struct mst_pool_group mst_pool_group_t;
+typedef struct mst_pool_member mst_pool_member_t;
 
 /* ---- arena.c: slots of a few size classes; a handle is a slot's address / 16.  A page keeps its class for ever, so a stale handle always names
  * the start of a slot, whose id is 0 when it is free. */
@@ -113,6 +115,7 @@ typedef struct mst_pool_object { /* as small as it can be: fresh memory costs a 
     uint8_t indexed : 1;
     uint8_t consuming : 1;  /* live, and withdrawn as soon as it is consumed */
     uint8_t has_place : 1;
+    uint8_t returned : 1;   /* was given back to a consumer group, and may wait there */
     uint8_t notice;         /* 0: object; else MAESTRO_EVENT_JOINED or LEFT */
     uint64_t rest[];        /* where its bytes lie, if it has any; attribute words in which it differs from its template; the tail */
 } mst_pool_object_t;
@@ -289,6 +292,8 @@ void mst_pool_lending_holders(mst_pool_t *pool, char *text, size_t nbytes); /* "
 typedef struct mst_pool_lease {
     uint32_t object, generation; /* free slots: next free, generation */
     int64_t since_ns;
+    uint32_t member : 31;        /* number of a subscription in a consumer group, for which its end acknowledges; 0: none */
+    uint32_t overdue : 1;        /* no longer: it took too long */
 } mst_pool_lease_t;
 
 typedef struct mst_pool_message {
@@ -336,6 +341,7 @@ struct mst_pool_session {
     uint16_t *id_page_live;
     uint64_t id_pages;
     mst_pool_subscription_t *subscriptions;
+    mst_pool_member_t *members;  /* in consumer groups */
     uint64_t lent_nbytes, used_nbytes;
     struct {
         uint64_t offers, offered_bytes, copied, refused, demands, events, event_bytes, withdrawn, leases;
@@ -357,7 +363,7 @@ void mst_pool_session_fail(mst_pool_t *pool, mst_pool_session_t *session, uint64
 void mst_pool_session_post(mst_pool_t *pool, mst_pool_session_t *session, const void *message, size_t nbytes); /* into the replies ring or the outbox */
 void mst_pool_session_flush(mst_pool_t *pool, mst_pool_session_t *session); /* what waited for room in its rings */
 void mst_pool_session_freed(mst_pool_t *pool, mst_pool_session_t *session, uint32_t segment, uint64_t offset);
-uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle); /* a lease; 0: no memory */
+uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle, uint32_t member); /* a lease, for a member of a group or 0; 0: no memory */
 void mst_pool_session_release(mst_pool_t *pool, mst_pool_session_t *session, uint64_t lease);
 void mst_pool_session_release_all(mst_pool_t *pool, mst_pool_session_t *session);
 void mst_pool_session_set_id(mst_pool_session_t *session, uint64_t id, uint32_t handle);
@@ -416,6 +422,9 @@ struct mst_pool_subscription {
     mst_meta_selector_t *selector;
     uint32_t kinds;
     bool hold, query, lagging, touched, fetched;
+    bool shared;                     /* a consumer group's cursor serves it */
+    bool ending;                     /* it gets no events any more; what was not taken goes back: */
+    uint32_t unread_row;
     uint64_t request;                /* that asked for it: may be cancelled while its window was not fetched */
     mst_pool_search_t search;        /* the snapshot, while `snapshot` */
     bool snapshot;
@@ -423,7 +432,7 @@ struct mst_pool_subscription {
     int window_fd, wake_fd;
     void *window_memory;
     uint64_t window_nbytes;
-    mst_wire_ring_t window;
+    mst_wire_ring_t window;          /* ending: position is how far that was done */
     struct {                         /* the run at the window's end that is not yet committed; what is decided by is kept here, not read back */
         mst_wire_run_t *message;     /* NULL: none */
         uint64_t *row;               /* where the next row goes */
@@ -432,21 +441,25 @@ struct mst_pool_subscription {
         bool has_places;
     } run;
     uint64_t delivered, gaps;
+    mst_pool_member_t *member;                /* of a consumer group, while it shares */
     mst_pool_subscription_t *next;            /* of the session */
-    mst_pool_subscription_t *lag_next, **lag_prev; /* of the pool's lagging ones */
+    mst_pool_subscription_t *lag_next, **lag_prev; /* of the pool's lagging ones; of those that end */
 };
 
 maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *request, char *text, uint32_t *number_out);
-/* The leases of events that stand in its window from `position` on go back, but for the first rows of a run there, which were taken. */
-void mst_pool_subscription_release_untaken(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint64_t position, uint32_t row);
+/* It ends, a slice a round: the leases of events that stand in its window from `position` on go back, but for the first rows of a run there, which were
+ * taken. */
+void mst_pool_subscription_end(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint64_t position, uint32_t row);
 void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription);
 mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session, uint32_t number);
 void mst_pool_subscription_advance_all(mst_pool_t *pool);      /* lagging ones, one slice each */
+/* An event into its window, with its lease; flags: 0 or MST_WIRE_EVENT_REDELIVERED.  False: there is no room. */
+bool mst_pool_subscription_push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence, uint16_t flags);
 /* Appends to the log and hands out to who matches; `set` are the object's attributes. */
 void mst_pool_publish(mst_pool_t *pool, uint32_t handle, uint32_t kind, const mst_meta_attributes_t *set);
 /* Hands out offered objects of one template that lie one after the other in the log. */
 void mst_pool_publish_run(mst_pool_t *pool, const uint32_t *handle, size_t count);
-bool mst_pool_subscription_awaits(mst_pool_t *pool, const mst_pool_object_t *object); /* a lagging one still has to see it */
+bool mst_pool_subscription_awaits(mst_pool_t *pool, uint32_t handle); /* a lagging one or a group still has to see it */
 const char *mst_pool_subscription_holder(mst_pool_t *pool, char *text, size_t nbytes); /* who holds the log; NULL: nobody */
 void mst_pool_subscription_show(mst_pool_t *pool); /* what was put into windows since the last time can be read from now on */
 void mst_pool_subscription_wake(mst_pool_t *pool);
@@ -465,8 +478,9 @@ struct mst_pool_request {
     uint64_t argument;
     uint32_t when;
     uint64_t found;                  /* DEMAND, COUNT: matches so far; WITHDRAW: objects taken */
-    uint32_t first;                  /* DEMAND: handle of the first match */
-    uint64_t first_sequence;
+    mst_pool_entry_t match[2];       /* DEMAND: the first ones that live */
+    uint32_t nmatches, searches;
+    bool unsure;                     /* DEMAND: matches have gone, and others were not kept */
     uint64_t differing[2];           /* DEMAND: mask of keys in which the matches differ */
     uint64_t waiting;                /* WITHDRAW: objects not yet released */
     uint64_t consuming;              /* WITHDRAW CONSUMED: objects not yet consumed */
@@ -487,6 +501,53 @@ void mst_pool_request_step_all(mst_pool_t *pool);               /* searches, dea
 void mst_pool_request_matched(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle); /* a demand met by a new object */
 void mst_pool_request_released(mst_pool_t *pool, uint32_t slot, uint32_t handle);
 void mst_pool_request_unleased(mst_pool_t *pool, uint32_t handle); /* the last lease of an object that is to be consumed has ended */
+
+/* ---- group.c: consumer groups. */
+enum { MST_POOL_GROUP_LIMIT = 256 }; /* unacknowledged objects of a member at most, unless it says otherwise */
+
+struct mst_pool_member {             /* lives until its subscription is disposed and all it was given is settled */
+    mst_pool_group_t *group;
+    mst_pool_session_t *session;
+    mst_pool_subscription_t *subscription; /* NULL: disposed */
+    uint32_t number;                 /* of the subscription */
+    uint32_t unacknowledged, overdue, limit;
+    uint32_t credit, lately;         /* how many it may have now; how many it acknowledged since */
+    int64_t lately_since_ns;
+    int64_t acknowledge_ns;          /* what takes longer goes to another one; 0: never */
+    mst_pool_member_t *of_group, *of_session; /* next */
+};
+
+struct mst_pool_group {
+    char name[64];
+    mst_meta_selector_t *selector;
+    uint16_t schema;
+    mst_pool_search_t search;        /* while `snapshot` */
+    bool snapshot;
+    bool waits;                      /* for a member that takes what comes next */
+    uint64_t cursor;
+    mst_pool_member_t *members;
+    uint32_t last_taker;
+    uint32_t *returned;              /* objects to be given to another member: a ring of handles, each with a reference */
+    size_t returned_first, nreturned, returned_capacity;
+    uint64_t delivered, acknowledged, redelivered, overdue;
+    int64_t empty_since_ns;          /* 0: it has members */
+    mst_pool_group_t *next;
+};
+
+/* The subscription becomes a member; the group is made if need be.  INVALID_ARGUMENT when it selects something else. */
+maestro_status_t mst_pool_group_join(mst_pool_t *pool, mst_pool_subscription_t *subscription, const char *name, bool snapshot, uint32_t limit, int64_t acknowledge_ns);
+void mst_pool_group_leave(mst_pool_subscription_t *subscription);  /* it is disposed */
+void mst_pool_group_leave_all(mst_pool_t *pool, mst_pool_session_t *session); /* what it did not acknowledge goes to others */
+/* A lease of a member ends: the object is acknowledged, or goes to another member. */
+void mst_pool_group_settle(mst_pool_t *pool, mst_pool_session_t *session, mst_pool_lease_t *lease, bool acknowledged);
+void mst_pool_group_advance_all(mst_pool_t *pool);                 /* one slice each */
+bool mst_pool_group_can_move(mst_pool_t *pool);
+bool mst_pool_group_waits(const mst_pool_t *pool);                 /* one has something to hand out, and nobody to take it */
+uint64_t mst_pool_group_needs(const mst_pool_t *pool);             /* the log from this sequence on */
+bool mst_pool_group_awaits(mst_pool_t *pool, const mst_pool_object_t *object, uint32_t handle);
+uint64_t mst_pool_group_lag(const mst_pool_t *pool, const mst_pool_group_t *group);
+const char *mst_pool_group_holder(const mst_pool_t *pool, char *text, size_t nbytes); /* who holds the log; NULL: no group */
+void mst_pool_group_fini(mst_pool_t *pool);
 
 /* ---- stats.c */
 void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out);
@@ -519,9 +580,12 @@ struct mst_pool {
     mst_pool_session_t **by_number;
     uint32_t numbers, numbers_capacity;
     uint32_t next_subscription;
-    mst_pool_subscription_t *lagging;
+    mst_pool_subscription_t *lagging, *ending;
     uint32_t kinds_wanted[5];        /* subscriptions per event kind (bit number) */
-    uint32_t holding;                /* subscriptions with hold */
+    uint32_t holding;                /* subscriptions with hold, and groups */
+    mst_pool_group_t *groups;
+    int64_t group_ns;                /* how long one without members lives */
+    int64_t overdue_ns;              /* when overdue leases were last looked for */
     mst_pool_request_t *requests, **requests_end; /* all that wait, oldest first */
     mst_pool_request_t **request_slot;
     size_t request_slots, request_slot_from; /* no slot below is free */

@@ -2,7 +2,7 @@
  * Every one has a deadline, and is answered exactly once. */
 #include "pool/pool.h"
 
-enum { SLICE = 256, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000, PER_SESSION_MAX = 4096 };
+enum { SLICE = 256, SEARCHES_MAX = 3, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000, PER_SESSION_MAX = 4096 };
 
 static void note_deadline(mst_pool_t *pool, int64_t deadline_ns) {
     if (deadline_ns < pool->next_deadline_ns) pool->next_deadline_ns = deadline_ns;
@@ -55,7 +55,7 @@ static void succeed(mst_pool_t *pool, mst_pool_request_t *request, uint64_t valu
 
 static bool give(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    uint64_t lease = mst_pool_session_grant(pool, request->session, handle);
+    uint64_t lease = mst_pool_session_grant(pool, request->session, handle, 0);
     if (!lease) return false;
     mst_wire_reply_t reply = {.request = request->number, .id = object->id, .lease = lease,
                               .place = mst_pool_place(object)};
@@ -83,9 +83,9 @@ static bool same_value(const mst_pool_t *pool, const mst_meta_attributes_t *a, c
     return nx == ny && memcmp(tx, ty, nx) == 0;
 }
 
-static void note_difference(mst_pool_t *pool, mst_pool_request_t *request, const mst_pool_object_t *object) {
-    if (!mst_pool_is_live(pool, request->first, request->first_sequence)) return;
-    const mst_meta_attributes_t *a = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, request->first)), *b = mst_pool_attributes(pool, object);
+static void note_difference(mst_pool_t *pool, mst_pool_request_t *request, const mst_pool_entry_t *entry) {
+    const mst_meta_attributes_t *a = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, request->match[0].handle));
+    const mst_meta_attributes_t *b = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, entry->handle));
     const mst_meta_schema_t *schema = pool->schema[b->schema];
     for (unsigned key = 0; key < schema->nattributes; key++) {
         bool part = schema->identity[key >> 6] >> (key & 63) & 1 || key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK;
@@ -102,15 +102,26 @@ static void fail_not_unique(mst_pool_t *pool, mst_pool_request_t *request) {
             at += (size_t)snprintf(keys + at, sizeof keys - at, "%s%s", at ? ", " : "", schema->attribute[key].name);
     char text[1024];
     snprintf(text, sizeof text, "demand \"%.256s\": %llu identities match; they differ in %s; add these to the selector, or use query",
-             request->selector->source, (unsigned long long)request->found, keys);
+             request->selector->source, (unsigned long long)request->found, keys[0] ? keys : "nothing any more, for they come and go");
     fail(pool, request, MAESTRO_NOT_UNIQUE, text);
 }
 
 static void begin_search(mst_pool_request_t *request) {
     request->found = 0;
+    request->nmatches = 0;
+    request->unsure = false;
     request->differing[0] = request->differing[1] = 0;
     mst_pool_search_init(&request->search, request->selector, request->session->schema, false, request->kind != MST_WIRE_DEMAND);
     request->searching = true;
+}
+
+/* Matches that have gone since they were found are none; of those beyond two nothing is kept, so one of them may be what is left. */
+static void forget_gone(mst_pool_t *pool, mst_pool_request_t *request) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < request->nmatches; i++)
+        if (mst_pool_is_live(pool, request->match[i].handle, request->match[i].sequence)) request->match[kept++] = request->match[i];
+    if (kept < request->nmatches && request->found > request->nmatches) request->unsure = true;
+    request->nmatches = kept;
 }
 
 /* One slice of looking at live objects; true when the demand has been answered. */
@@ -118,26 +129,23 @@ static bool step_demand(mst_pool_t *pool, mst_pool_request_t *request) {
     mst_pool_entry_t entries[SLICE];
     bool done;
     size_t count = mst_pool_search_step(pool, &request->search, entries, SLICE, &done);
-    for (size_t i = 0; i < count; i++) {
-        if (request->found++ == 0) {
-            request->first = entries[i].handle;
-            request->first_sequence = entries[i].sequence;
-        } else note_difference(pool, request, mst_pool_object(&pool->catalogue, entries[i].handle));
+    forget_gone(pool, request);
+    for (size_t i = 0; i < count; i++, request->found++) {
+        if (request->nmatches) note_difference(pool, request, &entries[i]);
+        if (request->nmatches < MST_COUNT(request->match)) request->match[request->nmatches++] = entries[i];
     }
     if (!done) return false;
-    bool lives = request->found && mst_pool_is_live(pool, request->first, request->first_sequence);
-    if (request->found > 1 && !lives) { /* others were counted beside one that has gone: once more */
-        mst_pool_search_fini(&request->search);
+    mst_pool_search_fini(&request->search);
+    request->searching = false;
+    if (request->unsure && request->nmatches < 2 && request->searches++ < SEARCHES_MAX && pool->now_ns < request->deadline_ns) {
         begin_search(request);
         return false;
     }
-    mst_pool_search_fini(&request->search);
-    request->searching = false;
-    if (request->found > 1) {
+    if (request->nmatches == 2 || request->unsure) {
         fail_not_unique(pool, request);
         return true;
     }
-    if (lives) return give(pool, request, request->first);
+    if (request->nmatches == 1) return give(pool, request, request->match[0].handle);
     request->found = 0;
     if (!request->in_matcher && mst_meta_matcher_add(pool->matcher, request, request->selector, request->session->schema) == MAESTRO_OK) {
         request->in_matcher = true;
@@ -221,7 +229,7 @@ static void wait_for_release(mst_pool_t *pool, mst_pool_request_t *request, uint
 
 static bool consumed(mst_pool_t *pool, uint32_t handle) {
     const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    return object->leases == 0 && !mst_pool_subscription_awaits(pool, object);
+    return object->leases == 0 && !mst_pool_subscription_awaits(pool, handle);
 }
 
 static void withdraw_one(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle) {
@@ -468,9 +476,8 @@ static void cancel(mst_pool_t *pool, mst_pool_session_t *session, uint64_t numbe
         return;
     }
     for (mst_pool_subscription_t *subscription = session->subscriptions; subscription; subscription = subscription->next) {
-        if (subscription->request != number || subscription->fetched) continue;
-        mst_pool_subscription_release_untaken(pool, subscription, 0, 0);
-        mst_pool_subscription_destroy(pool, subscription);
+        if (subscription->request != number || subscription->fetched || subscription->ending) continue;
+        mst_pool_subscription_end(pool, subscription, 0, 0);
         return;
     }
 }
@@ -516,8 +523,7 @@ void mst_pool_request_take(mst_pool_t *pool, mst_pool_session_t *session, const 
         return;
     case MST_WIRE_UNSUBSCRIBE: {
         mst_pool_subscription_t *subscription = mst_pool_subscription_find(session, (uint32_t)message->argument);
-        if (subscription) mst_pool_subscription_release_untaken(pool, subscription, message->window, message->kinds);
-        if (subscription) mst_pool_subscription_destroy(pool, subscription);
+        if (subscription) mst_pool_subscription_end(pool, subscription, message->position, message->rows);
         mst_pool_session_reply(pool, session, &done, NULL, 0);
         return;
     }

@@ -121,7 +121,7 @@ void mst_pool_session_tell_freed(mst_pool_t *pool, mst_pool_session_t *session) 
 
 /* ---- Leases. */
 
-uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle) {
+uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle, uint32_t member) {
     if (session->lease_free == MST_POOL_NONE) {
         uint32_t capacity = session->leases_capacity ? session->leases_capacity * 2 : 256;
         mst_pool_lease_t *larger = realloc(session->lease, capacity * sizeof *larger);
@@ -137,6 +137,7 @@ uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, u
     session->lease_free = lease->object;
     lease->object = handle;
     lease->since_ns = pool->now_ns;
+    lease->member = member;
     session->leases_live++;
     session->total.leases++;
     pool->catalogue.leases++;
@@ -146,13 +147,15 @@ uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, u
 }
 
 void mst_pool_session_release(mst_pool_t *pool, mst_pool_session_t *session, uint64_t word) {
-    uint32_t slot = (uint32_t)word;
+    bool acknowledged = !(word & MST_WIRE_LEASE_REJECTED);
+    uint32_t slot = (uint32_t)(word & ~MST_WIRE_LEASE_REJECTED);
     if (slot >= session->leases_capacity || session->lease[slot].generation != word >> 32 || !session->lease[slot].since_ns) {
         mst_pool_session_break(session, "it gave back a lease that it does not hold");
         return;
     }
     mst_pool_lease_t *lease = &session->lease[slot];
     uint32_t handle = lease->object;
+    if (MST_UNLIKELY(lease->member)) mst_pool_group_settle(pool, session, lease, acknowledged);
     *lease = (mst_pool_lease_t){.object = session->lease_free, .generation = lease->generation + 1 ? lease->generation + 1 : 1};
     session->lease_free = slot;
     session->leases_live--;

@@ -28,11 +28,40 @@ static void subscriptions(const mst_pool_t *pool, const mst_pool_session_t *sess
         mst_base_buffer_printf(out, s == session->subscriptions ? "{" : ",{");
         text(out, "selector", s->selector->source);
         kinds(out, s->kinds);
+        if (s->member) mst_base_buffer_printf(out, ",");
+        if (s->member) text(out, "group", s->member->group->name);
         number(out, "delivered", s->delivered);
         number(out, "gaps", s->gaps);
         uint64_t seen = s->snapshot ? 0 : s->cursor;
         number(out, "lag", s->lagging ? mst_pool_log_last(&pool->log) - seen : 0);
         mst_base_buffer_printf(out, ",\"hold\":%s}", s->hold ? "true" : "false");
+    }
+    mst_base_buffer_printf(out, "]");
+}
+
+static void groups(const mst_pool_t *pool, mst_base_buffer_t *out) {
+    mst_base_buffer_printf(out, ",\"groups\":[");
+    for (const mst_pool_group_t *group = pool->groups; group; group = group->next) {
+        mst_base_buffer_printf(out, group == pool->groups ? "{" : ",{");
+        text(out, "name", group->name);
+        mst_base_buffer_printf(out, ",");
+        text(out, "selector", group->selector->source);
+        number(out, "lag", mst_pool_group_lag(pool, group));
+        number(out, "delivered", group->delivered);
+        number(out, "acknowledged", group->acknowledged);
+        number(out, "redelivered", group->redelivered);
+        number(out, "overdue", group->overdue);
+        mst_base_buffer_printf(out, ",\"members\":[");
+        for (const mst_pool_member_t *member = group->members; member; member = member->of_group) {
+            mst_base_buffer_printf(out, member == group->members ? "{" : ",{");
+            text(out, "component", member->session->component);
+            mst_base_buffer_printf(out, ",\"rank\":%lld", (long long)member->session->rank);
+            number(out, "pid", (uint64_t)member->session->pid);
+            number(out, "unacknowledged", member->unacknowledged);
+            number(out, "credit", member->credit);
+            mst_base_buffer_printf(out, "}");
+        }
+        mst_base_buffer_printf(out, "]}");
     }
     mst_base_buffer_printf(out, "]");
 }
@@ -122,6 +151,7 @@ void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out) {
     number(out, "total", catalogue->leases_total);
     mst_base_buffer_printf(out, "}");
     schemas(pool, out);
+    groups(pool, out);
     sessions(pool, out);
     mst_base_buffer_printf(out, "}");
 }

@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { SLICE = 256, PER_SESSION_MAX = 1000, RUN_NBYTES = 16 << 10 };
+enum { SLICE = 256, PER_SESSION_MAX = 1000, ENDED_AT_ONCE = 4096, RUN_NBYTES = 16 << 10 };
 
 static unsigned kind_bit(uint32_t kind) { return (unsigned)__builtin_ctz(kind); }
 
@@ -65,12 +65,29 @@ static maestro_status_t open_selector(mst_pool_t *pool, mst_pool_session_t *sess
     return MAESTRO_OK;
 }
 
+/* The group's name, which follows the selector, and is cut off there; empty: none. */
+static maestro_status_t split_group(const mst_wire_request_t *request, char *text, char *group, size_t capacity) {
+    uint32_t nbytes = (uint32_t)request->argument;
+    if (nbytes > request->text_nbytes || nbytes >= capacity) return mst_base_fail(MAESTRO_PROTOCOL, "subscribe: a group's name of %u bytes", nbytes);
+    char *name = text + request->text_nbytes - nbytes;
+    memcpy(group, name, nbytes);
+    group[nbytes] = '\0';
+    name[0] = '\0';
+    for (uint32_t i = 0; i < nbytes; i++)
+        if ((unsigned char)group[i] < ' ') return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: the consumer group's name has control characters");
+    if (nbytes && (request->kinds != MAESTRO_EVENT_OFFERED || request->start == MAESTRO_START_QUERY))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: consumer group %s shares offered objects; leave kinds alone, and start with the snapshot or now", group);
+    return MAESTRO_OK;
+}
+
 maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *request, char *text, uint32_t *number_out) {
+    char group[sizeof ((mst_pool_group_t *)NULL)->name];
     uint64_t capacity = request->window;
     if (capacity < MST_WIRE_WINDOW_MIN || capacity > MST_WIRE_WINDOW_MAX || (capacity & (capacity - 1)))
         return mst_base_fail(MAESTRO_PROTOCOL, "subscribe: a window of %llu bytes", (unsigned long long)capacity);
     if (request->start > MAESTRO_START_QUERY || request->kinds == 0 || request->kinds > 15)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: kinds %u, start %u", request->kinds, request->start);
+    MST_TRY(split_group(request, text, group, sizeof group));
     size_t count = 0;
     for (const mst_pool_subscription_t *s = session->subscriptions; s; s = s->next) count++;
     if (count >= PER_SESSION_MAX)
@@ -80,12 +97,6 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     subscription->window_fd = subscription->wake_fd = -1;
     maestro_status_t status = open_selector(pool, session, text, &subscription->selector);
     if (status == MAESTRO_OK) status = open_window(subscription, capacity);
-    if (status == MAESTRO_OK && request->start != MAESTRO_START_QUERY)
-        status = mst_meta_matcher_add(pool->matcher, subscription, subscription->selector, session->schema);
-    if (status != MAESTRO_OK) {
-        destroy_unlinked(subscription);
-        return status;
-    }
     subscription->type = MST_POOL_SUBSCRIPTION;
     subscription->number = ++pool->next_subscription;
     subscription->request = request->request;
@@ -93,12 +104,21 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     subscription->kinds = request->kinds;
     subscription->hold = request->hold;
     subscription->query = request->start == MAESTRO_START_QUERY;
+    subscription->shared = group[0];
     subscription->cursor = mst_pool_log_last(&pool->log);
+    if (status == MAESTRO_OK && subscription->shared)
+        status = mst_pool_group_join(pool, subscription, group, request->start == MAESTRO_START_SNAPSHOT, (uint32_t)(request->argument >> 32), request->acknowledge_ms * 1000000ll);
+    else if (status == MAESTRO_OK && !subscription->query)
+        status = mst_meta_matcher_add(pool->matcher, subscription, subscription->selector, session->schema);
+    if (status != MAESTRO_OK) {
+        destroy_unlinked(subscription);
+        return status;
+    }
     subscription->next = session->subscriptions;
     session->subscriptions = subscription;
-    if (!subscription->query) count_kinds(pool, subscription, 1);
     pool->holding += subscription->hold;
-    if (request->start != MAESTRO_START_NOW) {
+    if (!subscription->shared && !subscription->query) count_kinds(pool, subscription, 1);
+    if (!subscription->shared && request->start != MAESTRO_START_NOW) {
         subscription->snapshot = true;
         mst_pool_search_init(&subscription->search, subscription->selector, session->schema, request->kinds & MAESTRO_EVENT_JOINED, true);
         start_lagging(pool, subscription);
@@ -124,54 +144,101 @@ static void close_run(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     subscription->run.message = NULL;
 }
 
-static void release_rows(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_run_t *run, size_t nbytes, uint32_t row) {
+/* ---- The end. */
+
+/* The leases of a message's rows from `row` on, *budget at most; how many rows were done, or more than there are when it is malformed. */
+static uint32_t release_rows(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_run_t *run, size_t nbytes, uint32_t row, size_t *budget) {
     size_t words = mst_wire_run_row_words(true, run->has_places, run->nown);
-    if (nbytes < sizeof *run || nbytes < mst_wire_run_nbytes(run->attributes.nvalues, words, run->count)) return;
-    for (uint32_t i = row; i < run->count && !session->broken; i++) mst_pool_session_release(pool, session, *mst_wire_run_row(run, words, i));
+    if (nbytes < sizeof *run || nbytes < mst_wire_run_nbytes(run->attributes.nvalues, words, run->count)) return UINT32_MAX;
+    for (; row < run->count && *budget && !session->broken; row++, --*budget) mst_pool_session_release(pool, session, *mst_wire_run_row(run, words, row) | MST_WIRE_LEASE_REJECTED);
+    return row;
 }
 
-/* The window is the client's to write by now: a message is copied once and checked, and a lease that the client does not hold ends its session. */
-void mst_pool_subscription_release_untaken(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint64_t position, uint32_t row) {
+/* One slice of giving back what was not taken; true when nothing is left.  The window is the client's to write by now: a message is copied once and checked,
+ * no position of the client's is read, and a lease that it does not hold ends its session. */
+static bool release_untaken(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     mst_pool_session_t *session = subscription->session;
-    close_run(pool, subscription);
-    mst_wire_ring_t unread = subscription->window;
+    mst_wire_ring_t *unread = &subscription->window;
+    size_t budget = ENDED_AT_ONCE;
+    bool broken = false;
     const mst_wire_head_t *head;
     uint32_t nbytes;
-    bool broken = unread.position - position > unread.capacity || position & 7;
-    unread.other = unread.position;
-    unread.position = position;
-    while (!broken && unread.position != unread.other && !session->broken && (head = mst_wire_ring_peek(&unread, &nbytes, &broken))) {
+    while (budget && !session->broken && (head = mst_wire_ring_seen(unread, &nbytes, &broken))) {
         broken = nbytes > MST_WIRE_OFFERS_CAPACITY;
         if (broken) break;
         memcpy(pool->scratch, head, nbytes);
         const mst_wire_event_t *event = (const mst_wire_event_t *)pool->scratch;
-        if (event->head.kind == MST_WIRE_EVENT && nbytes >= sizeof *event && event->lease) mst_pool_session_release(pool, session, event->lease);
-        if (event->head.kind == MST_WIRE_EVENT_RUN) release_rows(pool, session, (const mst_wire_run_t *)pool->scratch, nbytes, row);
-        mst_wire_ring_consume(&unread, nbytes);
-        row = 0;
+        const mst_wire_run_t *run = (const mst_wire_run_t *)pool->scratch;
+        broken = subscription->unread_row && event->head.kind != MST_WIRE_EVENT_RUN;
+        if (broken) break;
+        budget--;
+        if (event->head.kind == MST_WIRE_EVENT && nbytes >= sizeof *event && event->lease) mst_pool_session_release(pool, session, event->lease | MST_WIRE_LEASE_REJECTED);
+        if (event->head.kind == MST_WIRE_EVENT_RUN) {
+            subscription->unread_row = release_rows(pool, session, run, nbytes, subscription->unread_row, &budget);
+            broken = subscription->unread_row > run->count;
+            if (broken || subscription->unread_row < run->count) break;
+        }
+        mst_wire_ring_consume(unread, nbytes);
+        subscription->unread_row = 0;
     }
     if (broken) mst_pool_session_break(session, "it ended a subscription whose window is out of bounds");
+    return !session->broken && unread->position == unread->other;
 }
 
-void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+/* It gets no more events. */
+static void stop(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     close_run(pool, subscription);
-    mst_pool_subscription_t **link = &subscription->session->subscriptions;
-    while (*link != subscription) link = &(*link)->next;
-    *link = subscription->next;
     stop_lagging(pool, subscription);
-    if (!subscription->query) {
+    if (subscription->member) mst_pool_group_leave(subscription);
+    if (!subscription->query && !subscription->shared) {
         mst_meta_matcher_remove(pool->matcher, subscription);
         count_kinds(pool, subscription, -1);
     }
     pool->holding -= subscription->hold;
     for (size_t i = 0; i < pool->ntouched_windows; i++)
         if (pool->touched_window[i] == subscription) pool->touched_window[i] = pool->touched_window[--pool->ntouched_windows];
+}
+
+static void stop_ending(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    mst_pool_subscription_t **link = &pool->ending;
+    while (*link != subscription) link = &(*link)->lag_next;
+    *link = subscription->lag_next;
+}
+
+void mst_pool_subscription_destroy(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    if (subscription->ending) stop_ending(pool, subscription);
+    else stop(pool, subscription);
+    mst_pool_subscription_t **link = &subscription->session->subscriptions;
+    while (*link != subscription) link = &(*link)->next;
+    *link = subscription->next;
     destroy_unlinked(subscription);
+}
+
+void mst_pool_subscription_end(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint64_t position, uint32_t row) {
+    mst_wire_ring_t *window = &subscription->window;
+    stop(pool, subscription);
+    bool wrong = window->position - position > window->position - window->other || position & 7;
+    window->other = window->position;
+    window->position = wrong ? window->other : position;
+    subscription->unread_row = row;
+    subscription->ending = true;
+    subscription->lag_next = pool->ending;
+    pool->ending = subscription;
+    if (wrong) mst_pool_session_break(subscription->session, "it ended a subscription at a wrong position");
+}
+
+static void advance_ending(mst_pool_t *pool) {
+    mst_pool_subscription_t *next;
+    if (pool->ending) pool->next_deadline_ns = pool->now_ns; /* requests that wait for these leases are looked at in the next round */
+    for (mst_pool_subscription_t *subscription = pool->ending; subscription; subscription = next) {
+        next = subscription->lag_next;
+        if (release_untaken(pool, subscription)) mst_pool_subscription_destroy(pool, subscription);
+    }
 }
 
 mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session, uint32_t number) {
     mst_pool_subscription_t *subscription = session->subscriptions;
-    while (subscription && subscription->number != number) subscription = subscription->next;
+    while (subscription && (subscription->number != number || subscription->ending)) subscription = subscription->next;
     return subscription;
 }
 
@@ -260,6 +327,8 @@ static bool open_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, co
     return false;
 }
 
+static uint32_t member_of(const mst_pool_subscription_t *subscription) { return subscription->member ? subscription->number : 0; }
+
 static bool goes_on(const mst_pool_subscription_t *subscription, const mst_pool_object_t *object, uint64_t sequence) {
     return subscription->run.message && subscription->run.count < subscription->run.capacity && subscription->run.template == object->template &&
            subscription->run.next_id == object->id && subscription->run.next_sequence == sequence &&
@@ -278,7 +347,7 @@ static size_t push_rows(mst_pool_t *pool, mst_pool_subscription_t *subscription,
     for (; done < count; done++) {
         mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle[done]);
         if (!goes_on(subscription, object, sequence + done) && !open_run(pool, subscription, object, sequence + done)) break;
-        uint64_t lease = mst_pool_session_grant(pool, subscription->session, handle[done]);
+        uint64_t lease = mst_pool_session_grant(pool, subscription->session, handle[done], member_of(subscription));
         if (!lease) { /* an empty run is none */
             if (!subscription->run.count) drop_run(pool, subscription);
             break;
@@ -302,21 +371,21 @@ static size_t push_rows(mst_pool_t *pool, mst_pool_subscription_t *subscription,
     return done;
 }
 
-static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence) {
+bool mst_pool_subscription_push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence, uint16_t flags) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     mst_pool_session_t *session = subscription->session;
     bool offered = kind == MAESTRO_EVENT_OFFERED, gone = offered && object->state != MST_POOL_LIVE;
-    if (offered && fits_run(pool, object)) return push_rows(pool, subscription, &handle, 1, sequence) == 1;
+    if (offered && !flags && fits_run(pool, object)) return push_rows(pool, subscription, &handle, 1, sequence) == 1;
     size_t attributes_nbytes = mst_pool_attributes_nbytes(pool, object);
     mst_wire_event_t *event = reserve(pool, subscription, offsetof(mst_wire_event_t, attributes) + attributes_nbytes, MST_WIRE_EVENT,
-                                      (uint16_t)(kind | (gone ? MST_WIRE_EVENT_GONE : 0)));
+                                      (uint16_t)(kind | flags | (gone ? MST_WIRE_EVENT_GONE : 0)));
     if (!event) return false;
     event->sequence = sequence;
     event->id = object->id;
     event->lease = 0;
     event->place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
     if (offered && !gone) {
-        uint64_t lease = mst_pool_session_grant(pool, session, handle);
+        uint64_t lease = mst_pool_session_grant(pool, session, handle, member_of(subscription));
         if (!lease) return false;
         event->lease = lease;
         mst_wire_place_t place = mst_pool_place(object);
@@ -328,6 +397,10 @@ static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32
     subscription->delivered++;
     session->total.events++;
     return true;
+}
+
+static bool push(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint32_t handle, uint32_t kind, uint64_t sequence) {
+    return mst_pool_subscription_push(pool, subscription, handle, kind, sequence, 0);
 }
 
 static bool push_mark(mst_pool_t *pool, mst_pool_subscription_t *subscription, uint16_t kind, uint64_t from, uint64_t to) {
@@ -383,7 +456,7 @@ static void advance_tail(mst_pool_t *pool, mst_pool_subscription_t *subscription
 
 /* Trims the log to what lagging subscriptions still have to see, within its limit; who holds is spared. */
 static void trim(mst_pool_t *pool) {
-    uint64_t keep = pool->log.next, keep_holding = pool->log.next;
+    uint64_t keep = mst_pool_group_needs(pool), keep_holding = keep;
     for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next) {
         if (s->query) continue;
         uint64_t needed = (s->snapshot ? (s->search.started ? s->search.until : mst_pool_log_last(&pool->log)) : s->cursor) + 1;
@@ -409,6 +482,8 @@ void mst_pool_subscription_advance_all(mst_pool_t *pool) {
         if (s->query) stop_lagging(pool, s);
         else advance_tail(pool, s);
     }
+    mst_pool_group_advance_all(pool);
+    advance_ending(pool);
     trim(pool);
 }
 
@@ -463,7 +538,9 @@ void mst_pool_publish_run(mst_pool_t *pool, const uint32_t *handle, size_t count
         tell(pool, &handle[i], together, MAESTRO_EVENT_OFFERED, sequence + i, mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, handle[i])));
 }
 
-bool mst_pool_subscription_awaits(mst_pool_t *pool, const mst_pool_object_t *object) {
+bool mst_pool_subscription_awaits(mst_pool_t *pool, uint32_t handle) {
+    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    if (mst_pool_group_awaits(pool, object, handle)) return true;
     for (const mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next) {
         if (s->query || !(s->kinds & MAESTRO_EVENT_OFFERED)) continue;
         bool to_come = s->snapshot ? mst_pool_search_still_has(&s->search, object->sequence) || object->sequence > s->search.until
@@ -478,7 +555,7 @@ const char *mst_pool_subscription_holder(mst_pool_t *pool, char *text, size_t nb
     const mst_pool_subscription_t *slowest = NULL;
     for (const mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
         if (s->hold && (!slowest || s->cursor < slowest->cursor)) slowest = s;
-    if (!slowest) return NULL;
+    if (!slowest || slowest->cursor >= mst_pool_group_needs(pool)) return mst_pool_group_holder(pool, text, nbytes);
     snprintf(text, nbytes, "%s[%lld] (process %d) holds offers: its subscription to \"%.80s\" is %llu events behind", slowest->session->component,
              (long long)slowest->session->rank, slowest->session->pid, slowest->selector->source,
              (unsigned long long)(mst_pool_log_last(&pool->log) - slowest->cursor));

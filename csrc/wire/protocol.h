@@ -139,11 +139,18 @@ typedef struct mst_wire_request {
     uint64_t request;       /* the client's number, comes back in the reply */
     uint64_t after;         /* serve when the offers ring has been read up to here */
     int64_t timeout_ns;
-    uint64_t argument;      /* object id; subscription; request to cancel; segment; bytes */
-    uint32_t kinds;         /* SUBSCRIBE: event kinds; WITHDRAW: when; UNSUBSCRIBE: rows that were taken of the run at which reading ended */
+    uint64_t argument;      /* object id; subscription; request to cancel; segment; bytes; SUBSCRIBE: limit << 32 | bytes of the group's name */
+    union {
+        uint32_t kinds;     /* SUBSCRIBE: event kinds; WITHDRAW: when */
+        uint32_t rows;      /* UNSUBSCRIBE: that were taken of the run at which reading ended */
+    };
     uint16_t start, hold;
-    uint64_t window;        /* SUBSCRIBE: capacity, a power of two; UNSUBSCRIBE: how far it was read */
-    uint32_t text_nbytes;   /* selector, without terminator */
+    union {
+        uint64_t window;    /* SUBSCRIBE: capacity, a power of two */
+        uint64_t position;  /* UNSUBSCRIBE: how far the window was read */
+    };
+    uint32_t text_nbytes;   /* selector, without terminator; SUBSCRIBE: then the group's name */
+    uint32_t acknowledge_ms; /* SUBSCRIBE in a group: what takes longer is given to another member; 0: never */
     char text[];
 } mst_wire_request_t;
 
@@ -186,7 +193,9 @@ typedef struct mst_wire_event {
     mst_meta_attributes_t attributes;
 } mst_wire_event_t;
 
-enum { MST_WIRE_EVENT_GONE = 0x8000 };
+enum { MST_WIRE_EVENT_GONE = 0x8000, MST_WIRE_EVENT_REDELIVERED = 0x4000 };
+
+#define MST_WIRE_LEASE_REJECTED 0x80000000ull /* in a lease that comes back: its group is to give the object to another member */
 
 /* Objects offered one after the other that differ in few words and have no text of their own: what they have in common, then a row each. */
 typedef struct mst_wire_run {

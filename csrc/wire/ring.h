@@ -97,19 +97,10 @@ static inline uint64_t mst_wire_ring_room(mst_wire_ring_t *ring) {
     return mst_wire_ring_refresh_tail(ring) ? ring->capacity - (ring->position - ring->other) : 0;
 }
 
-/* Reader: the next message in place, or NULL; its size in *nbytes_out.  It stays until mst_wire_ring_consume. broken: sizes out of bounds. */
-static inline const void *mst_wire_ring_peek(mst_wire_ring_t *ring, uint32_t *nbytes_out, bool *broken_out) {
-    for (;;) {
-        uint64_t ready = ring->other - ring->position;
-        if (ready == 0) {
-            uint64_t head = atomic_load_explicit(&ring->shared->head, memory_order_acquire);
-            if (head == ring->position) return NULL;
-            if (head < ring->position || head - ring->position > ring->capacity || head & 7) { *broken_out = true; return NULL; }
-            ring->other = head;
-            ring->base = atomic_load_explicit(&ring->shared->base, memory_order_relaxed) & ~7ull;
-            ready = head - ring->position;
-        }
-        uint64_t at = mst_wire_ring_offset(ring, ring->position);
+/* Reader: the next of the messages seen so far, as mst_wire_ring_peek. */
+static inline const void *mst_wire_ring_seen(mst_wire_ring_t *ring, uint32_t *nbytes_out, bool *broken_out) {
+    while (ring->position != ring->other) {
+        uint64_t ready = ring->other - ring->position, at = mst_wire_ring_offset(ring, ring->position);
         uint32_t size = *(volatile const uint32_t *)(ring->data + at);
         bool filler = size & MST_WIRE_RING_FILLER;
         size &= ~MST_WIRE_RING_FILLER;
@@ -119,6 +110,20 @@ static inline const void *mst_wire_ring_peek(mst_wire_ring_t *ring, uint32_t *nb
             return ring->data + at;
         }
         ring->position += size;
+    }
+    return NULL;
+}
+
+/* Reader: the next message in place, or NULL; its size in *nbytes_out.  It stays until mst_wire_ring_consume. broken: sizes out of bounds. */
+static inline const void *mst_wire_ring_peek(mst_wire_ring_t *ring, uint32_t *nbytes_out, bool *broken_out) {
+    for (;;) {
+        const void *message = mst_wire_ring_seen(ring, nbytes_out, broken_out);
+        if (message || *broken_out) return message;
+        uint64_t head = atomic_load_explicit(&ring->shared->head, memory_order_acquire);
+        if (head == ring->position) return NULL;
+        if (head < ring->position || head - ring->position > ring->capacity || head & 7) { *broken_out = true; return NULL; }
+        ring->other = head;
+        ring->base = atomic_load_explicit(&ring->shared->base, memory_order_relaxed) & ~7ull; /* any one is in bounds */
     }
 }
 

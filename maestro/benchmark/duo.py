@@ -239,6 +239,37 @@ def wrapped_consumer(system: System, meeting: Meeting, count: int, nbytes: int) 
     return {}
 
 
+# ---- Two groups of two consumers, of which every group gets every object and acknowledges it
+GROUPS, MEMBERS, IDLE_S = ("paint", "count"), 2, 1.0
+
+
+def groups_producer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+    for _ in range(len(GROUPS) * MEMBERS):
+        meeting.wait()
+    start = now()
+    for i in range(count):
+        system.send_object(field(i))
+    system.flush()
+    return {"start": start, "objects": count}
+
+
+def groups_consumer(group: str) -> Callable[..., dict[str, Any]]:
+    """A member: takes and acknowledges until nothing comes any more."""
+
+    def consumer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
+        system.join_group(group)
+        meeting.tell()
+        came, total, end, patience = 0, 0, 0, 30.0
+        while got := system.receive_share(patience):
+            came += len(got)
+            total += sum(one["number"] + one["step"] for one in got)
+            end, patience = now(), IDLE_S
+            system.acknowledge(got)
+        return {f"shares_{group}": [came], f"sums_{group}": [total], "ends": [end]}
+
+    return consumer
+
+
 # ---- A question by value
 def question_producer(system: System, meeting: Meeting, count: int, nbytes: int) -> dict[str, Any]:
     system.serve(meeting, [field(i) for i in range(1000)])
@@ -339,7 +370,7 @@ def check(condition: bool, claim: str) -> None:
         raise RuntimeError(f"not true: {claim}")
 
 
-ROLES: dict[str, tuple[Callable[..., dict], Callable[..., dict]]] = {
+ROLES: dict[str, tuple[Callable[..., dict], ...]] = {
     "rate": (rate_producer, rate_consumer),
     "columns": (columns_producer, columns_consumer),
     "tuples": (columns_producer, columns_consumer),
@@ -347,6 +378,7 @@ ROLES: dict[str, tuple[Callable[..., dict], Callable[..., dict]]] = {
     "latency": (latency_producer, latency_consumer),
     "handover": (handover_producer, handover_consumer),
     "wrapped": (wrapped_producer, wrapped_consumer),
+    "groups": (groups_producer, *(groups_consumer(group) for group in GROUPS for _ in range(MEMBERS))),
     "question": (question_producer, question_consumer),
     "queries": (queries_producer, queries_consumer),
     "memory": (memory_producer, memory_consumer),
@@ -377,8 +409,9 @@ def start_role(role: Callable[..., dict], side: int, name: str, meeting: Meeting
 
 def run(name: str, what: str, count: int, nbytes: int) -> dict[str, Any]:
     meeting = Meeting()
-    producer, consumer = ROLES[what]
-    started = [start_role(role, side, name, meeting, what, count, nbytes) for side, role in ((1, consumer), (0, producer))]
+    producer, *consumers = ROLES[what]
+    started = [start_role(role, 1, name, meeting, what, count, nbytes) for role in consumers]
+    started.append(start_role(producer, 0, name, meeting, what, count, nbytes))
     for pair in meeting.pipes:
         for fd in pair:
             os.close(fd)
@@ -388,12 +421,22 @@ def run(name: str, what: str, count: int, nbytes: int) -> dict[str, Any]:
             said = text.read()
         if os.waitpid(pid, 0)[1] != 0:
             sys.exit(1)
-        figures |= json.loads(said)
+        for figure, value in json.loads(said).items():
+            figures[figure] = figures.get(figure, []) + value if isinstance(value, list) else value
     return reduce(figures)
 
 
 def reduce(figures: dict[str, Any]) -> dict[str, Any]:
     """Clocks of both processes (one and the same clock of the machine) as rate or latency."""
+    if "ends" in figures:
+        shares = [figures[f"shares_{group}"] for group in GROUPS]
+        for group, share in zip(GROUPS, shares, strict=True):
+            check(sum(share) == figures["objects"], "every group got every object, and each once")
+            check(sum(figures[f"sums_{group}"]) == expected_sum(figures["objects"]), "attributes arrived as they were set")
+        return {
+            "rate": figures["objects"] * 1e9 / (max(figures["ends"]) - figures["start"]),
+            "least_share": min(min(share) / sum(share) for share in shares),
+        }
     if "end" in figures:
         return {"rate": figures["objects"] * 1e9 / (figures["end"] - figures["start"])}
     if "came" in figures:

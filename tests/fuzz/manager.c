@@ -143,6 +143,18 @@ static void control(mst_pool_session_t *session, fuzz_input_t *input) {
                               .argument = fuzz_u64(input), .kinds = fuzz_u8(input), .start = fuzz_u8(input) % 4, .hold = how >> 3 & 1,
                               .window = (uint64_t)MST_WIRE_WINDOW_MIN << fuzz_u8(input) % 2, .text_nbytes = (uint32_t)strlen(text)};
     if (r->head.kind == MST_WIRE_WITHDRAW) r->argument |= (uint64_t)session->number << 40;
+    if (r->head.kind == MST_WIRE_SUBSCRIBE && !(how & 32)) { /* in a group: the last letter of the selector is its name */
+        uint8_t member = fuzz_u8(input);
+        r->argument = (uint64_t)(member >> 3) << 32 | (member & 1);
+        r->acknowledge_ms = member & 2 ? 10 : 0;
+        if (member & 4) r->kinds = MAESTRO_EVENT_OFFERED;
+    }
+    if (r->head.kind == MST_WIRE_UNSUBSCRIBE && how & 8 && session->subscriptions) {
+        const mst_wire_ring_t *window = &session->subscriptions->window;
+        r->argument = session->subscriptions->number;
+        r->position = how & 1 ? window->position : how & 2 ? atomic_load(&window->shared->tail) : window->position - 8u * fuzz_u8(input);
+        r->rows &= 3;
+    }
     if (how & 16) r->after = session->channel.offers.position + fuzz_u8(input);
     memcpy(r->text, text, strlen(text));
     if (how & 32) fuzz_take(input, (char *)r + fuzz_u8(input) % sizeof *r, 8);
@@ -151,7 +163,7 @@ static void control(mst_pool_session_t *session, fuzz_input_t *input) {
 
 static uint64_t lease_word(mst_pool_session_t *session, fuzz_input_t *input) {
     uint64_t slot = fuzz_u8(input), generation = slot < session->leases_capacity ? session->lease[slot].generation : 1;
-    return slot & 0x80 ? fuzz_u64(input) : generation << 32 | slot;
+    return slot & 0x80 ? fuzz_u64(input) : generation << 32 | slot | (slot & 1 ? MST_WIRE_LEASE_REJECTED : 0);
 }
 
 /* One lease, or several in one message. */
@@ -177,8 +189,9 @@ static void read_window(mst_pool_session_t *session, fuzz_input_t *input) {
     mst_pool_subscription_t *subscription = session->subscriptions;
     while (subscription && which--) subscription = subscription->next;
     if (!subscription) return;
-    subscription->fetched = true; /* who has no window writes nothing into it, on which the manager relies */
-    read_ring(&subscription->window, input);
+    subscription->fetched = true;
+    if (fuzz_u8(input) < 128) read_ring(&subscription->window, input);
+    else fuzz_take(input, (char *)subscription->window_memory + fuzz_u16(input) % 4096, 8);
 }
 
 static void scribble(mst_pool_session_t *session, fuzz_input_t *input) {
@@ -277,6 +290,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t nbytes) {
     for (size_t i = 0; i < CLIENTS; i++) hang_up(&clients[i]);
     withdraw_all();
     serve_round();
+    mst_pool_group_fini(pool); /* groups outlive their members */
     check_empty();
     return 0;
 }

@@ -5,7 +5,7 @@
 
 #include "wire/ring.h"
 
-enum { CAPACITY = 512, STEPS = 256, MESSAGE_MAX = 96 };
+enum { CAPACITY = 8192, STEPS = 256, MESSAGE_MAX = 96, SCALE = 8 }; /* a message of the largest size, and some more, are beyond the ring's home */
 
 static char *new_memory(void) {
     size_t nbytes = mst_wire_ring_nbytes(CAPACITY);
@@ -20,11 +20,12 @@ static void edit(fuzz_input_t *input, char *memory) {
     uint8_t what = fuzz_u8(input);
     if (what < 32) atomic_store(&shared->head, fuzz_u64(input) & (what & 1 ? ~0ull : ~7ull));
     else if (what < 64) atomic_store(&shared->tail, fuzz_u64(input) & (what & 1 ? ~0ull : ~7ull));
+    else if (what < 80) atomic_store(&shared->base, fuzz_u64(input));
     else if (what < 192) { /* the size word of some message */
-        uint32_t size = fuzz_u16(input) & 0x3ff;
+        uint32_t size = fuzz_u16(input) & (2 * CAPACITY - 1);
         if (what & 1) size &= ~7u;
         if (what & 2) size |= 0x80000000u;
-        memcpy((char *)shared->data + fuzz_u8(input) % (CAPACITY / 8) * 8, &size, sizeof size);
+        memcpy((char *)shared->data + fuzz_u16(input) % (CAPACITY / 8) * 8, &size, sizeof size);
     } else memory[fuzz_u16(input) % nbytes] = (char)fuzz_u8(input);
 }
 
@@ -42,7 +43,7 @@ static void read_one(mst_wire_ring_t *ring) {
 
 static void write_one(mst_wire_ring_t *ring, uint8_t size) {
     bool broken = false;
-    uint32_t nbytes = 8 + size % MESSAGE_MAX;
+    uint32_t nbytes = 8 + size % MESSAGE_MAX * SCALE;
     char *room = mst_wire_ring_reserve(ring, nbytes, &broken);
     MUST(!broken || !room);
     MUST(mst_wire_ring_room(ring) <= CAPACITY);
@@ -79,7 +80,7 @@ static void between_friends(fuzz_input_t input) {
         uint8_t what = fuzz_u8(&input);
         uint32_t nbytes = 0;
         if (what & 1) {
-            uint64_t *room = mst_wire_ring_reserve(&writer, 16 + what % MESSAGE_MAX, &broken);
+            uint64_t *room = mst_wire_ring_reserve(&writer, 16 + what % MESSAGE_MAX * SCALE, &broken);
             MUST(!broken && (room || in_flight));
             if (!room) continue;
             room[1] = ++sent;

@@ -102,8 +102,9 @@ class RawClient:
             message += (PLACE.pack(*places[i]) if places else b"") + struct.pack(f"<{len(row)}Q", *row)
         self.put("offers", message + fields.get("more", b""))
 
-    def request(self, kind=KIND_FLUSH, text_nbytes=0, after=0, argument=0, window=0):
-        self.put("control", REQUEST.pack(0, kind, 0, 1, after, 10**9, argument, 1, 0, 0, window, text_nbytes))
+    def request(self, kind=KIND_FLUSH, text_nbytes=0, after=0, argument=0, window=0, rows=1):
+        """`rows` is also an event kind: offered."""
+        self.put("control", REQUEST.pack(0, kind, 0, 1, after, 10**9, argument, rows, 0, 0, window, text_nbytes))
 
     def release(self, *leases):
         self.put("releases", WORD.pack(0, KIND_WORD, 0, leases[0]) + struct.pack(f"<{len(leases) - 1}Q", *leases[1:]))

@@ -14,6 +14,7 @@ import maestro.session  # before the processes fork, so that it is loaded once
 from . import System as Base
 
 ALL = "stream = enfo and type = pf"
+SHARE = 64  # objects that a member of a group takes in one call
 LIVE = 8  # objects under way at most, as for the peers
 
 
@@ -28,7 +29,7 @@ class System(Base):
     def __init__(self, producer: bool, what: str, count: int, nbytes: int) -> None:
         super().__init__(producer, what, count, nbytes)
         self.session = self.open()
-        self.subscription = None if producer or what in ("question", "queries") else self.session.subscribe(ALL)
+        self.subscription = None if producer or what in ("question", "queries", "groups") else self.session.subscribe(ALL)
         self.under_way: collections.deque[Any] = collections.deque()
 
     def open(self, **more: Any) -> maestro.Session:
@@ -57,6 +58,15 @@ class System(Base):
 
     def subscribe_to_others(self, count: int) -> None:
         self.others = [self.session.subscribe(f"param = other{i}") for i in range(count)]
+
+    def join_group(self, group: str) -> None:
+        self.subscription = self.session.subscribe(group=group)
+
+    def receive_share(self, timeout: float) -> list[Any]:
+        return self.subscription.next_many(SHARE, timeout)
+
+    def acknowledge(self, got: list[Any]) -> None:
+        got.clear()  # the lease ends with the object
 
     def query(self, selector: str) -> int:
         return sum(1 for _ in self.session.query(selector))

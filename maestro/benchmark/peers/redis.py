@@ -109,6 +109,19 @@ class System(Base):
             one = next(self.came)
         return one[1]
 
+    def join_group(self, group: str) -> None:
+        self.group, self.member = group, f"{group}-{os.getpid()}"
+        with contextlib.suppress(redis.ResponseError):  # the other member was first
+            self.client.xgroup_create("objects", group, id="0", mkstream=True)
+
+    def receive_share(self, timeout: float) -> list[Any]:
+        came = self.client.xreadgroup(self.group, self.member, {"objects": ">"}, count=READ_COUNT, block=int(timeout * 500))
+        self.taken = [entry for entry, _ in came[0][1]] if came else []
+        return [{"number": int(one["number"]), "step": int(one["step"])} for _, one in came[0][1]] if came else []
+
+    def acknowledge(self, got: list[Any]) -> None:
+        self.client.xack("objects", self.group, *self.taken)
+
     def receive_published(self) -> dict[str, Any]:
         message = None
         while message is None:  # confirmations of subscriptions are passed over

@@ -1,0 +1,365 @@
+/* Consumer groups: a cursor in the event log that several subscriptions, the members, share.  Every object that the group selects goes to one member,
+ * by demand: to the one that has fewest unacknowledged, up to its credit, which follows what it acknowledges in a while (CREDIT_NS), so that a slow member hoards
+ * nothing.  The end of the lease acknowledges.  What a member that died, left, rejected it or took too long had not acknowledged goes to another one, marked.
+ *
+ * The log keeps what a group has not seen, as for a subscription that holds.  A group outlives its members for a while, so that they can be started anew.
+ * Invariant: an object that was given to a member is acknowledged, or among a member's leases, or in `returned`, or withdrawn. */
+#include "pool/pool.h"
+
+#include <stdio.h>
+
+enum { SLICE = 256, GROUPS_MAX = 64, CREDIT_LEAST = 2, CREDIT_NS = 10000000, OVERDUE_NS = 20000000 };
+
+/* ---- Members. */
+
+static mst_pool_member_t *find_member(const mst_pool_session_t *session, uint32_t number) {
+    mst_pool_member_t *member = session->members;
+    while (member && member->number != number) member = member->of_session;
+    return member;
+}
+
+static uint32_t bounded_credit(const mst_pool_member_t *member, uint32_t credit) {
+    if (credit < CREDIT_LEAST) credit = CREDIT_LEAST;
+    return credit < member->limit ? credit : member->limit;
+}
+
+static void measure_credit(const mst_pool_t *pool, mst_pool_member_t *member) {
+    if (pool->now_ns - member->lately_since_ns >= CREDIT_NS) {
+        member->credit = bounded_credit(member, 2 * member->lately);
+        member->lately = 0;
+        member->lately_since_ns = pool->now_ns;
+    } else if (2 * member->lately > member->credit) {
+        member->credit = bounded_credit(member, 2 * member->lately);
+    }
+}
+
+static void free_member(mst_pool_member_t *member) {
+    if (member->subscription) member->subscription->member = NULL;
+    mst_pool_member_t **link = &member->group->members;
+    while (*link != member) link = &(*link)->of_group;
+    *link = member->of_group;
+    link = &member->session->members;
+    while (*link != member) link = &(*link)->of_session;
+    *link = member->of_session;
+    free(member);
+}
+
+static size_t count_members(const mst_pool_group_t *group) {
+    size_t count = 0;
+    for (const mst_pool_member_t *member = group->members; member; member = member->of_group) count += member->subscription != NULL;
+    return count;
+}
+
+static uint32_t in_hand(const mst_pool_member_t *member) { return member->unacknowledged + member->overdue; }
+
+static bool can_take(mst_pool_member_t *member) {
+    if (!member->subscription || in_hand(member) >= member->credit) return false;
+    mst_wire_ring_t *window = &member->subscription->window;
+    return mst_wire_ring_room(window) >= window->capacity / 2;
+}
+
+/* Who takes the next object: the member with fewest unacknowledged; of equals, the one after the last. */
+static mst_pool_member_t *next_taker(mst_pool_t *pool, mst_pool_group_t *group) {
+    mst_pool_member_t *best = NULL;
+    bool after = false, best_after = false;
+    for (mst_pool_member_t *member = group->members; member; member = member->of_group) {
+        measure_credit(pool, member);
+        if (can_take(member) && (!best || in_hand(member) < in_hand(best) || (in_hand(member) == in_hand(best) && after && !best_after))) {
+            best = member;
+            best_after = after;
+        }
+        after |= member->number == group->last_taker;
+    }
+    if (best) group->last_taker = best->number;
+    return best;
+}
+
+/* ---- What came back. */
+
+static bool enqueue(mst_pool_group_t *group, mst_pool_t *pool, uint32_t handle) {
+    if (group->nreturned == group->returned_capacity) {
+        size_t capacity = group->returned_capacity ? group->returned_capacity * 2 : 64;
+        uint32_t *larger = malloc(capacity * sizeof *larger);
+        if (!larger) return false;
+        for (size_t i = 0; i < group->nreturned; i++) larger[i] = group->returned[(group->returned_first + i) % group->returned_capacity];
+        free(group->returned);
+        group->returned = larger;
+        group->returned_first = 0;
+        group->returned_capacity = capacity;
+    }
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    object->refs++; /* its attributes stay, also when it is withdrawn */
+    object->returned = 1;
+    group->returned[(group->returned_first + group->nreturned++) % group->returned_capacity] = handle;
+    return true;
+}
+
+static void dequeue(mst_pool_group_t *group, mst_pool_t *pool) {
+    uint32_t handle = group->returned[group->returned_first];
+    group->returned_first = (group->returned_first + 1) % group->returned_capacity;
+    group->nreturned--;
+    mst_pool_catalogue_unref(pool, handle);
+}
+
+static bool has_returned(const mst_pool_group_t *group, uint32_t handle) {
+    for (size_t i = 0; i < group->nreturned; i++)
+        if (group->returned[(group->returned_first + i) % group->returned_capacity] == handle) return true;
+    return false;
+}
+
+void mst_pool_group_settle(mst_pool_t *pool, mst_pool_session_t *session, mst_pool_lease_t *lease, bool acknowledged) {
+    mst_pool_member_t *member = find_member(session, lease->member);
+    bool overdue = lease->overdue;
+    lease->member = lease->overdue = 0;
+    if (!member) return;
+    if (overdue) { /* another member has it, or will */
+        member->overdue--;
+    } else {
+        member->unacknowledged--;
+        if (acknowledged || !enqueue(member->group, pool, lease->object)) { /* without memory it counts as read: the alternative is to stop */
+            member->lately++;
+            member->group->acknowledged++;
+            measure_credit(pool, member);
+        }
+    }
+    if (!member->subscription && !in_hand(member)) free_member(member);
+}
+
+/* What takes too long: another member is given it, and this one's hands stay full until its lease ends. */
+static void take_back_overdue(mst_pool_t *pool, mst_pool_session_t *session) {
+    for (uint32_t i = 0; i < session->leases_capacity; i++) {
+        mst_pool_lease_t *lease = &session->lease[i];
+        if (!lease->since_ns || !lease->member || lease->overdue) continue;
+        mst_pool_member_t *member = find_member(session, lease->member);
+        if (!member->acknowledge_ns || pool->now_ns - lease->since_ns < member->acknowledge_ns || !enqueue(member->group, pool, lease->object)) continue;
+        lease->overdue = 1;
+        member->unacknowledged--;
+        member->overdue++;
+        member->group->overdue++;
+    }
+}
+
+void mst_pool_group_leave_all(mst_pool_t *pool, mst_pool_session_t *session) {
+    for (uint32_t i = 0; i < session->leases_capacity && session->members; i++)
+        if (session->lease[i].since_ns && session->lease[i].member) mst_pool_group_settle(pool, session, &session->lease[i], false);
+    while (session->members) free_member(session->members);
+}
+
+void mst_pool_group_leave(mst_pool_subscription_t *subscription) {
+    mst_pool_member_t *member = subscription->member;
+    subscription->member = NULL;
+    member->subscription = NULL;
+    if (!in_hand(member)) free_member(member);
+}
+
+/* ---- Groups. */
+
+static mst_pool_group_t *find_group(const mst_pool_t *pool, const char *name) {
+    mst_pool_group_t *group = pool->groups;
+    while (group && strcmp(group->name, name) != 0) group = group->next;
+    return group;
+}
+
+static maestro_status_t create(mst_pool_t *pool, const mst_pool_subscription_t *subscription, const char *name, bool snapshot, mst_pool_group_t **group_out) {
+    size_t count = 0;
+    for (const mst_pool_group_t *group = pool->groups; group; group = group->next) count++;
+    if (count >= GROUPS_MAX) return mst_base_fail(MAESTRO_TOO_LARGE, "subscribe: the pool has %zu consumer groups, the most it may have", count);
+    mst_pool_group_t *group = calloc(1, sizeof *group);
+    if (!group) return mst_base_fail(MAESTRO_NO_MEMORY, "subscribe: no memory in the pool manager");
+    snprintf(group->name, sizeof group->name, "%s", name);
+    group->schema = subscription->session->schema;
+    group->cursor = mst_pool_log_last(&pool->log);
+    group->snapshot = snapshot;
+    char *text = strdup(subscription->selector->source);
+    maestro_status_t status = text ? mst_meta_selector_parse(pool->schema[group->schema], text, &group->selector) : MAESTRO_NO_MEMORY;
+    free(text);
+    if (status != MAESTRO_OK) {
+        free(group);
+        return status;
+    }
+    mst_meta_selector_bind(group->selector, pool->dictionary);
+    if (snapshot) mst_pool_search_init(&group->search, group->selector, group->schema, false, true);
+    group->next = pool->groups;
+    pool->groups = group;
+    pool->holding++;
+    *group_out = group;
+    return MAESTRO_OK;
+}
+
+static void destroy(mst_pool_t *pool, mst_pool_group_t *group) {
+    while (group->nreturned) dequeue(group, pool);
+    free(group->returned);
+    mst_pool_search_fini(&group->search);
+    mst_meta_selector_destroy(group->selector);
+    mst_pool_group_t **link = &pool->groups;
+    while (*link != group) link = &(*link)->next;
+    *link = group->next;
+    pool->holding--;
+    pool->recheck_consumed = true;
+    free(group);
+}
+
+maestro_status_t mst_pool_group_join(mst_pool_t *pool, mst_pool_subscription_t *subscription, const char *name, bool snapshot, uint32_t limit, int64_t acknowledge_ns) {
+    mst_pool_group_t *group = find_group(pool, name);
+    if (group && (group->schema != subscription->session->schema || strcmp(group->selector->source, subscription->selector->source) != 0))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: consumer group %s selects \"%.300s\" of schema %s; join with that selector, or choose another name", name,
+                             group->selector->source, pool->schema[group->schema]->name);
+    if (!group) MST_TRY(create(pool, subscription, name, snapshot, &group));
+    mst_pool_member_t *member = calloc(1, sizeof *member);
+    if (!member) {
+        if (!group->members) destroy(pool, group);
+        return mst_base_fail(MAESTRO_NO_MEMORY, "subscribe: no memory in the pool manager");
+    }
+    *member = (mst_pool_member_t){.group = group, .session = subscription->session, .subscription = subscription, .number = subscription->number,
+                                  .limit = limit ? limit : MST_POOL_GROUP_LIMIT, .acknowledge_ns = acknowledge_ns, .lately_since_ns = pool->now_ns};
+    member->credit = bounded_credit(member, CREDIT_LEAST);
+    member->of_session = subscription->session->members;
+    subscription->session->members = member;
+    mst_pool_member_t **link = &group->members;
+    while (*link) link = &(*link)->of_group;
+    *link = member;
+    subscription->member = member;
+    return MAESTRO_OK;
+}
+
+void mst_pool_group_fini(mst_pool_t *pool) {
+    while (pool->groups) destroy(pool, pool->groups);
+}
+
+/* ---- Handing out. */
+
+static bool give(mst_pool_t *pool, mst_pool_group_t *group, uint32_t handle, uint64_t sequence, uint16_t flags) {
+    mst_pool_member_t *member = next_taker(pool, group);
+    if (!member || !mst_pool_subscription_push(pool, member->subscription, handle, MAESTRO_EVENT_OFFERED, sequence, flags)) return false;
+    if (mst_pool_object(&pool->catalogue, handle)->state == MST_POOL_LIVE) member->unacknowledged++; /* else it has no lease that could come back */
+    group->delivered++;
+    group->redelivered += flags == MST_WIRE_EVENT_REDELIVERED;
+    return true;
+}
+
+static bool advance_snapshot(mst_pool_t *pool, mst_pool_group_t *group) {
+    mst_pool_entry_t entries[SLICE];
+    bool done;
+    size_t count = mst_pool_search_step(pool, &group->search, entries, SLICE, &done);
+    for (size_t i = 0; i < count; i++) {
+        if (give(pool, group, entries[i].handle, entries[i].sequence, 0)) continue;
+        mst_pool_search_unread(&group->search, entries, i, count);
+        group->waits = true;
+        return false;
+    }
+    if (!done) return false;
+    group->snapshot = false;
+    group->cursor = group->search.until;
+    mst_pool_search_fini(&group->search);
+    return true;
+}
+
+static void advance_tail(mst_pool_t *pool, mst_pool_group_t *group) {
+    mst_pool_entry_t entries[SLICE];
+    uint64_t reached;
+    mst_pool_verdict_t verdict = {0};
+    size_t count = mst_pool_log_read(pool, group->cursor, entries, SLICE, &reached);
+    for (size_t i = 0; i < count; i++) {
+        bool wanted = entries[i].kind == MAESTRO_EVENT_OFFERED &&
+                      mst_pool_selects_next(pool, group->selector, group->schema, mst_pool_object(&pool->catalogue, entries[i].handle), &verdict);
+        if (wanted && !give(pool, group, entries[i].handle, entries[i].sequence, 0)) {
+            group->waits = true;
+            return;
+        }
+        group->cursor = entries[i].sequence;
+    }
+    group->cursor = reached;
+    if (reached == mst_pool_log_last(&pool->log)) pool->recheck_consumed = true; /* what it did not select is consumed as far as it goes */
+}
+
+static bool has_work(const mst_pool_t *pool, const mst_pool_group_t *group) {
+    return group->nreturned || group->snapshot || group->cursor < mst_pool_log_last(&pool->log);
+}
+
+/* Whether it can go on: `waits` says that what comes next needs a member that takes it. */
+static bool can_move(mst_pool_t *pool, mst_pool_group_t *group) { return has_work(pool, group) && (!(group->waits || group->nreturned) || next_taker(pool, group)); }
+
+static void advance(mst_pool_t *pool, mst_pool_group_t *group) {
+    if (!can_move(pool, group)) return;
+    group->waits = false;
+    while (group->nreturned) {
+        uint32_t handle = group->returned[group->returned_first];
+        if (!give(pool, group, handle, mst_pool_object(&pool->catalogue, handle)->sequence, MST_WIRE_EVENT_REDELIVERED)) return;
+        dequeue(group, pool);
+    }
+    if (!group->snapshot || advance_snapshot(pool, group)) advance_tail(pool, group);
+}
+
+static void look_for_overdue(mst_pool_t *pool) {
+    if (pool->now_ns - pool->overdue_ns < OVERDUE_NS) return;
+    pool->overdue_ns = pool->now_ns;
+    for (size_t i = 0; i < pool->nsessions; i++)
+        if (pool->session[i]->members) take_back_overdue(pool, pool->session[i]);
+}
+
+void mst_pool_group_advance_all(mst_pool_t *pool) {
+    mst_pool_group_t *next;
+    if (pool->groups) look_for_overdue(pool);
+    for (mst_pool_group_t *group = pool->groups; group; group = next) {
+        next = group->next;
+        if (count_members(group)) group->empty_since_ns = 0;
+        else if (!group->empty_since_ns) group->empty_since_ns = pool->now_ns;
+        else if (!group->members && pool->now_ns - group->empty_since_ns >= pool->group_ns) {
+            destroy(pool, group);
+            continue;
+        }
+        advance(pool, group);
+    }
+}
+
+/* ---- What others ask. */
+
+bool mst_pool_group_can_move(mst_pool_t *pool) {
+    for (mst_pool_group_t *group = pool->groups; group; group = group->next)
+        if (can_move(pool, group)) return true;
+    return false;
+}
+
+bool mst_pool_group_waits(const mst_pool_t *pool) {
+    for (const mst_pool_group_t *group = pool->groups; group; group = group->next)
+        if (has_work(pool, group)) return true;
+    return false;
+}
+
+uint64_t mst_pool_group_needs(const mst_pool_t *pool) {
+    uint64_t needs = pool->log.next;
+    for (const mst_pool_group_t *group = pool->groups; group; group = group->next) {
+        uint64_t seen = !group->snapshot ? group->cursor : group->search.started ? group->search.until : mst_pool_log_last(&pool->log);
+        if (seen + 1 < needs) needs = seen + 1;
+    }
+    return needs;
+}
+
+bool mst_pool_group_awaits(mst_pool_t *pool, const mst_pool_object_t *object, uint32_t handle) {
+    for (const mst_pool_group_t *group = pool->groups; group; group = group->next) {
+        if (object->returned && has_returned(group, handle)) return true;
+        bool to_come = group->snapshot ? mst_pool_search_still_has(&group->search, object->sequence) || object->sequence > group->search.until
+                                       : group->cursor < object->sequence;
+        if (to_come && mst_pool_selects(pool, group->selector, group->schema, object)) return true;
+    }
+    return false;
+}
+
+uint64_t mst_pool_group_lag(const mst_pool_t *pool, const mst_pool_group_t *group) {
+    return mst_pool_log_last(&pool->log) - (group->snapshot ? 0 : group->cursor) + group->nreturned;
+}
+
+const char *mst_pool_group_holder(const mst_pool_t *pool, char *text, size_t nbytes) {
+    const mst_pool_group_t *slowest = NULL;
+    const mst_pool_member_t *most = NULL;
+    for (const mst_pool_group_t *group = pool->groups; group; group = group->next)
+        if (!slowest || mst_pool_group_lag(pool, group) > mst_pool_group_lag(pool, slowest)) slowest = group;
+    if (!slowest) return NULL;
+    for (const mst_pool_member_t *member = slowest->members; member; member = member->of_group)
+        if (!most || member->unacknowledged > most->unacknowledged) most = member;
+    int at = snprintf(text, nbytes, "consumer group %s holds offers: it is %llu events behind, ", slowest->name, (unsigned long long)mst_pool_group_lag(pool, slowest));
+    if (most) snprintf(text + at, nbytes - (size_t)at, "and %s[%lld] (process %d) has %u objects unacknowledged", most->session->component, (long long)most->session->rank,
+                       most->session->pid, most->unacknowledged);
+    else snprintf(text + at, nbytes - (size_t)at, "and has no member");
+    return text;
+}
