@@ -319,7 +319,7 @@ class Session(_core.SessionHandle):
         selector : str, dict or None
             None is everything.
         kinds : str or iterable of str
-            What to hear of: "offered", "withdrawn", "joined", "left"; several as "offered,withdrawn" or as a list.
+            What to hear of: "offered", "withdrawn", "joined", "left", "expired"; several as "offered,withdrawn" or as a list.
         start : {"snapshot", "now", "query"}
             Begin with the matching objects that live, or with what comes; "query" ends after those that live.
         hold : bool

@@ -17,6 +17,7 @@ KINDS = {
     "withdrawn": _core.MAESTRO_EVENT_WITHDRAWN,
     "joined": _core.MAESTRO_EVENT_JOINED,
     "left": _core.MAESTRO_EVENT_LEFT,
+    "expired": _core.MAESTRO_EVENT_EXPIRED,
     "gap": _core.MAESTRO_EVENT_GAP,
 }
 NAMES = {number: name for name, number in KINDS.items()}
@@ -40,7 +41,7 @@ class Event:
 
     Attributes
     ----------
-    kind : {"offered", "withdrawn", "joined", "left", "gap"}
+    kind : {"offered", "withdrawn", "joined", "left", "expired", "gap"}
     cdo : Cdo or None
         The object; for joined and left one that has only attributes (component, rank, pid, reason); None for a gap.
     sequence : int

@@ -4,10 +4,14 @@ Invariant: a test run touches no pool of the user: every run has a rendezvous di
 """
 
 import os
+import signal
 import tempfile
 
 import pytest
 from poolside import Pool
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background of a script: the programs of tests would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

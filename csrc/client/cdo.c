@@ -120,6 +120,7 @@ maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo
     if (!like->building) { /* who offered it is Maestro's to say */
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_COMPONENT);
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_RANK);
+        mst_meta_builder_unset(&cdo->builder, MST_META_KEY_VERSION);
     }
     *cdo_out = cdo;
     return MAESTRO_OK;

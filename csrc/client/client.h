@@ -208,7 +208,7 @@ void mst_client_unhold(maestro_session_t *session, maestro_cdo_t *cdo);
 
 /* ---- attributes.c: what a component must not set. */
 static inline bool mst_client_key_is_maestros(unsigned key) {
-    return key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK || key == MST_META_KEY_PID || key == MST_META_KEY_REASON;
+    return key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK || key == MST_META_KEY_VERSION || key == MST_META_KEY_PID || key == MST_META_KEY_REASON;
 }
 maestro_status_t mst_client_refuse_key(const char *operation, const char *name);
 

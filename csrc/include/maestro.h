@@ -252,6 +252,7 @@ typedef enum maestro_event_kind {
     MAESTRO_EVENT_WITHDRAWN = 2,
     MAESTRO_EVENT_JOINED = 4, /* a component's session: attributes maestro.component, maestro.rank, maestro.pid */
     MAESTRO_EVENT_LEFT = 8,   /* the same, and maestro.reason: "closed" or "died" */
+    MAESTRO_EVENT_EXPIRED = 32, /* the time of maestro.lifetime was over */
     MAESTRO_EVENT_GAP = 16    /* a plain subscription was too slow: events gap_from..gap_to are lost to it */
 } maestro_event_kind_t;
 

@@ -142,7 +142,7 @@ static bool word_can_be_wrong(maestro_type_t type) { return type != MAESTRO_TYPE
 
 void mst_meta_schema_seal(mst_meta_schema_t *schema) {
     mst_base_buffer_t content = {0};
-    mst_base_buffer_printf(&content, "%s %lld ", schema->name, (long long)schema->version);
+    mst_base_buffer_printf(&content, "%s %lld %d %d ", schema->name, (long long)schema->version, schema->versions, schema->whole_pool);
     for (unsigned key = 0; key < schema->nattributes; key++) {
         const mst_meta_attribute_t *a = &schema->attribute[key];
         uint64_t bit = 1ull << (key & 63);
@@ -194,6 +194,14 @@ void mst_meta_schema_difference(const mst_meta_schema_t *here, const mst_meta_sc
     if (strcmp(here->name, there->name) != 0) { snprintf(text, nbytes, "the name is %s here, %s there", here->name, there->name); return; }
     if (here->version != there->version) {
         snprintf(text, nbytes, "the version is %lld here, %lld there", (long long)here->version, (long long)there->version);
+        return;
+    }
+    if (here->versions != there->versions) {
+        snprintf(text, nbytes, "duplicate is %s here, %s there", here->versions ? "version" : "error", there->versions ? "version" : "error");
+        return;
+    }
+    if (here->whole_pool != there->whole_pool) {
+        snprintf(text, nbytes, "reach is %s here, %s there", here->whole_pool ? "pool" : "node", there->whole_pool ? "pool" : "node");
         return;
     }
     for (size_t i = 0; i < here->nattributes; i++)

@@ -23,10 +23,12 @@ typedef enum mst_meta_core_key {
     MST_META_KEY_ORDER,     /* maestro.order      string, common     C or F; absent: C */
     MST_META_KEY_COMPONENT, /* maestro.component  string, common     set by the manager: who offered, joined, left */
     MST_META_KEY_RANK,      /* maestro.rank       i64                set by the manager */
+    MST_META_KEY_VERSION,   /* maestro.version    i64                set by the manager, where the schema says duplicate: version */
     MST_META_KEY_PID,       /* maestro.pid        i64                in joined and left events */
     MST_META_KEY_REASON,    /* maestro.reason     string, common     in left events: closed, died */
     MST_META_KEY_CHECKSUM,  /* maestro.checksum   i64                xxh3-64 of the bytes, by whoever cares to set it */
     MST_META_KEY_TIME,      /* maestro.time       timestamp          when the producer completed the bytes */
+    MST_META_KEY_LIFETIME,  /* maestro.lifetime   f64                seconds after the offer */
     MST_META_CORE_KEYS
 } mst_meta_core_key_t;
 
@@ -50,11 +52,11 @@ typedef struct mst_meta_attribute {
     const char *doc;            /* NULL: none */
 } mst_meta_attribute_t;
 
-typedef enum mst_meta_duplicate { MST_META_DUPLICATE_ERROR } mst_meta_duplicate_t; /* `duplicate: version` comes later */
-
 typedef struct mst_meta_schema {
     const char *name;           /* also the namespace: "mars.param" and "param" are the same key */
     int64_t version;
+    bool versions;              /* duplicate: version.  An offer of an identity that exists takes its place, with the next number; else it is refused */
+    bool whole_pool;            /* reach: pool.  Component and rank are no part of the identity */
     uint64_t hash;              /* of the content: names in their order (it numbers the keys), types, flags, conversions, values, aliases,
                                    defaults; not of docs, comments, white space or the order of an attribute's entries */
     size_t nattributes;         /* core ones included */

@@ -283,13 +283,12 @@ static maestro_status_t read_attributes(reader_t *reader, const yaml_node_t *att
 
 /* ---- The whole. */
 
-static maestro_status_t read_choice(reader_t *reader, const yaml_node_t *root, const char *name, const char *now, const char *later) {
+static maestro_status_t read_choice(reader_t *reader, const yaml_node_t *root, const char *name, const char *usual, const char *other, bool *other_out) {
     const yaml_node_t *node = entry(reader, root, name);
     if (!node) return MAESTRO_OK;
     MST_TRY(want_scalar(reader, node, name, MST_META_VALUE_MAX));
-    if (is_text(node, now)) return MAESTRO_OK;
-    if (is_text(node, later)) return fail_at(reader, node, "%s: %s is not there yet in this version of Maestro; write %s: %s", name, later, name, now);
-    return fail_at(reader, node, "%s is '%.64s'; write %s", name, text_of(node), now);
+    *other_out = is_text(node, other);
+    return *other_out || is_text(node, usual) ? MAESTRO_OK : fail_at(reader, node, "%s is '%.64s'; write %s or %s", name, text_of(node), usual, other);
 }
 
 static maestro_status_t read_head(reader_t *reader, const yaml_node_t *root) {
@@ -308,8 +307,8 @@ static maestro_status_t read_head(reader_t *reader, const yaml_node_t *root) {
         if (!mst_meta_text_parse_i64(text_of(version), length_of(version), &reader->schema->version))
             return fail_at(reader, version, "version is '%.64s'; write a whole number", text_of(version));
     }
-    MST_TRY(read_choice(reader, root, "duplicate", "error", "version"));
-    return read_choice(reader, root, "reach", "node", "pool");
+    MST_TRY(read_choice(reader, root, "duplicate", "error", "version", &reader->schema->versions));
+    return read_choice(reader, root, "reach", "node", "pool", &reader->schema->whole_pool);
 }
 
 static maestro_status_t parse_text(reader_t *reader, const char *yaml, size_t nbytes, const char *source, bool core);

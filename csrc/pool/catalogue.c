@@ -50,7 +50,7 @@ static uint32_t find_same(mst_pool_t *pool, const mst_meta_attributes_t *attribu
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     for (uint32_t handle; (handle = mst_pool_identities_next(&catalogue->identities, cursor)) != MST_POOL_NONE;) {
         const mst_meta_attributes_t *other = mst_pool_attributes(pool, mst_pool_object(catalogue, handle));
-        if (other->schema != attributes->schema || !same_owner(other, attributes)) continue;
+        if (other->schema != attributes->schema || (!pool->schema[attributes->schema]->whole_pool && !same_owner(other, attributes))) continue;
         if (mst_meta_attributes_identity_equal(other, attributes, pool->schema[attributes->schema])) return handle;
     }
     return MST_POOL_NONE;
@@ -81,6 +81,21 @@ static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_wire_place_t *pl
     return handle;
 }
 
+/* Where an object keeps its version, which is a word of its own. */
+static uint64_t *version_of(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    uint64_t before = mst_pool_template(&pool->catalogue, object->template)->own[0] & ((1ull << MST_META_KEY_VERSION) - 1);
+    return mst_pool_own(object) + __builtin_popcountll(before);
+}
+
+/* The new object takes the place of the one that has its identity, which ends; whoever reads that one reads on. */
+static void take_place(mst_pool_t *pool, uint32_t handle, uint32_t old) {
+    uint64_t version = *version_of(pool, old) + 1;
+    *version_of(pool, handle) = version;
+    pool->offered->value[mst_meta_attributes_rank(pool->offered, MST_META_KEY_VERSION)] = version;
+    mst_pool_request_end_object(pool, old, MAESTRO_EVENT_WITHDRAWN);
+}
+
 static void free_metadata(mst_pool_t *pool, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     uint32_t template = object->template;
@@ -97,6 +112,11 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
     bool anonymous = mst_pool_template(catalogue, template)->anonymous;
     mst_pool_identity_cursor_t cursor = mst_pool_identities_find(&catalogue->identities, tag);
     uint32_t same = anonymous ? MST_POOL_NONE : find_same(pool, attributes, &cursor);
+    if (same != MST_POOL_NONE && pool->schema[attributes->schema]->versions) {
+        take_place(pool, handle, same);
+        cursor = mst_pool_identities_find(&catalogue->identities, tag);
+        same = find_same(pool, attributes, &cursor);
+    }
     if (same != MST_POOL_NONE || (!anonymous && !mst_pool_identities_put(&catalogue->identities, &cursor, handle))) {
         free_metadata(pool, handle);
         if (same == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
@@ -143,27 +163,29 @@ static void end(mst_pool_t *pool, uint32_t handle) {
     else free_metadata(pool, handle);
 }
 
-static void remember_withdrawn(mst_pool_t *pool, uint32_t handle) {
+static void remember_withdrawn(mst_pool_t *pool, uint32_t handle, bool expired) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     uint32_t slot = catalogue->withdrawn_next++ % MST_COUNT(catalogue->withdrawn), oldest = catalogue->withdrawn[slot].handle;
     mst_pool_object(catalogue, handle)->refs++;
     catalogue->withdrawn[slot].handle = handle;
     catalogue->withdrawn[slot].when_ns = pool->now_ns;
+    catalogue->withdrawn[slot].expired = expired;
     if (oldest) mst_pool_catalogue_unref(pool, oldest);
 }
 
-uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, int64_t *when_ns_out) {
+uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, int64_t *when_ns_out, bool *expired_out) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     for (uint32_t i = 1; i <= MST_COUNT(catalogue->withdrawn); i++) {
         uint32_t slot = (catalogue->withdrawn_next - i) % MST_COUNT(catalogue->withdrawn), handle = catalogue->withdrawn[slot].handle;
         if (!handle || !mst_pool_selects(pool, selector, schema, mst_pool_object(catalogue, handle))) continue;
         *when_ns_out = catalogue->withdrawn[slot].when_ns;
+        *expired_out = catalogue->withdrawn[slot].expired;
         return handle;
     }
     return MST_POOL_NONE;
 }
 
-void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle) {
+void mst_pool_catalogue_end(mst_pool_t *pool, uint32_t handle, uint32_t kind) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
     mst_pool_object_t *object = mst_pool_object(catalogue, handle);
     if (object->state != MST_POOL_LIVE) return;
@@ -175,13 +197,16 @@ void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle) {
         mst_pool_session_t *owner = mst_pool_session_by_number(pool, mst_pool_owner(object->id));
         if (owner) mst_pool_session_forget_id(owner, object->id);
         if (owner) owner->total.withdrawn++;
-        remember_withdrawn(pool, handle);
+        catalogue->expired_total += kind == MAESTRO_EVENT_EXPIRED;
+        remember_withdrawn(pool, handle, kind == MAESTRO_EVENT_EXPIRED);
     }
     object->state = MST_POOL_WITHDRAWN;
     object->indexed = 0;
-    if (!object->notice) mst_pool_publish(pool, handle, MAESTRO_EVENT_WITHDRAWN, mst_pool_attributes(pool, object));
+    if (!object->notice) mst_pool_publish(pool, handle, kind, mst_pool_attributes(pool, object));
     end(pool, handle);
 }
+
+void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle) { mst_pool_catalogue_end(pool, handle, MAESTRO_EVENT_WITHDRAWN); }
 
 void mst_pool_catalogue_lease_ended(mst_pool_t *pool, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);

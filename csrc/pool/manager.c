@@ -112,6 +112,7 @@ maestro_status_t mst_pool_create(const char *name, mst_pool_t **pool_out) {
 void mst_pool_destroy(mst_pool_t *pool) {
     while (pool->nsessions) mst_pool_session_detach(pool, pool->session[0], "closed");
     mst_pool_group_fini(pool);
+    mst_pool_lifetime_fini(pool);
     while (pool->log.base < pool->log.next) mst_pool_log_trim(pool, UINT64_MAX);
     mst_pool_log_fini(pool);
     close(pool->lock_fd); /* the next manager need not wait until all pages have gone */
@@ -277,6 +278,7 @@ static size_t serve_round(mst_pool_t *pool) {
     if (served && served < BUSY_MESSAGES) wake_all(pool); /* who waits for little is told before the books are tidied */
     if (!pool->requests) pool->next_deadline_ns = INT64_MAX;
     else if (served || pool->recheck_consumed || pool->now_ns >= pool->next_deadline_ns) mst_pool_request_step_all(pool);
+    mst_pool_lifetime_expire(pool);
     mst_pool_subscription_advance_all(pool);
     mst_pool_log_sweep(pool);
     if (broken) drop_broken(pool);
@@ -298,7 +300,7 @@ static bool more_to_do(mst_pool_t *pool) {
     bool offers_wait = mst_pool_offers_wait(pool);
     for (size_t i = 0; i < pool->nsessions; i++)
         if (!mst_pool_session_idle(pool->session[i], offers_wait)) return true;
-    return pool->next_deadline_ns <= pool->now_ns || pool->log.base < pool->log.keep_from;
+    return pool->next_deadline_ns <= pool->now_ns || mst_pool_lifetime_next(pool) <= pool->now_ns || pool->log.base < pool->log.keep_from;
 }
 
 /* What costs a system call waits in a flood of messages until enough of it has come together; when there is nothing more to serve it is done at
@@ -326,6 +328,7 @@ static uint32_t what_matters(const mst_pool_t *pool) {
 
 static void sleep_until_needed(mst_pool_t *pool) {
     int64_t deadline = pool->next_deadline_ns < pool->stall_deadline_ns ? pool->next_deadline_ns : pool->stall_deadline_ns;
+    if (mst_pool_lifetime_next(pool) < deadline) deadline = mst_pool_lifetime_next(pool);
     int64_t timeout = deadline == INT64_MAX ? ROUND_NS_MAX : deadline - pool->now_ns;
     if (timeout > ROUND_NS_MAX) timeout = ROUND_NS_MAX;
     if (!pool->nsessions) {
@@ -348,7 +351,7 @@ static int busy_processes(const mst_pool_t *pool) {
 }
 
 static bool unneeded(mst_pool_t *pool) {
-    if (pool->nsessions) {
+    if (pool->nsessions || mst_pool_lifetime_holds(pool)) {
         pool->empty_since_ns = pool->now_ns;
         return false;
     }

@@ -55,19 +55,24 @@ static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_
     return true;
 }
 
-#define MANAGERS_KEYS (MST_POOL_OWNER_KEYS | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON)
+#define MANAGERS_KEYS (MST_POOL_OWNER_KEYS | 1ull << MST_META_KEY_VERSION | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON)
 
-/* Copies `from` into the pool's set, with component and rank of the session put in, which follow each other. */
+/* How many keys the manager puts in: component, rank, and the version where there are any. */
+static unsigned nadded(const mst_meta_schema_t *schema) { return schema->versions ? 3 : 2; }
+
+/* Copies `from` into the pool's set, with what the manager adds, which stands in one place. */
 static mst_meta_attributes_t *with_owner(mst_pool_t *pool, const mst_pool_session_t *session, const mst_meta_attributes_t *from) {
     mst_meta_attributes_t *to = pool->offered;
+    const mst_meta_schema_t *schema = pool->schema[session->schema];
     unsigned before = (unsigned)__builtin_popcountll(from->mask[0] & ((1ull << MST_META_KEY_COMPONENT) - 1)), after = from->nvalues - before;
     *to = *from;
-    to->mask[0] |= MST_POOL_OWNER_KEYS;
-    to->nvalues = (uint16_t)(from->nvalues + 2);
+    to->mask[0] |= MST_POOL_OWNER_KEYS | (uint64_t)schema->versions << MST_META_KEY_VERSION;
+    to->nvalues = (uint16_t)(from->nvalues + nadded(schema));
     for (unsigned i = 0; i < before; i++) to->value[i] = from->value[i];
     to->value[before] = session->component_code;
     to->value[before + 1] = (uint64_t)session->rank;
-    memcpy(&to->value[before + 2], &from->value[before], 8u * after + from->tail_nbytes);
+    if (schema->versions) to->value[before + 2] = 1;
+    memcpy(&to->value[before + nadded(schema)], &from->value[before], 8u * after + from->tail_nbytes);
     return to;
 }
 
@@ -127,6 +132,14 @@ static bool take_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_
     return true;
 }
 
+/* After its event: from now on it may expire. */
+static void begin_life(mst_pool_t *pool, uint32_t handle) {
+    if (MST_LIKELY(!mst_meta_attributes_has(pool->offered, MST_META_KEY_LIFETIME))) return;
+    double seconds;
+    memcpy(&seconds, &pool->offered->value[mst_meta_attributes_rank(pool->offered, MST_META_KEY_LIFETIME)], sizeof seconds);
+    mst_pool_lifetime_begin(pool, handle, seconds);
+}
+
 /* ---- Runs of offers. */
 
 static const char *const malformed = "it offered objects with malformed attributes";
@@ -170,7 +183,7 @@ static own_words_t find_own(const mst_wire_run_t *run, const mst_meta_attributes
     own_words_t own = {.nown = run->nown};
     unsigned before = (unsigned)__builtin_popcountll(run->attributes.mask[0] & ((1ull << MST_META_KEY_COMPONENT) - 1));
     for (unsigned i = 0; i < run->nown; i++) {
-        unsigned position = own.position[i] = run->position[i] + (run->position[i] >= before ? 2 : 0), key = own.key[i] = key_at(set, position);
+        unsigned position = own.position[i] = run->position[i] + (run->position[i] >= before ? nadded(schema) : 0), key = own.key[i] = key_at(set, position);
         own.bits[position >> 6] |= 1ull << (position & 63);
         own.codes |= (uint32_t)mst_meta_type_is_text(schema->attribute[key].type) << i;
         own.reals |= (uint32_t)(schema->attribute[key].type == MAESTRO_TYPE_F64) << i;
@@ -224,7 +237,12 @@ static maestro_status_t take_row(mst_pool_t *pool, mst_pool_session_t *session, 
     if (run->has_places) offer.place = *(const mst_wire_place_t *)row;
     if (!mst_pool_lending_place_ok(pool, session, &offer.place) || !put_row(pool, &rows->own, rows->schema, word)) return MAESTRO_PROTOCOL;
     if (!take_offer(pool, session, &offer, rows->template, tag, &rows->handle[rows->ntaken])) return MAESTRO_AGAIN;
-    if (rows->handle[rows->ntaken] != MST_POOL_NONE) mst_pool_log_append(pool, rows->handle[rows->ntaken++], MAESTRO_EVENT_OFFERED);
+    if (rows->handle[rows->ntaken] == MST_POOL_NONE) return MAESTRO_OK;
+    mst_pool_log_append(pool, rows->handle[rows->ntaken], MAESTRO_EVENT_OFFERED);
+    begin_life(pool, rows->handle[rows->ntaken++]);
+    if (!rows->schema->versions) return MAESTRO_OK;
+    mst_pool_publish_run(pool, rows->handle, rows->ntaken); /* the next row may end an object, with an event of its own */
+    rows->ntaken = 0;
     return MAESTRO_OK;
 }
 
@@ -280,7 +298,10 @@ size_t mst_pool_offers_serve(mst_pool_t *pool, mst_pool_session_t *session) {
     uint32_t handle;
     if (template == MST_POOL_NONE) template = mst_pool_template_renew(pool, session, pool->offered);
     if (!take_offer(pool, session, offer, template, 0, &handle)) return 0;
-    if (handle != MST_POOL_NONE) mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED, pool->offered);
+    if (handle != MST_POOL_NONE) {
+        mst_pool_publish(pool, handle, MAESTRO_EVENT_OFFERED, pool->offered);
+        begin_life(pool, handle);
+    }
     mst_wire_ring_consume(&session->channel.offers, nbytes);
     return 1;
 }

@@ -5,6 +5,7 @@
  *   template   what objects have in common
  *   catalogue  live objects: identity, leases, end of life; identities: the table of them
  *   log        numbered events, and the live objects in the order of their offers
+ *   lifetime   objects that expire
  *   lending    segments lent to sessions, limits, the way back of blocks
  *   session    one client: its rings, leases, counters; serve: what comes through the rings; offers: objects among that
  *   subscription, request, search   what clients wait for; group: what several share
@@ -155,11 +156,12 @@ typedef struct mst_pool_catalogue {
     uint64_t indexed_to;    /* sequence up to which live objects are in the index */
     bool index_broken;      /* it ran out of memory: searches scan from now on */
     uint64_t live, limit;
-    uint64_t offered_total, withdrawn_total, refused_total, bytes_total, copied_total;
+    uint64_t offered_total, withdrawn_total, expired_total, refused_total, bytes_total, copied_total;
     uint64_t leases, leases_total;
     struct {
         uint32_t handle;
         int64_t when_ns;
+        bool expired;
     } withdrawn[64];        /* the last ones, so that a demand that comes too late can be told; a ring, holding references */
     uint32_t withdrawn_next;
 } mst_pool_catalogue_t;
@@ -211,13 +213,26 @@ uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const ui
 uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes);
 /* Whether a handle that was kept still names the live object whose first event had this sequence: slots are used again. */
 bool mst_pool_is_live(mst_pool_t *pool, uint32_t handle, uint64_t sequence);
+void mst_pool_catalogue_end(mst_pool_t *pool, uint32_t handle, uint32_t kind); /* WITHDRAWN or EXPIRED; else as: */
 void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle);  /* live -> withdrawn, with its event; ends when no lease is left */
 /* The object withdrawn last that matches, MST_POOL_NONE when none of the last ones does. */
-uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, int64_t *when_ns_out);
+uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, int64_t *when_ns_out, bool *expired_out);
 void mst_pool_catalogue_lease_ended(mst_pool_t *pool, uint32_t handle);
 void mst_pool_catalogue_unref(mst_pool_t *pool, uint32_t handle);     /* the retained log lets go */
 /* Brings the index forward by at most `budget` objects; true when it is up to date. */
 bool mst_pool_catalogue_index_step(mst_pool_t *pool, size_t budget);
+
+/* ---- lifetime.c: objects that expire. */
+typedef struct mst_pool_lifetimes {
+    struct mst_pool_expiry *heap;
+    size_t count, capacity;
+} mst_pool_lifetimes_t;
+
+void mst_pool_lifetime_begin(mst_pool_t *pool, uint32_t handle, double seconds); /* from now on, after its event */
+int64_t mst_pool_lifetime_next(const mst_pool_t *pool); /* when one is to expire; INT64_MAX: never */
+void mst_pool_lifetime_expire(mst_pool_t *pool);        /* one slice of those whose time has come */
+bool mst_pool_lifetime_holds(mst_pool_t *pool);         /* one lives that is to expire, for which the pool stays */
+void mst_pool_lifetime_fini(mst_pool_t *pool);
 
 /* ---- log.c */
 typedef struct mst_pool_entry {
@@ -500,6 +515,7 @@ void mst_pool_request_cancel_all(mst_pool_t *pool, mst_pool_session_t *session);
 void mst_pool_request_step_all(mst_pool_t *pool);               /* searches, deadlines, consumption */
 void mst_pool_request_matched(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle); /* a demand met by a new object */
 void mst_pool_request_released(mst_pool_t *pool, uint32_t slot, uint32_t handle);
+void mst_pool_request_end_object(mst_pool_t *pool, uint32_t handle, uint32_t kind); /* for the catalogue: also one that a request waits to be consumed */
 void mst_pool_request_unleased(mst_pool_t *pool, uint32_t handle); /* the last lease of an object that is to be consumed has ended */
 
 /* ---- group.c: consumer groups. */
@@ -564,6 +580,7 @@ struct mst_pool {
     size_t nfresh;
     mst_pool_catalogue_t catalogue;
     mst_pool_log_t log;
+    mst_pool_lifetimes_t lifetimes;
     mst_pool_lending_t lending;
     mst_pool_helper_t helper;
     mst_meta_matcher_t *matcher;
@@ -581,7 +598,7 @@ struct mst_pool {
     uint32_t numbers, numbers_capacity;
     uint32_t next_subscription;
     mst_pool_subscription_t *lagging, *ending;
-    uint32_t kinds_wanted[5];        /* subscriptions per event kind (bit number) */
+    uint32_t kinds_wanted[6];        /* subscriptions per event kind (bit number) */
     uint32_t holding;                /* subscriptions with hold, and groups */
     mst_pool_group_t *groups;
     int64_t group_ns;                /* how long one without members lives */

@@ -185,12 +185,13 @@ static void fail_timeout(mst_pool_t *pool, mst_pool_request_t *request, const ms
     for (size_t i = 1; i < nnodes; i++)
         if (request->near[i] > request->near[best]) best = i;
     int64_t when;
-    uint32_t withdrawn = mst_pool_catalogue_find_withdrawn(pool, request->selector, request->session->schema, &when);
+    bool expired;
+    uint32_t withdrawn = mst_pool_catalogue_find_withdrawn(pool, request->selector, request->session->schema, &when, &expired);
     int at = snprintf(text, sizeof text, "demand \"%.256s\": nothing matched within %.3g s", request->selector->source, (double)request->argument / 1e9);
     if (withdrawn != MST_POOL_NONE) {
         const mst_meta_attributes_t *attributes = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, withdrawn));
         mst_meta_attributes_describe(attributes, pool->schema[attributes->schema], pool->dictionary, example, sizeof example);
-        snprintf(text + at, sizeof text - (size_t)at, "; one that matches was withdrawn %.3g s ago: %s", (double)(pool->now_ns - when) / 1e9, example);
+        snprintf(text + at, sizeof text - (size_t)at, "; one that matches %s %.3g s ago: %s", expired ? "expired" : "was withdrawn", (double)(pool->now_ns - when) / 1e9, example);
         fail(pool, request, MAESTRO_TIMEOUT, text);
         return;
     }
@@ -277,6 +278,18 @@ static void recheck(mst_pool_t *pool, mst_pool_request_t *request) {
         if (is_consuming(pool, request, handle)) request->object[kept++] = handle;
     }
     request->nobjects = kept;
+}
+
+void mst_pool_request_end_object(mst_pool_t *pool, uint32_t handle, uint32_t kind) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    if (object->consuming) { /* that comes before: what a request waits for now is its release */
+        mst_pool_request_t *request = pool->request_slot[object->waiter];
+        object->consuming = 0;
+        request->consuming--;
+        request->waiting++;
+        pool->next_deadline_ns = pool->now_ns;
+    }
+    mst_pool_catalogue_end(pool, handle, kind);
 }
 
 void mst_pool_request_released(mst_pool_t *pool, uint32_t slot, uint32_t handle) {

@@ -11,7 +11,7 @@ static void text(mst_base_buffer_t *out, const char *key, const char *value) {
 static void number(mst_base_buffer_t *out, const char *key, uint64_t value) { mst_base_buffer_printf(out, ",\"%s\":%llu", key, (unsigned long long)value); }
 
 static void kinds(mst_base_buffer_t *out, uint32_t mask) {
-    static const char *const names[] = {"offered", "withdrawn", "joined", "left"};
+    static const char *const names[] = {"offered", "withdrawn", "joined", "left", "gap", "expired"};
     mst_base_buffer_printf(out, ",\"kinds\":[");
     const char *comma = "";
     for (unsigned bit = 0; bit < MST_COUNT(names); bit++) {
@@ -139,6 +139,7 @@ void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out) {
     number(out, "limit", catalogue->limit);
     number(out, "offered_total", catalogue->offered_total);
     number(out, "withdrawn_total", catalogue->withdrawn_total);
+    number(out, "expired_total", catalogue->expired_total);
     number(out, "refused_total", catalogue->refused_total);
     number(out, "copied_total", catalogue->copied_total);
     number(out, "bytes_total", catalogue->bytes_total);

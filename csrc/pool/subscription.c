@@ -85,7 +85,7 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     uint64_t capacity = request->window;
     if (capacity < MST_WIRE_WINDOW_MIN || capacity > MST_WIRE_WINDOW_MAX || (capacity & (capacity - 1)))
         return mst_base_fail(MAESTRO_PROTOCOL, "subscribe: a window of %llu bytes", (unsigned long long)capacity);
-    if (request->start > MAESTRO_START_QUERY || request->kinds == 0 || request->kinds > 15)
+    if (request->start > MAESTRO_START_QUERY || request->kinds == 0 || request->kinds & ~(uint32_t)MST_WIRE_EVENT_KINDS)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: kinds %u, start %u", request->kinds, request->start);
     MST_TRY(split_group(request, text, group, sizeof group));
     size_t count = 0;

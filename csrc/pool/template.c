@@ -26,7 +26,7 @@ void mst_pool_template_unref(mst_pool_t *pool, uint32_t handle) {
 }
 
 static bool is_identity(const mst_meta_schema_t *schema, unsigned key) {
-    return (schema->identity[key >> 6] | (key < 64 ? MST_POOL_OWNER_KEYS : 0)) >> (key & 63) & 1;
+    return (schema->identity[key >> 6] | (key < 64 && !schema->whole_pool ? MST_POOL_OWNER_KEYS : 0)) >> (key & 63) & 1;
 }
 
 /* Fills in positions and hash; `own` has a bit for each position that lies with the objects. */
@@ -52,6 +52,10 @@ static void fill(mst_pool_template_t *template, const mst_meta_attributes_t *set
 uint32_t mst_pool_template_make(mst_pool_t *pool, const mst_meta_attributes_t *set, const uint64_t *others) {
     uint64_t own[2] = {others[0], others[1]};
     for (unsigned i = 0; i < set->nvalues; i++) own[i >> 6] |= (uint64_t)mst_meta_word_is_tail(set->value[i]) << (i & 63);
+    if (mst_meta_attributes_has(set, MST_META_KEY_VERSION)) { /* it becomes known when the object is made */
+        unsigned position = mst_meta_attributes_rank(set, MST_META_KEY_VERSION);
+        own[position >> 6] |= 1ull << (position & 63);
+    }
     unsigned nown = (unsigned)(__builtin_popcountll(own[0]) + __builtin_popcountll(own[1]));
     uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, template_nbytes(set->nvalues, nown));
     if (handle == MST_POOL_NONE) return handle;

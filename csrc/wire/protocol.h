@@ -193,6 +193,7 @@ typedef struct mst_wire_event {
     mst_meta_attributes_t attributes;
 } mst_wire_event_t;
 
+enum { MST_WIRE_EVENT_KINDS = MAESTRO_EVENT_OFFERED | MAESTRO_EVENT_WITHDRAWN | MAESTRO_EVENT_JOINED | MAESTRO_EVENT_LEFT | MAESTRO_EVENT_EXPIRED }; /* what can be subscribed to */
 enum { MST_WIRE_EVENT_GONE = 0x8000, MST_WIRE_EVENT_REDELIVERED = 0x4000 };
 
 #define MST_WIRE_LEASE_REJECTED 0x80000000ull /* in a lease that comes back: its group is to give the object to another member */

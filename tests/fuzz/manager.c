@@ -219,6 +219,7 @@ static void serve_round(void) {
     pool->stall_deadline_ns = INT64_MAX;
     for (size_t i = 0; i < pool->nsessions; i++) mst_pool_session_serve(pool, pool->session[i]);
     if (pool->requests) mst_pool_request_step_all(pool);
+    mst_pool_lifetime_expire(pool);
     mst_pool_subscription_advance_all(pool);
     mst_pool_log_sweep(pool);
     mst_pool_subscription_wake(pool);

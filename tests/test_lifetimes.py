@@ -1,0 +1,215 @@
+"""How long objects live: those with a lifetime expire, and are named so; versions take each other's place; how far identities reach."""
+
+import itertools
+import os
+import time
+
+import numpy as np
+import pytest
+from poolside import raises, within
+
+import maestro
+
+SCHEMA = """
+schema: series
+attributes:
+  station: {type: string, required: true, identity: true, common: true}
+  hour:    {type: i64, identity: true}
+  note:    {type: string}
+"""
+
+
+@pytest.fixture
+def schema(tmp_path):
+    """Writes the schema with further lines; its path."""
+
+    def write(*lines):
+        path = tmp_path / "series.yaml"
+        path.write_text(SCHEMA + "\n".join(lines) + "\n")
+        return str(path)
+
+    return write
+
+
+# ---- Lifetimes
+def test_an_object_expires_and_is_named_so(pool):
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    watch = consumer.subscribe(kinds="expired,withdrawn", start="now")
+    producer.offer(b"bytes", {"maestro.lifetime": 0.4}, param="t", step=1)
+    producer.offer(b"bytes", param="t", step=2)
+    producer.flush()
+    assert bytes(consumer.demand("step = 1")) == b"bytes"
+    event = watch.next(timeout=2)
+    assert (event.kind, event.cdo["step"], event.component) == ("expired", 1, "producer")
+    assert [cdo["step"] for cdo in consumer.query()] == [2]
+    with raises(maestro.TimeoutError, "one that matches expired 0.", "step=1"):
+        consumer.demand("step = 1", timeout=0.1)
+    assert consumer.stats()["objects"]["expired_total"] == 1
+
+
+def test_lifetimes_end_in_their_order_and_withdrawn_objects_do_not_expire(pool):
+    producer, watch = pool.session("producer"), pool.session("watcher").subscribe(kinds="expired", start="now")
+    lifetimes = [0.5, 0.1, 0.3, 0.2, 0.4]
+    cdos = [producer.offer(None, {"maestro.lifetime": s}, param="t", step=i) for i, s in enumerate(lifetimes)]
+    cdos[3].withdraw()
+    assert [event.cdo["step"] for event in watch.events(timeout=0.6)] == [1, 2, 4, 0]
+
+
+def test_many_expire_together(pool):
+    producer = pool.session("producer")
+    producer.offer_many(None, {"maestro.lifetime": 0.3}, param="t", step=range(5000))
+    producer.flush()
+    assert producer.count() == 5000
+    within(2, lambda: producer.count() == 0)
+
+
+def test_lease_outlasts_the_lifetime(pool):
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    producer.offer(np.arange(1000.0), {"maestro.lifetime": 0.1}, param="t", step=1)
+    array = consumer.demand("step = 1").array()
+    within(2, lambda: producer.count() == 0)
+    producer.offer(np.zeros(1000), param="t", step=2)
+    assert (array == np.arange(1000.0)).all()
+
+
+def test_lifetime_zero_is_for_who_waits(pool):
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    subscription = consumer.subscribe("param = t")
+    waiting = consumer.demand_start("param = t")
+    producer.offer(b"now", {"maestro.lifetime": 0}, param="t", step=1)
+    assert bytes(subscription.next(timeout=2)) == bytes(waiting.wait()) == b"now"
+    within(1, lambda: producer.count() == 0)
+
+
+def test_pool_stays_for_a_lifetime_and_no_longer(pool):
+    """A producer that offers for three seconds and goes: there within them, named as expired behind them, and then the pool goes too."""
+    pool.set(MAESTRO_LINGER_S="0.3")
+    with pool.session("producer") as producer:
+        producer.offer(b"bytes", {"maestro.lifetime": 3}, param="t", step=1)
+    manager = pool.manager()
+    time.sleep(1.5)
+    with pool.session("early") as consumer:
+        assert bytes(consumer.demand("step = 1", timeout=1)) == b"bytes"
+    time.sleep(1.3)
+    with pool.session("late") as consumer:
+        within(2, lambda: consumer.count() == 0)
+        with raises(maestro.TimeoutError, "expired"):
+            consumer.demand("step = 1", timeout=0.1)
+    within(3, lambda: not os.path.exists(f"/proc/{manager}"))
+
+
+def test_withdraw_when_consumed_is_done_when_the_object_expires(pool):
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    subscription = consumer.subscribe("param = t")
+    cdo = producer.offer(None, {"maestro.lifetime": 0.3}, param="t", step=1)
+    held = subscription.next(timeout=2)
+    request = cdo.withdraw_start(when="consumed")
+    within(2, lambda: producer.count() == 0)
+    assert not request.test()
+    held.dispose()
+    request.wait(2)
+
+
+# ---- Versions
+def test_an_identity_that_is_offered_again_becomes_the_next_version(pool, schema):
+    path = schema("duplicate: version")
+    producer, consumer = pool.session("producer", schema=path), pool.session("consumer", schema=path)
+    watch = consumer.subscribe(kinds="offered,withdrawn")
+    first = producer.offer(b"one", station="x", hour=1)
+    reader = consumer.demand("station = x", timeout=2)
+    assert (bytes(reader), reader["maestro.version"]) == (b"one", 1)
+    producer.offer(b"two", station="x", hour=1)
+    producer.offer(b"other", station="y", hour=1)
+    producer.flush()
+    newest = consumer.demand("station = x", timeout=2)
+    assert (bytes(newest), newest["maestro.version"]) == (b"two", 2)
+    assert bytes(reader) == b"one"  # who read that one reads on
+    assert consumer.count() == 2
+    assert [(e.kind, e.cdo["station"], e.cdo["maestro.version"]) for e in watch.events(timeout=0.3)] == [
+        ("offered", "x", 1), ("withdrawn", "x", 1), ("offered", "x", 2), ("offered", "y", 1),
+    ]  # fmt: skip
+    with raises(maestro.WithdrawnError, "not in the pool"):
+        first.withdraw()
+    assert consumer.count("maestro.version = 2") == 1
+
+
+def test_versions_in_columns(pool, schema):
+    path = schema("duplicate: version")
+    producer, consumer = pool.session("producer", schema=path), pool.session("consumer", schema=path)
+    subscription = consumer.subscribe()
+    for _ in range(3):
+        producer.offer_many(station="x", hour=range(100))
+    producer.offer_many(station="x", hour=[7, 7, 7])
+    producer.flush()
+    assert consumer.count() == 100
+    versions = {cdo["hour"]: cdo["maestro.version"] for cdo in consumer.query()}
+    assert versions == {hour: 6 if hour == 7 else 3 for hour in range(100)}
+    events = list(subscription.events(timeout=0.3))
+    assert len(events) == 303
+    for hour, group in itertools.groupby(sorted(events, key=lambda e: (e.cdo["hour"], e.sequence)), key=lambda e: e.cdo["hour"]):
+        assert [e.cdo["maestro.version"] for e in group] == list(range(1, 7 if hour == 7 else 4)), hour
+
+
+def test_version_takes_the_place_of_one_that_is_being_withdrawn(pool, schema):
+    path = schema("duplicate: version")
+    producer, consumer = pool.session("producer", schema=path), pool.session("consumer", schema=path)
+    subscription = consumer.subscribe()
+    first = producer.offer(b"one", station="x", hour=1)
+    held = subscription.next(timeout=2)
+    request = first.withdraw_start(when="consumed")
+    assert producer.count() == 1  # requests and offers have rings of their own: now the first has been served
+    producer.offer(b"two", station="x", hour=1).wait()
+    assert not request.test()
+    held.dispose()
+    request.wait(2)
+    assert bytes(consumer.demand("station = x", timeout=2)) == b"two"
+
+
+def test_version_is_not_for_programs_to_set(pool, schema):
+    session = pool.session("producer", schema=schema("duplicate: version"))
+    with raises(maestro.ArgumentError, "maestro.version", "Maestro sets it itself"):
+        session.offer(None, {"maestro.version": 7}, station="x")
+
+
+def test_without_versions_a_second_one_is_refused(pool, schema):
+    path = schema("duplicate: error")
+    producer, consumer = pool.session("producer", schema=path), pool.session("consumer", schema=path)
+    producer.offer(b"one", station="x", hour=1)
+    with raises(maestro.DuplicateError, "station=x", "withdraw that one first"):
+        producer.offer(b"two", station="x", hour=1).wait()
+    assert bytes(consumer.demand("station = x")) == b"one"
+    assert "maestro.version" not in consumer.demand("station = x")
+
+
+# ---- Reach
+def test_reach_says_whether_producers_can_have_the_same_identity(pool, schema):
+    path = schema("reach: node")
+    one, two = pool.session("one", schema=path), pool.session("two", schema=path)
+    one.offer(None, station="x", hour=1).wait()
+    two.offer(None, station="x", hour=1).wait()
+    assert one.count("station = x") == 2
+
+
+def test_identities_that_reach_the_pool_are_one_for_all_producers(pool, schema):
+    path = schema("reach: pool")
+    one, two = pool.session("one", schema=path), pool.session("two", schema=path)
+    one.offer(None, station="x", hour=1).wait()
+    with raises(maestro.DuplicateError, "another session has offered", "schema series reach the whole pool"):
+        two.offer(None, station="x", hour=1).wait()
+    two.offer_many(station="x", hour=[2, 3])
+    with raises(maestro.DuplicateError):
+        one.offer_many(station="x", hour=[3, 4])
+        one.flush()
+    assert one.count() == 4
+
+
+def test_version_of_one_producer_replaces_that_of_another_where_identities_reach_the_pool(pool, schema):
+    path = schema("reach: pool", "duplicate: version")
+    one, two = pool.session("one", schema=path), pool.session("two", schema=path)
+    cdo = one.offer(b"one", station="x", hour=1)
+    cdo.wait()
+    two.offer(b"two", station="x", hour=1).wait()
+    newest = one.demand("station = x", timeout=2)
+    assert (bytes(newest), newest["maestro.version"], newest["maestro.component"]) == (b"two", 2, "two")
+    one.cdo(station="z", hour=1).empty(1 << 20)  # the first one's block is its producer's again
+    assert one.count() == 1
