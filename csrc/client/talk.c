@@ -372,7 +372,7 @@ static bool has_room_for_one(maestro_session_t *session) { return mst_wire_ring_
 
 void mst_client_pay(maestro_session_t *session) {
     size_t paid = 0;
-    if (!session->channel_memory || session->lost) return;
+    if (!session->nowed || !session->channel_memory || session->lost) return;
     for (; paid < session->nowed && has_room_for_one(session); paid++)
         if (mst_client_send(session, NULL, &session->owed[paid], NULL, mst_base_now_ns(), "tell the manager") != MAESTRO_OK) break;
     session->nowed -= paid;

@@ -227,10 +227,11 @@ static void poll_descriptors(mst_pool_t *pool, int64_t timeout_ns) {
 
 /* ---- One round. */
 
-/* A writer that found its ring full is woken when half of it is free, so that it does not sleep again after a few messages. */
-static bool writer_may_go_on(const mst_wire_ring_t *ring) {
+/* A writer that found its ring full is woken when half of it is free, so that it does not sleep again after a few messages; but once for what is free, when
+ * nothing more is taken for now: there may be room for its message. */
+static bool writer_may_go_on(const mst_wire_ring_t *ring, bool stands, uint64_t woken_at) {
     if (!atomic_load_explicit(&ring->shared->blocked, memory_order_relaxed)) return false;
-    return atomic_load_explicit(&ring->shared->head, memory_order_relaxed) - ring->position <= ring->capacity / 2;
+    return atomic_load_explicit(&ring->shared->head, memory_order_relaxed) - ring->position <= ring->capacity / 2 || (stands && ring->position != woken_at);
 }
 
 static void wake_sessions(mst_pool_t *pool) {
@@ -241,10 +242,14 @@ static void wake_sessions(mst_pool_t *pool) {
         session->touched = false;
         uint64_t end = session->channel.replies.position;
         bool sleeps = atomic_load_explicit(&session->channel.replies.shared->sleeping, memory_order_relaxed) && (session->woken != end || session->freed_news);
-        bool blocked = writer_may_go_on(&session->channel.offers) || writer_may_go_on(&session->channel.control);
+        bool stands = session->stalled_since_ns || session->outbox.first;
+        bool blocked = writer_may_go_on(&session->channel.offers, stands, session->offers_woken_at) ||
+                       writer_may_go_on(&session->channel.control, stands, session->control_woken_at);
         if (!sleeps && !blocked) continue;
         session->woken = end;
         session->freed_news = false;
+        session->offers_woken_at = session->channel.offers.position;
+        session->control_woken_at = session->channel.control.position;
         atomic_store_explicit(&session->channel.offers.shared->blocked, 0, memory_order_relaxed);
         atomic_store_explicit(&session->channel.control.shared->blocked, 0, memory_order_relaxed);
         if (write(session->wake_client, &one, sizeof one) < 0) continue; /* full counter: it is readable anyway */

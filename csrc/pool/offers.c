@@ -41,7 +41,10 @@ static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_
         return false;
     }
     if (session->channel.offers.position >= session->refuse_until) {
-        if (!session->stalled_since_ns) session->stalled_since_ns = pool->now_ns;
+        if (!session->stalled_since_ns) {
+            session->stalled_since_ns = pool->now_ns;
+            mst_pool_touch(pool, session); /* a writer that waits for room is told what there is */
+        }
         int64_t deadline = session->stalled_since_ns + mst_pool_bounded(offer->timeout_ns);
         if (pool->now_ns < deadline) {
             if (deadline < pool->stall_deadline_ns) pool->stall_deadline_ns = deadline;

@@ -340,6 +340,7 @@ struct mst_pool_session {
     uint64_t last_id;            /* of its last offer: ids come one after the other */
     uint32_t row;                /* rows that were taken of the run at the beginning of its offers */
     uint64_t woken;              /* end of the replies for which it was last woken */
+    uint64_t offers_woken_at, control_woken_at; /* how far its messages had been taken then */
     uint32_t open_requests;
     uint32_t segment_requests;   /* it waits for memory: freed blocks are news to it */
     bool freed_news;
