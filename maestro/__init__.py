@@ -19,20 +19,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .cdo import Cdo, Request
     from .errors import *  # noqa: F403
+    from .record import Collection, Group, NewRecord, Record
     from .selectors import check_selector
     from .session import Session
-    from .subscription import Event, Subscription
+    from .subscription import Event, Subscription, wait
 
 # Where each public name comes from; the exceptions are those of maestro.errors.
 _HOMES = {
     "Cdo": "cdo",
+    "Collection": "record",
     "Event": "subscription",
+    "Group": "record",
+    "NewRecord": "record",
+    "Record": "record",
     "Request": "cdo",
     "Session": "session",
     "Subscription": "subscription",
     "check_selector": "selectors",
+    "wait": "subscription",
 }
-__all__ = ["Cdo", "Event", "Request", "Session", "Subscription", "check_selector", "info"]
+__all__ = [
+    "Cdo",
+    "Collection",
+    "Event",
+    "Group",
+    "NewRecord",
+    "Record",
+    "Request",
+    "Session",
+    "Subscription",
+    "check_selector",
+    "info",
+    "wait",
+]
 
 
 def __getattr__(name: str):

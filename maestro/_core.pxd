@@ -90,7 +90,7 @@ cdef class SubscriptionHandle:
     cdef maestro_subscription_t *c
     cdef readonly SessionHandle session
     cdef readonly bint plain        # to offered objects alone: items are objects, not events
-    cdef double patience            # iteration ends after so many seconds without event; < 0: it raises after the session's timeout
+    cdef readonly double patience   # iteration ends after so many seconds without event; < 0: it raises after the session's timeout
     cdef maestro_event_t ahead[AHEAD]  # events taken in one call: those from `first` to `last` come after `pending`
     cdef Py_ssize_t first, last
     cdef list pending               # items that came in one batch with those returned; an exception among them is raised
@@ -100,6 +100,7 @@ cdef class SubscriptionHandle:
 
     cdef Py_ssize_t take(self, maestro_event_t *events, Py_ssize_t capacity, double timeout_s) except -1
     cdef maestro_event_t *take_ahead(self) except? NULL
+    cdef bint put_back(self) noexcept
     cdef void drop_ahead(self) noexcept
     cdef object at_hand(self)
     cdef object item(self, maestro_event_t *event, bint as_event)

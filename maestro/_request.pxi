@@ -107,6 +107,10 @@ cdef class RequestHandle:
         self._settle(status)
         return True
 
+    @property
+    def _pending(self):
+        return self.c != NULL
+
     def cancel(self):
         """Retract the request if it has not finished; afterwards it can no longer be waited for."""
         if self._use("cancel"):

@@ -157,6 +157,16 @@ cdef class SubscriptionHandle:
             raise item
         return item
 
+    def _is_ready(self):
+        """Whether `next` would not wait.  Events that have come already are taken from the window, and stay here."""
+        self._use("wait")
+        return bool(self.pending) or self.ended or self.take_ahead() != NULL and self.put_back()
+
+    cdef bint put_back(self) noexcept:
+        """The event that was taken last comes again."""
+        self.first -= 1
+        return True
+
     def __next__(self):
         cdef object item = self.at_hand()
         if item is not None:

@@ -43,7 +43,7 @@ class Request(_core.RequestHandle):
         return self
 
     def __exit__(self, *exception) -> None:
-        if not self.done:
+        if self._pending:
             self.cancel()
 
 

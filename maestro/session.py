@@ -9,14 +9,17 @@ import atexit
 import contextlib
 import os
 import sys
+import time
 import warnings
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from . import _core, columns, errors
 from .cdo import WHEN, Cdo, Request, When, choose
+from .record import Collection
 from .selectors import Selector, selector_text
 from .subscription import STARTS, Event, Subscription, kinds_mask
 
@@ -263,6 +266,80 @@ class Session(_core.SessionHandle):
         """Start a `demand`; the request gives the object when it is waited for."""
         return self._demand_start(selector_text(selector), timeout)
 
+    def demand_set(self, selectors: Iterable[Selector], timeout: float | None = None) -> list[Cdo]:
+        """
+        Wait for several objects that are needed together, such as vorticity and divergence: all of them, or an error and none.
+
+        Parameters
+        ----------
+        selectors : iterable of str or dict
+            Each as for `demand`.
+        timeout : float, optional
+            Seconds for all together; default is the session's timeout.
+
+        Returns
+        -------
+        list of Cdo
+            In the selectors' order.
+
+        Raises
+        ------
+        TimeoutError, NotUniqueError, SelectorError
+            As `demand`, of the first selector that is not met.
+
+        Examples
+        --------
+        >>> with maestro.Session(schema="mars") as s:
+        ...     n = s.offer_many([b"vo", b"d"], param=["vo", "d"], step=30)
+        ...     [bytes(cdo) for cdo in s.demand_set([{"param": param, "step": 30} for param in ("vo", "d")])]
+        [b'vo', b'd']
+        """
+        with contextlib.ExitStack() as stack:
+            requests = [stack.enter_context(self.demand_start(selector, timeout)) for selector in selectors]
+            found: list[Cdo] = []
+            try:
+                for request in requests:
+                    found.append(request.wait())
+            except BaseException:
+                for cdo in found:
+                    cdo.dispose()
+                raise
+            return found
+
+    def wait_for_peers(self, names: Iterable[str] | Mapping[str, int], timeout: float | None = None) -> None:
+        """
+        Wait until components have joined the pool.
+
+        Parameters
+        ----------
+        names : iterable of str, or mapping of str to int
+            Their names; with a number, so many sessions of each.
+        timeout : float, optional
+            Seconds; default is the session's timeout.
+
+        Raises
+        ------
+        TimeoutError
+            Says who is missing, and who is there.
+
+        Examples
+        --------
+        >>> with maestro.Session(component="hammer") as s:
+        ...     s.wait_for_peers(["hammer"], timeout=5)
+        """
+        wanted = Counter(dict(names)) if isinstance(names, Mapping) else Counter(names)
+        there: Counter[str] = Counter()
+        give_up = time.monotonic() + (self.timeout if timeout is None else timeout)
+        with self.subscribe(kinds="joined,left") as sessions:
+            while missing := wanted - there:
+                event = sessions.next(timeout=max(give_up - time.monotonic(), 0))
+                if event is None:
+                    who = ", ".join(f"{name} ({there[name]} of {wanted[name]})" for name in missing)
+                    here = ", ".join(sorted(+there)) or "nobody"
+                    raise errors.TimeoutError(f"wait for peers: missing: {who}; there are: {here}")
+                if event.kind in ("joined", "left"):
+                    there[event.component] += 1 if event.kind == "joined" else -1
+
     def query(self, selector: Selector = None) -> Iterator[Cdo]:
         """
         Iterate over the objects that match and live now, with their leases.
@@ -333,7 +410,8 @@ class Session(_core.SessionHandle):
             Consumer group to join: each object goes to one of its members, by demand.  The first member says what the group selects, and
             where it starts.  Offers wait for groups as for ``hold``; a group outlives its members by a minute (`MAESTRO_POOL_GROUP_S`).
         limit : int
-            In a group: objects that this member may have without having disposed them; 0 is as its pace suggests, 256 at most.
+            In a group: objects that this member may have without having disposed them; 0 is as its pace suggests, 256 at most.  A loop
+            that asks for the next one before it has disposed the last (no ``with cdo:``) needs 2.
         acknowledge_within : float
             In a group: what is not disposed after so many seconds goes to another member; 0 is only when this one leaves or dies.
 
@@ -371,6 +449,23 @@ class Session(_core.SessionHandle):
             limit,
             acknowledge_within,
         )
+
+    def collection(self, name: str) -> Collection:
+        """
+        The records of a collection: sets of arrays that become visible together.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> with maestro.Session() as s:
+        ...     with s.collection("run").record(0) as rec:
+        ...         rec["mesh/zones/pressure"] = np.zeros((2, 3))
+        ...     print(s.collection("run")[0].tree())
+        └─ mesh
+           └─ zones
+              └─ pressure  float64 2 x 3
+        """
+        return Collection(self, name)
 
     # ---- Telling
     def stats(self, timeout: float | None = None) -> dict[str, Any]:

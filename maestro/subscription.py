@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import builtins
+import select
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from . import _core, errors
 from .cdo import Cdo
 
-__all__ = ["Event", "Subscription"]
+__all__ = ["Event", "Subscription", "wait"]
+
+SLICE_S = 0.5  # how long a wait for descriptors lasts at most before the manager is looked after
 
 KINDS = {
     "offered": _core.MAESTRO_EVENT_OFFERED,
@@ -123,6 +130,36 @@ class Subscription(_core.SubscriptionHandle):
     def __iter__(self) -> Subscription:
         return self
 
+    def __aiter__(self) -> Subscription:
+        """
+        As iteration, in an event loop: ``async for cdo in subscription``.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> async def steps(session):
+        ...     async for cdo in session.subscribe("param = t2m", timeout=0.1):
+        ...         print(cdo["step"])
+        >>> with maestro.Session(schema="mars") as s:
+        ...     n = s.offer_many(param="t2m", step=[6, 12])
+        ...     asyncio.run(steps(s))
+        6
+        12
+        """
+        return self
+
+    async def __anext__(self) -> Any:
+        seconds = self.session.timeout if self.patience < 0 else self.patience
+        give_up = time.monotonic() + seconds
+        while (item := self.next(timeout=0)) is None:
+            left = give_up - time.monotonic()
+            if self.ended or (left <= 0 and self.patience >= 0):
+                raise StopAsyncIteration
+            if left <= 0:
+                raise errors.TimeoutError(f"iterate over a subscription: nothing came within {seconds:g} s, the session's timeout")
+            await readable(self.fileno(), min(left, SLICE_S))
+        return item
+
     def next_event(self, timeout: float | None = None) -> Event | None:
         """The next event; None when none came in time or no more will come.  See `next`."""
         return self._next_event(timeout)
@@ -174,3 +211,61 @@ class Subscription(_core.SubscriptionHandle):
         """
         keys = tuple(keys)
         return dict(zip(keys, _core.take_columns(self, n, keys, self.session.types_of(keys), timeout), strict=True))
+
+
+async def readable(fd: int, seconds: float) -> None:
+    """Until the descriptor is readable, or the time is over."""
+    loop, came = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(fd, came.set)
+    try:
+        async with asyncio.timeout(seconds):
+            await came.wait()
+    except builtins.TimeoutError:
+        pass
+    finally:
+        loop.remove_reader(fd)
+
+
+def wait(subscriptions: Iterable[Subscription], timeout: float | None = None) -> list[Subscription]:
+    """
+    Wait until one of several subscriptions has something.
+
+    Parameters
+    ----------
+    subscriptions : iterable of Subscription
+    timeout : float, optional
+        Seconds; default is the timeout of the first one's session.
+
+    Returns
+    -------
+    list of Subscription
+        Those whose `next` would not wait: also those that have ended.  Empty when the time is over.
+
+    Raises
+    ------
+    ArgumentError
+        There is none to wait for.
+    PoolLostError
+        A pool manager is gone.
+
+    Examples
+    --------
+    >>> with maestro.Session(schema="mars") as s:
+    ...     winds, rain = s.subscribe("param in (u, v)"), s.subscribe("param = tp")
+    ...     cdo = s.offer(None, param="v", step=0)
+    ...     maestro.wait([winds, rain], timeout=5) == [winds]
+    True
+    """
+    several = list(subscriptions)
+    if not several:
+        raise errors.ArgumentError("wait: there is no subscription to wait for")
+    give_up = time.monotonic() + (several[0].session.timeout if timeout is None else timeout)
+    poll = select.poll()
+    for subscription in several:
+        poll.register(subscription.fileno(), select.POLLIN)
+    while not (ready := [subscription for subscription in several if subscription._is_ready()]):
+        left = give_up - time.monotonic()
+        if left <= 0:
+            break
+        poll.poll(min(left, SLICE_S) * 1000)
+    return ready

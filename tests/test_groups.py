@@ -11,6 +11,8 @@ import pytest
 from poolside import raises, within
 
 import maestro
+from maestro.cli import telemetry, top
+from maestro.cli.stats import prometheus_lines
 
 
 def take_all(*subscriptions, timeout=0.3):
@@ -220,3 +222,20 @@ def test_wrong_use_is_refused_in_words(pool):
         session.subscribe(limit=3)
     with raises(maestro.ArgumentError, "acknowledge_s is -1"):
         session.subscribe(group="other", acknowledge_within=-1)
+
+
+def test_top_and_prometheus_show_groups(pool):
+    producer = pool.session("producer")
+    member = pool.session("painter").subscribe("param = t", group="paint", limit=1)
+    producer.offer_many(param="t", step=range(5))
+    held = member.next(timeout=2)
+    stats = producer.stats()
+    (row,) = [row for row in telemetry.screen(stats, stats, 1.0).components if row.component == "painter"]
+    assert row.groups == {"paint": group_of(producer)["lag"]}
+    assert top.notes(row)[0].startswith("group paint, lag ")
+    lines = list(prometheus_lines(stats))
+    where = f'pool="{stats["pool"]}",node="{stats["node"]}",group="paint"'
+    assert f"maestro_group_unacknowledged{{{where}}} 1" in lines
+    assert f"maestro_group_members{{{where}}} 1" in lines
+    assert "# TYPE maestro_group_acknowledged_total counter" in lines
+    held.dispose()

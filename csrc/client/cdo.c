@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 enum { AGAIN_NS = 1000000000 }; /* a call made later than so after its time was over is a new one */
-enum { UNLOCKED = 64 << 10, WAKING = 256 << 10, LAST = 1 << 20 }; /* bytes: a copy of more lets go of the lock; wakes the manager; when so many are left */
+enum { UNLOCKED = 64 << 10 }; /* bytes: a copy of more lets go of the lock */
 
 /* ---- Handles. */
 
@@ -203,11 +203,8 @@ static maestro_status_t copy(maestro_session_t *session, char *to, const char *f
         mst_mem_copy(to, from, nbytes);
         return MAESTRO_OK;
     }
-    size_t last = nbytes < LAST ? nbytes : LAST;
     pthread_mutex_unlock(&session->lock);
-    mst_mem_copy(to, from, nbytes - last);
-    if (nbytes >= WAKING) mst_client_ring(session, MST_WIRE_ASLEEP); /* the manager wakes up while the rest moves, and finds the offer */
-    mst_mem_copy(to + nbytes - last, from + nbytes - last, last);
+    mst_mem_copy(to, from, nbytes);
     pthread_mutex_lock(&session->lock);
     return session->closed ? mst_base_fail(MAESTRO_CLOSED, "%s: the session was closed by another thread", operation) : MAESTRO_OK;
 }

@@ -367,11 +367,11 @@ static maestro_status_t wait_and_take(maestro_subscription_t *subscription, doub
     for (;; now = mst_base_now_ns()) {
         bool spinning = now < deadline && mst_base_patience(&patience, atomic_load_explicit(&session->board->spin_ns, memory_order_relaxed));
         if (!spinning && is_empty(subscription)) {
-            if (now >= deadline) return mst_base_fail(MAESTRO_TIMEOUT, "next event: none came in time");
-            MST_TRY(sleep_for_event(subscription, deadline - now));
+            MST_TRY(sleep_for_event(subscription, now < deadline ? deadline - now : 0)); /* also without time: it tells whether the manager is there */
         }
         maestro_status_t status = try_take(subscription, take, what, count_out);
         if (status != MAESTRO_OK || *count_out) return status;
+        if (now >= deadline) return mst_base_fail(MAESTRO_TIMEOUT, "next event: none came in time");
     }
 }
 

@@ -28,6 +28,9 @@ typedef enum mst_meta_core_key {
     MST_META_KEY_REASON,    /* maestro.reason     string, common     in left events: closed, died */
     MST_META_KEY_CHECKSUM,  /* maestro.checksum   i64                xxh3-64 of the bytes, by whoever cares to set it */
     MST_META_KEY_TIME,      /* maestro.time       timestamp          when the producer completed the bytes */
+    MST_META_KEY_COLLECTION, /* maestro.collection string, common   of a record */
+    MST_META_KEY_SEQUENCE,  /* maestro.sequence   i64                of a record */
+    MST_META_KEY_ARRAYS,    /* maestro.arrays     string, common     where which arrays lie in a record, as JSON */
     MST_META_KEY_LIFETIME,  /* maestro.lifetime   f64                seconds after the offer */
     MST_META_CORE_KEYS
 } mst_meta_core_key_t;

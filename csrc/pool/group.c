@@ -35,6 +35,7 @@ static void measure_credit(const mst_pool_t *pool, mst_pool_member_t *member) {
 
 static void free_member(mst_pool_member_t *member) {
     if (member->subscription) member->subscription->member = NULL;
+    if (member->group->taker == member) member->group->taker = NULL;
     mst_pool_member_t **link = &member->group->members;
     while (*link != member) link = &(*link)->of_group;
     *link = member->of_group;
@@ -72,6 +73,18 @@ static mst_pool_member_t *next_taker(mst_pool_t *pool, mst_pool_group_t *group) 
     }
     if (best) group->last_taker = best->number;
     return best;
+}
+
+/* The same, but that who has room for many takes some of them one after the other. */
+static mst_pool_member_t *taker(mst_pool_t *pool, mst_pool_group_t *group) {
+    mst_pool_member_t *member = group->taker;
+    if (member && group->taker_left && member->subscription && in_hand(member) < member->credit) {
+        group->taker_left--;
+        return member;
+    }
+    member = group->taker = next_taker(pool, group);
+    group->taker_left = member ? (member->credit - in_hand(member)) / 4 : 0;
+    return member;
 }
 
 /* ---- What came back. */
@@ -229,8 +242,11 @@ void mst_pool_group_fini(mst_pool_t *pool) {
 /* ---- Handing out. */
 
 static bool give(mst_pool_t *pool, mst_pool_group_t *group, uint32_t handle, uint64_t sequence, uint16_t flags) {
-    mst_pool_member_t *member = next_taker(pool, group);
-    if (!member || !mst_pool_subscription_push(pool, member->subscription, handle, MAESTRO_EVENT_OFFERED, sequence, flags)) return false;
+    mst_pool_member_t *member = taker(pool, group);
+    if (!member || !mst_pool_subscription_push(pool, member->subscription, handle, MAESTRO_EVENT_OFFERED, sequence, flags)) {
+        group->taker_left = 0;
+        return false;
+    }
     if (mst_pool_object(&pool->catalogue, handle)->state == MST_POOL_LIVE) member->unacknowledged++; /* else it has no lease that could come back */
     group->delivered++;
     group->redelivered += flags == MST_WIRE_EVENT_REDELIVERED;

@@ -543,7 +543,9 @@ struct mst_pool_group {
     bool waits;                      /* for a member that takes what comes next */
     uint64_t cursor;
     mst_pool_member_t *members;
-    uint32_t last_taker;
+    uint32_t last_taker;             /* number */
+    mst_pool_member_t *taker;        /* takes the next objects, so many more */
+    uint32_t taker_left;
     uint32_t *returned;              /* objects to be given to another member: a ring of handles, each with a reference */
     size_t returned_first, nreturned, returned_capacity;
     uint64_t delivered, acknowledged, redelivered, overdue;

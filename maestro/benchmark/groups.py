@@ -87,6 +87,10 @@ def groups() -> dict[str, dict[str, Source]]:
             **{f"{s} blobs": python(s, "blobs 1000000", "blobs 200000") for s in ("zeromq", "iceoryx2", "redis")},
             "relay": c("bare", "relay 2000000", "relay 500000"),
         },
+        "groups-python": {
+            "maestro": python("maestro", "groups 100000", "groups 30000"),
+            "redis": python("redis", "groups 20000", "groups 6000"),
+        },
         "latency": {
             "c": c("latency", "1000", "300"),
             "zeromq-c": zeromq("latency 1000", "latency 300"),

@@ -139,6 +139,18 @@ def rate_rows() -> list[Row]:
             **more,
         ),
         Row(
+            "groups-python",
+            "groups-python",
+            "objects that two groups of two consumers take and acknowledge, Python",
+            "M/s",
+            "maestro:rate",
+            0.3,
+            1,
+            peers=peers("rate", does={"redis": "stores; XREADGROUP and XACK of 200 entries"}, of=("redis",)),
+            details={"least share of a member": "maestro:least_share"},
+            **more,
+        ),
+        Row(
             "subscriptions",
             "subscriptions",
             "1000 subscriptions on other values: how much slower than 1, C",

@@ -1,7 +1,7 @@
-"""`maestro ls` and `maestro query`: what lies in a pool.
+"""`maestro ls`, `maestro query`, `maestro export` and `maestro import`: what lies in a pool, and a collection's way to HDF5 and back.
 
-`ls` sums up (which attributes, with which values, how often), `query` lists object by object. Objects are read from a query's
-stream as they come, their leases are given back at once, and no data is touched.
+`ls` sums up (which attributes, with which values, how often; of collections the tree of arrays), `query` lists object by object.
+Objects are read from a query's stream as they come, their leases are given back at once, and no data is touched.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,6 +31,8 @@ Schema = Annotated[str | None, typer.Option("--schema", help="Name or YAML file 
 def register(app: typer.Typer) -> None:
     app.command("ls")(ls)
     app.command("query")(query)
+    app.command("export")(export)
+    app.command("import")(import_)
 
 
 def ls(selector: Select = None, pool: PoolName = None, schema: Schema = None, as_json: Json = False) -> None:
@@ -50,6 +53,8 @@ def _show(summary: dict) -> None:
     for key, counts in summary["attributes"].items():
         drawn.add_row(key, Text(values_text(counts, summary["objects"])))
     out.print(drawn)
+    for name, collection in summary["collections"].items():
+        out.print(collection_text(name, collection), highlight=False)
 
 
 def query(
@@ -75,6 +80,33 @@ def query(
     out.print(listing(rows))
     if more > 0:
         err.print(f"... and {more:,} more (--limit)")
+
+
+def export(
+    collection: Annotated[str, typer.Argument(help="Name of the collection.")],
+    file: Annotated[Path, typer.Argument(help="The HDF5 file to write; it is complete or not there.")],
+    selector: Annotated[str | None, typer.Option("--select", "-s", help="Records that match; default all.")] = None,
+    pool: PoolName = None,
+    schema: Schema = None,
+    as_json: Json = False,
+) -> None:
+    """Write a collection's records into an HDF5 file, with the same tree of groups and arrays."""
+    with attach(pool, schema, "export") as session:
+        count = session.collection(collection).to_hdf5(file, form(selector))
+    print_json({"records": count, "file": str(file)}) if as_json else out.print(f"{count:,} records in {file}")
+
+
+def import_(
+    collection: Annotated[str, typer.Argument(help="Name of the collection.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An HDF5 file that `maestro export` wrote.")],
+    pool: PoolName = None,
+    schema: Schema = None,
+    as_json: Json = False,
+) -> None:
+    """Offer the records of an HDF5 file to the pool; they stay while the pool does."""
+    with attach(pool, schema, "import") as session:
+        count = session.collection(collection).from_hdf5(file)
+    print_json({"records": count, "file": str(file)}) if as_json else out.print(f"{count:,} records offered")
 
 
 def form(text: str | None):
@@ -104,15 +136,50 @@ def _rows(session, selector: str | None):
 def summarise(rows) -> dict:
     objects = total = 0
     attributes: dict[str, Counter] = {}
+    collections: dict[str, dict] = {}
     for row in rows:
         objects += 1
         total += row["bytes"]
+        layout = row["attributes"].pop("maestro.arrays", None)
+        if layout is not None:
+            add_record(collections, row, layout)
         for key, value in row["attributes"].items():
             attributes.setdefault(key, Counter())[value if not isinstance(value, bytes) else f"{len(value)} bytes"] += 1
     listed = {
         key: [{"value": value, "count": count} for value, count in sorted(counts.items(), key=_order)] for key, counts in attributes.items()
     }
-    return {"objects": objects, "bytes": total, "attributes": listed}
+    return {"objects": objects, "bytes": total, "attributes": listed, "collections": collections}
+
+
+def add_record(collections: dict[str, dict], row: dict, layout: str) -> None:
+    """One more record; the arrays shown are those of the newest."""
+    from ..errors import MaestroError
+    from ..record import read_layout
+
+    name, sequence = row["attributes"].get("maestro.collection", ""), row["attributes"].get("maestro.sequence", 0)
+    one = collections.setdefault(name, {"records": 0, "first": sequence, "last": sequence, "producers": [], "bytes": 0, "arrays": {}})
+    producer = f"{row['attributes'].get('maestro.component')}[{row['attributes'].get('maestro.rank')}]"
+    one["records"] += 1
+    one["bytes"] += row["bytes"]
+    if producer not in one["producers"]:
+        one["producers"].append(producer)
+    one["first"] = min(one["first"], sequence)
+    if sequence < one["last"]:
+        return
+    one["last"] = sequence
+    try:
+        one["arrays"] = {path: {"dtype": str(p.dtype), "shape": list(p.shape)} for path, p in read_layout(layout, row["bytes"]).items()}
+    except MaestroError as error:
+        one["arrays"], one["error"] = {}, str(error)
+
+
+def collection_text(name: str, one: dict) -> str:
+    from ..record import tree_lines
+
+    arrays = {path: (array["dtype"], array["shape"]) for path, array in one["arrays"].items()}
+    head = f"collection {name}: {one['records']:,} records {one['first']} to {one['last']}"
+    head += f" of {', '.join(one['producers'])}, {human_bytes(one['bytes'])}"
+    return "\n".join([head, *(f"  {line}" for line in (tree_lines(arrays) or [one.get("error", "no arrays")]))])
 
 
 def _order(item):

@@ -74,6 +74,9 @@ def prometheus_lines(counters: dict) -> Iterator[str]:
         labels = {**where, **{key: session[key] for key in ("component", "rank", "session")}}
         for name, value in session_metrics(session):
             metrics.setdefault(f"maestro_session_{name}", []).append((labels, value))
+    for group in counters["groups"]:
+        for name, value in group_metrics(group):
+            metrics.setdefault(f"maestro_group_{name}", []).append((where | {"group": group["name"]}, value))
     for name, samples in metrics.items():
         yield f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}"
         for labels, value in samples:
@@ -89,6 +92,14 @@ def session_metrics(session: dict) -> Iterator[tuple[str, float]]:
     yield "waiting", int(session["state"] == "waiting")
     yield "lag", max((one["lag"] for one in session["subscriptions"]), default=0)
     yield "gaps_total", sum(one["gaps"] for one in session["subscriptions"])
+
+
+def group_metrics(group: dict) -> Iterator[tuple[str, float]]:
+    yield "members", len(group["members"])
+    yield "lag", group["lag"]
+    yield "unacknowledged", sum(member["unacknowledged"] for member in group["members"])
+    for counter in ("delivered", "acknowledged", "redelivered", "overdue"):
+        yield f"{counter}_total", group[counter]
 
 
 def quote(label) -> str:

@@ -27,6 +27,7 @@ class Row:
     lag: int | None  # events its slowest subscription is behind; None: it has none
     gaps: int
     hold: bool
+    groups: dict[str, int]  # consumer groups it is a member of, and how many objects they are behind
 
 
 @dataclass
@@ -49,8 +50,9 @@ class Screen:
 def screen(before: dict, after: dict, interval_s: float, own_pid: int | None = None) -> Screen:
     """What happened between two samples `interval_s` apart; `own_pid` leaves out the process that asks."""
     earlier, now = by_component(before, own_pid), by_component(after, own_pid)
-    rows = [_row(name, sessions, earlier.get(name, []), interval_s) for name, sessions in now.items()]
-    rows += [_row(name, [], sessions, interval_s) for name, sessions in earlier.items() if name not in now]
+    lags = {group["name"]: group["lag"] for group in after.get("groups", [])}
+    rows = [_row(name, sessions, earlier.get(name, []), interval_s, lags) for name, sessions in now.items()]
+    rows += [_row(name, [], sessions, interval_s, lags) for name, sessions in earlier.items() if name not in now]
     parts = {key: after.get(key, {}) for key in ("memory", "objects", "leases", "events")}
     return Screen(after["pool"], after["node"], after["pid"], after["uptime_s"], interval_s=interval_s, components=rows, **parts)
 
@@ -67,7 +69,7 @@ def totals(sessions: list[dict]) -> dict[str, int]:
     return {name: sum(session.get(name, 0) for session in sessions) for name in COUNTERS}
 
 
-def _row(name: str, now: list[dict], before: list[dict], interval_s: float) -> Row:
+def _row(name: str, now: list[dict], before: list[dict], interval_s: float, lags: dict[str, int]) -> Row:
     stayed = {session["session"] for session in now}
     done, earlier = totals(now), totals([session for session in before if session["session"] in stayed])
     subscriptions = [one for session in now for one in session.get("subscriptions", [])]
@@ -84,6 +86,7 @@ def _row(name: str, now: list[dict], before: list[dict], interval_s: float) -> R
         lag=max((one.get("lag", 0) for one in subscriptions), default=None),
         gaps=sum(one.get("gaps", 0) for one in subscriptions),
         hold=any(one.get("hold") for one in subscriptions),
+        groups={one["group"]: lags.get(one["group"], 0) for one in subscriptions if "group" in one},
     )
 
 

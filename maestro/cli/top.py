@@ -129,7 +129,7 @@ def _number(value: float, ever: int, form: str) -> str:
 
 
 def notes(row: Row) -> list[str]:
-    notes = []
+    notes = [f"group {name}, lag {lag:,}" if lag else f"group {name}" for name, lag in row.groups.items()]
     if row.lag:
         notes.append(f"lag {row.lag:,}")
     if row.gaps:
