@@ -120,7 +120,7 @@ class NewRecord:
     """
     A record that is being made; as a context manager it is offered when the block ends, and given up when that fails.
 
-    Arrays are set by path (``rec["mesh/rho"] = rho``): one copy, into pool memory.  When their types and shapes were declared
+    Arrays are set by path (``rec["mesh/rho"] = rho``), which keeps a copy until the offer.  When their types and shapes were declared
     (`Collection.record`), ``rec["mesh/rho"]`` is the array in pool memory, to be filled in place.
 
     Attributes
@@ -136,6 +136,7 @@ class NewRecord:
         self._given: dict[str, np.ndarray] = {}
         self._cdo: Cdo | None = None
         self._memory: np.ndarray | None = None
+        self._offered = False
         if arrays is not None:
             for path, (dtype, shape) in arrays.items():
                 lengths = (shape,) if isinstance(shape, int) else tuple(shape)
@@ -146,6 +147,10 @@ class NewRecord:
         self._cdo = self._collection._session.cdo()
         self._memory = self._cdo.empty(lay_out(self._places))
 
+    def _want_open(self) -> None:
+        if self._offered:
+            raise errors.StateError(f"record {self._collection.name}/{self._sequence}: it was offered; begin another one")
+
     def _place(self, path: str) -> Place:
         if path not in self._places:
             raise errors.NotFoundError(f"record: there is no array {path!r}; there are: {', '.join(self._places) or 'none'}")
@@ -153,16 +158,18 @@ class NewRecord:
 
     def __getitem__(self, path: str) -> np.ndarray:
         place = self._place(path)
+        self._want_open()
         return self._given[path] if self._memory is None else place.view(self._memory.data)
 
     def __setitem__(self, path: str, array: Any) -> None:
+        self._want_open()
         given = np.asarray(array)
         if self._memory is not None:
             self[path][...] = given
             return
         order = "F" if given.ndim > 1 and given.flags.f_contiguous and not given.flags.c_contiguous else "C"
         self._places[check_path(path, self._places)] = Place(plain_dtype(given.dtype, path), given.shape, order)
-        self._given[path] = given
+        self._given[path] = given.copy(order=order)  # what the caller does with its own array afterwards is not the record's
 
     def array_attributes(self, path: str) -> dict[str, Any]:
         """The attributes of one array, to be set: units, a long name, what JSON can say."""
@@ -177,6 +184,7 @@ class NewRecord:
         DuplicateError
             Comes with the session's next `flush`: this producer has offered a record of this sequence.
         """
+        self._want_open()
         if self._memory is None:
             self._allocate()
             for path, array in self._given.items():
@@ -192,14 +200,16 @@ class NewRecord:
             cdo["maestro.collection"], cdo["maestro.sequence"] = self._collection.name, self._sequence
             cdo["maestro.arrays"] = layout_text(self._places)
             cdo.offer()
+        self._offered = True
+        self._given.clear()
 
     def __enter__(self) -> NewRecord:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        if kind is None:
+        if kind is None and not self._offered:
             self.offer()
-        elif self._cdo is not None:
+        elif kind is not None and self._cdo is not None:
             self._cdo.dispose()
 
 

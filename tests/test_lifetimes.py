@@ -150,6 +150,15 @@ def test_versions_in_columns(pool, schema):
         assert [e.cdo["maestro.version"] for e in group] == list(range(1, 7 if hour == 7 else 4)), hour
 
 
+def test_a_new_identity_behind_an_old_one_in_a_run_is_version_one(pool, schema):
+    producer = pool.session("producer", schema=schema("duplicate: version"))
+    for _ in range(3):
+        producer.offer_many(station="x", hour=[7])
+    producer.offer_many(station="x", hour=[6, 7, 200])
+    producer.flush()
+    assert {cdo["hour"]: cdo["maestro.version"] for cdo in producer.query()} == {6: 1, 7: 4, 200: 1}
+
+
 def test_version_takes_the_place_of_one_that_is_being_withdrawn(pool, schema):
     path = schema("duplicate: version")
     producer, consumer = pool.session("producer", schema=path), pool.session("consumer", schema=path)

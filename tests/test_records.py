@@ -105,6 +105,26 @@ def test_a_failed_block_offers_nothing(hydro):
     assert reader._session.count() == 0
 
 
+def test_what_is_set_is_what_is_offered_once(hydro):
+    producer, reader = hydro
+    buffer = np.zeros(3)
+    with producer.record(1) as rec:
+        for name in "ab":
+            buffer += 1
+            rec[name] = buffer
+        rec.offer()
+        with raises(maestro.StateError, "hydro/1", "was offered"):
+            rec.offer()
+    with producer.record(2, {"x": ("f8", 2)}) as declared:
+        declared["x"] = 7
+        declared.offer()
+        with raises(maestro.StateError, "was offered"):
+            declared["x"]
+    producer._session.flush()
+    assert [reader[1][name][0] for name in "ab"] == [1, 2]
+    assert reader[2]["x"].tolist() == [7, 7]
+
+
 def test_queries_on_records_agree_with_brute_force(hydro):
     producer, reader = hydro
     for sequence in range(50):

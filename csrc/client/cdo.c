@@ -135,7 +135,10 @@ static maestro_status_t dispose(maestro_cdo_t *cdo, uint64_t how) {
         pthread_mutex_unlock(&session->lock);
         return mst_base_fail(MAESTRO_WRONG_STATE, "dispose: this handle has been disposed already");
     }
-    if (cdo->lease && !session->closed) mst_client_release(session, cdo->lease | how);
+    if (cdo->lease && !session->closed) {
+        mst_client_release(session, cdo->lease | how);
+        if (how) mst_client_ring(session, MST_WIRE_ASLEEP); /* another member may wait for it */
+    }
     if (cdo->has_block && !session->closed) {
         bool offered = cdo->offered_at != 0;
         if (offered) mst_client_take_freed(session);

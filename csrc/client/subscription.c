@@ -234,7 +234,7 @@ static maestro_status_t take_events(maestro_subscription_t *subscription, void *
     while (count < events->capacity && status == MAESTRO_OK && (head = mst_wire_ring_peek(&subscription->window, &nbytes, &broken))) {
         status = take_one(subscription, head, &events->event[count], &lease, &through);
         if (status != MAESTRO_OK && count) break; /* the next call tells it */
-        if (status != MAESTRO_OK && lease) mst_client_release(subscription->session, lease);
+        if (status != MAESTRO_OK && lease) mst_client_release(subscription->session, lease | MST_WIRE_LEASE_REJECTED); /* nobody has read it */
         if (status == MAESTRO_OK && head->kind != MST_WIRE_END) count++;
         step_over(subscription, 1, through, nbytes);
     }

@@ -200,6 +200,7 @@ static own_words_t find_own(const mst_wire_run_t *run, const mst_meta_attributes
 static bool put_row(mst_pool_t *pool, const own_words_t *own, const mst_meta_schema_t *schema, const uint64_t *word) {
     uint64_t ncodes = mst_meta_dictionary_count(pool->dictionary), wrong = 0;
     for (unsigned i = 0; i < own->nown; i++) pool->offered->value[own->position[i]] = word[i];
+    if (MST_UNLIKELY(schema->versions)) pool->offered->value[mst_meta_attributes_rank(pool->offered, MST_META_KEY_VERSION)] = 1; /* the row before may have been another */
     for (uint32_t bits = own->codes; bits; bits &= bits - 1) {
         unsigned i = (unsigned)__builtin_ctz(bits);
         wrong |= word[i] - 1 >= ncodes || !(schema->common[own->key[i] >> 6] >> (own->key[i] & 63) & 1);
