@@ -9,6 +9,7 @@ Invariant: a text in maestro.arrays may come from any program; it is checked as 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -53,11 +54,8 @@ class Place:
         return np.ndarray(self.shape, self.dtype, memory, self.offset, order=self.order)
 
     def to_json(self) -> dict[str, Any]:
-        more = {"order": "F"} if self.order == "F" else {}
-        return {"dtype": self.dtype.str, "shape": self.shape, "offset": self.offset} | more | self._with_attributes()
-
-    def _with_attributes(self) -> dict[str, Any]:
-        return {"attributes": self.attributes} if self.attributes else {}
+        more = ({"order": "F"} if self.order == "F" else {}) | ({"attributes": self.attributes} if self.attributes else {})
+        return {"dtype": self.dtype.str, "shape": self.shape, "offset": self.offset} | more
 
 
 def plain_dtype(dtype: Any, path: str) -> np.dtype:
@@ -475,25 +473,19 @@ def h5py() -> Any:
     return h5py
 
 
-class new_file:  # noqa: N801  (used as a function)
+@contextlib.contextmanager
+def new_file(path: str | os.PathLike) -> Iterator[Any]:
     """An HDF5 file that gets its name when it is complete and on disk."""
-
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
-        self.unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-
-    def __enter__(self) -> Any:
-        self.file = h5py().File(self.unfinished, "w")
-        return self.file
-
-    def __exit__(self, kind, error, trace) -> None:
-        self.file.close()
-        if kind is not None:
-            self.unfinished.unlink()
-            return
-        with open(self.unfinished, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(self.unfinished, self.path)
+    unfinished = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
+    try:
+        with h5py().File(unfinished, "w") as file:
+            yield file
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    with open(unfinished, "rb") as written:
+        os.fsync(written.fileno())
+    os.replace(unfinished, path)
 
 
 def write_record(record: Record, group: Any) -> None:

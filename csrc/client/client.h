@@ -176,10 +176,10 @@ maestro_status_t mst_client_wait(maestro_session_t *session, const char *operati
 maestro_status_t mst_client_lost(maestro_session_t *session, const char *operation);
 /* Waits for room and begins a message; commit with mst_wire_ring_commit and ring. */
 maestro_status_t mst_client_reserve(maestro_session_t *session, mst_wire_ring_t *ring, size_t nbytes, int64_t deadline_ns, const char *operation, void **room_out);
-/* Sends a request; `like` carries its fields, `text` its selector. The answer completes `request`. */
-/* Sends it as soon as there is room, without waiting; order is kept.  Errors are told by nobody: without memory it is not sent. */
+/* For a request that needs no answer: sends it as soon as there is room, without waiting; order is kept.  Errors are told by nobody: without memory it is not sent. */
 void mst_client_owe(maestro_session_t *session, const mst_wire_request_t *like);
 void mst_client_pay(maestro_session_t *session); /* what is owed, as far as there is room */
+/* Sends a request; `like` carries its fields, `text` its selector. The answer completes `request`. */
 maestro_status_t mst_client_send(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation);
 /* Sends and waits for the answer; fills request->status, reply.  The caller runs mst_client_request_fini. */
 maestro_status_t mst_client_call(maestro_session_t *session, maestro_request_t *request, const mst_wire_request_t *like, const char *text, int64_t deadline_ns, const char *operation);

@@ -345,7 +345,7 @@ bool mst_pool_group_waits(const mst_pool_t *pool) {
 uint64_t mst_pool_group_needs(const mst_pool_t *pool) {
     uint64_t needs = pool->log.next;
     for (const mst_pool_group_t *group = pool->groups; group; group = group->next) {
-        uint64_t seen = !group->snapshot ? group->cursor : group->search.started ? group->search.until : mst_pool_log_last(&pool->log);
+        uint64_t seen = mst_pool_search_seen(pool, &group->search, group->snapshot, group->cursor);
         if (seen + 1 < needs) needs = seen + 1;
     }
     return needs;
@@ -354,9 +354,7 @@ uint64_t mst_pool_group_needs(const mst_pool_t *pool) {
 bool mst_pool_group_awaits(mst_pool_t *pool, const mst_pool_object_t *object, uint32_t handle) {
     for (const mst_pool_group_t *group = pool->groups; group; group = group->next) {
         if (object->returned && has_returned(group, handle)) return true;
-        bool to_come = group->snapshot ? mst_pool_search_still_has(&group->search, object->sequence) || object->sequence > group->search.until
-                                       : group->cursor < object->sequence;
-        if (to_come && mst_pool_selects(pool, group->selector, group->schema, object)) return true;
+        if (mst_pool_search_awaits(&group->search, group->snapshot, group->cursor, object->sequence) && mst_pool_selects(pool, group->selector, group->schema, object)) return true;
     }
     return false;
 }

@@ -418,7 +418,10 @@ void mst_pool_search_fini(mst_pool_search_t *search);
 size_t mst_pool_search_step(mst_pool_t *pool, mst_pool_search_t *search, mst_pool_entry_t *entries, size_t capacity, bool *done_out);
 /* Gives the last step's entries from `first` on back, to come again. */
 void mst_pool_search_unread(mst_pool_search_t *search, const mst_pool_entry_t *entries, size_t first, size_t count);
-bool mst_pool_search_still_has(const mst_pool_search_t *search, uint64_t sequence); /* an entry of that sequence would come yet */
+/* Of a reader of a snapshot, while `snapshot`, and then of the log behind `cursor`: the last sequence that it needs no more of the log for; whether an
+ * object's offer is still to come. */
+uint64_t mst_pool_search_seen(const mst_pool_t *pool, const mst_pool_search_t *search, bool snapshot, uint64_t cursor);
+bool mst_pool_search_awaits(const mst_pool_search_t *search, bool snapshot, uint64_t cursor, uint64_t sequence);
 /* What the selector said last, where many objects are looked at: those of one template differ for it only where it looks at their own words. */
 typedef struct mst_pool_verdict {
     uint32_t template; /* 0: none yet */

@@ -108,8 +108,17 @@ void mst_pool_search_unread(mst_pool_search_t *search, const mst_pool_entry_t *e
     else while (search->next > 0 && search->hit_sequence[search->next - 1] >= entries[first].sequence) search->next--;
 }
 
-bool mst_pool_search_still_has(const mst_pool_search_t *search, uint64_t sequence) {
+static bool still_has(const mst_pool_search_t *search, uint64_t sequence) {
     if (!search->started) return true;
     if (search->by_index) return search->next < search->nhits && search->hit_sequence[search->next] <= sequence && sequence <= search->until;
     return search->cursor < sequence && sequence <= search->until;
+}
+
+uint64_t mst_pool_search_seen(const mst_pool_t *pool, const mst_pool_search_t *search, bool snapshot, uint64_t cursor) {
+    if (!snapshot) return cursor;
+    return search->started ? search->until : mst_pool_log_last(&pool->log);
+}
+
+bool mst_pool_search_awaits(const mst_pool_search_t *search, bool snapshot, uint64_t cursor, uint64_t sequence) {
+    return snapshot ? still_has(search, sequence) || sequence > search->until : cursor < sequence;
 }

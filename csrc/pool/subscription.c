@@ -459,7 +459,7 @@ static void trim(mst_pool_t *pool) {
     uint64_t keep = mst_pool_group_needs(pool), keep_holding = keep;
     for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next) {
         if (s->query) continue;
-        uint64_t needed = (s->snapshot ? (s->search.started ? s->search.until : mst_pool_log_last(&pool->log)) : s->cursor) + 1;
+        uint64_t needed = mst_pool_search_seen(pool, &s->search, s->snapshot, s->cursor) + 1;
         if (needed < keep) keep = needed;
         if (s->hold && needed < keep_holding) keep_holding = needed;
     }
@@ -543,9 +543,7 @@ bool mst_pool_subscription_awaits(mst_pool_t *pool, uint32_t handle) {
     if (mst_pool_group_awaits(pool, object, handle)) return true;
     for (const mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next) {
         if (s->query || !(s->kinds & MAESTRO_EVENT_OFFERED)) continue;
-        bool to_come = s->snapshot ? mst_pool_search_still_has(&s->search, object->sequence) || object->sequence > s->search.until
-                                   : s->cursor < object->sequence;
-        if (to_come && mst_pool_selects(pool, s->selector, s->session->schema, object)) return true;
+        if (mst_pool_search_awaits(&s->search, s->snapshot, s->cursor, object->sequence) && mst_pool_selects(pool, s->selector, s->session->schema, object)) return true;
     }
     return false;
 }
