@@ -472,6 +472,8 @@ class Session(_core.SessionHandle):
         """
         The pool's counters and limits: memory, objects, and per session offers, demands, bytes, leases and state.
 
+        Offers that are still under way may not be counted yet; `flush` first where they must be.
+
         Parameters
         ----------
         timeout : float, optional

@@ -152,6 +152,7 @@ def test_group_without_members_goes_on_where_it_was(pool):
         first = take_all(session.subscribe("param = t", group="paint"))[0]
         assert first == []
     producer.offer_many(param="t", step=range(20))
+    producer.flush()
     assert group_of(producer)["lag"] >= 20
     assert sorted(take_all(pool.session("second").subscribe("param = t", group="paint"))[0]) == list(range(20))
 
