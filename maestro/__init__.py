@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .cdo import Cdo, Request
+    from .cdo import Cdo, Need, Request
     from .errors import *  # noqa: F403
     from .record import Collection, Group, NewRecord, Record
     from .selectors import check_selector
@@ -30,6 +30,7 @@ _HOMES = {
     "Collection": "record",
     "Event": "subscription",
     "Group": "record",
+    "Need": "cdo",
     "NewRecord": "record",
     "Record": "record",
     "Request": "cdo",
@@ -43,6 +44,7 @@ __all__ = [
     "Collection",
     "Event",
     "Group",
+    "Need",
     "NewRecord",
     "Record",
     "Request",

@@ -84,6 +84,11 @@ cdef extern from "maestro.h" nogil:
     maestro_status_t maestro_request_test(maestro_request_t *request)
     maestro_status_t maestro_request_cdo(maestro_request_t *request, maestro_cdo_t **cdo_out)
     maestro_status_t maestro_request_dispose(maestro_request_t *request)
+    ctypedef struct maestro_need_t:
+        pass
+    maestro_status_t maestro_require(maestro_session_t *session, const char *selector, maestro_need_t **need_out)
+    maestro_status_t maestro_retract(maestro_need_t *need)
+    maestro_status_t maestro_cdo_wanted(const maestro_cdo_t *cdo, double timeout_s, stdbool *wanted_out)
     maestro_status_t maestro_count(maestro_session_t *session, const char *selector, double timeout_s, uint64_t *count_out)
     maestro_status_t maestro_withdraw_start(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s,
                                             maestro_request_t **request_out)

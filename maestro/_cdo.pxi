@@ -6,6 +6,9 @@ cdef maestro_status_t call_offer(call_t *call, double timeout_s) noexcept nogil:
 cdef maestro_status_t call_wait(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_wait(<maestro_cdo_t *>call.handle, timeout_s)
 
+cdef maestro_status_t call_wanted(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_cdo_wanted(<maestro_cdo_t *>call.handle, timeout_s, <stdbool *>call.bytes)
+
 cdef maestro_status_t call_cdo_withdraw_start(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_withdraw_start(<maestro_cdo_t *>call.handle, <maestro_when_t>call.when, call.seconds,
                                       <maestro_request_t **>call.bytes)
@@ -296,6 +299,32 @@ cdef class CdoHandle:
             A required attribute is missing.
         """
         check(maestro_cdo_seal(self.use("seal")))
+
+    def wanted(self, timeout=None):
+        """
+        Whether anybody needs this object, as its attributes are now, before it is filled and offered.
+
+        A subscription, a demand that waits or a declared need (`Session.require`) selects it.  What selects by attributes that come with
+        the data (maestro.dtype, maestro.shape, ...) counts as selecting it.  Only a session's first question waits for the manager.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds for that; default is the session's timeout.
+
+        Raises
+        ------
+        MissingAttributeError
+            A required attribute is missing.
+        StateError
+            The object was offered, or came from the pool.
+        """
+        cdef call_t call
+        cdef stdbool wanted = False
+        call.handle = self.use("ask whether an object is wanted")
+        call.bytes = &wanted
+        check(self.session.wait(call_wanted, &call, self.session.seconds(timeout), False))
+        return bool(wanted)
 
     cdef int give(self) except -1:
         """The offer; what was writable no longer is."""

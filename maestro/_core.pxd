@@ -8,7 +8,7 @@ from cpython.buffer cimport Py_buffer
 from libc.stdint cimport uint64_t
 
 from maestro._c cimport (
-    maestro_cdo_t, maestro_event_t, maestro_request_t, maestro_session_t, maestro_status_t, maestro_subscription_t,
+    maestro_cdo_t, maestro_event_t, maestro_need_t, maestro_request_t, maestro_session_t, maestro_status_t, maestro_subscription_t,
 )
 
 # What a waiting call needs, and the call itself: it runs without the GIL for at most timeout_s.
@@ -30,6 +30,7 @@ cdef class SessionHandle:
     cdef Py_ssize_t uses            # calls that run and views that live: the C session outlasts them
     cdef readonly bint closed       # for new calls; `c` is NULL when it has ended in C too
     cdef readonly double timeout
+    cdef set needs                  # declared and not retracted
     cdef dict types                 # attribute name -> maestro_type_t, as far as known
     cdef object __weakref__
 
@@ -80,6 +81,11 @@ cdef class RequestHandle:
     cdef readonly bint done
 
     cdef int finish(self) except -1
+
+
+cdef class NeedHandle:
+    cdef maestro_need_t *c          # NULL: retracted
+    cdef SessionHandle session
 
 
 cdef enum:

@@ -1,4 +1,4 @@
-# A demand or withdrawal in two steps.
+# A demand or withdrawal in two steps; a declared need.
 
 cdef maestro_status_t call_request(call_t *call, double timeout_s) noexcept nogil:
     return maestro_request_wait(<maestro_request_t *>call.handle, timeout_s)
@@ -116,3 +116,17 @@ cdef class RequestHandle:
         if self._use("cancel"):
             self._drop()
             self.done = False
+
+
+cdef class NeedHandle:
+    def __dealloc__(self):
+        maestro_retract(self.c)
+
+    def retract(self):
+        """End the need.  Retracting again does nothing; the session's close does it too."""
+        cdef maestro_need_t *c = self.c
+        if c == NULL:
+            return
+        self.c = NULL
+        self.session.needs.discard(self)
+        check(maestro_retract(c))

@@ -7,6 +7,9 @@ cdef maestro_status_t call_flush(call_t *call, double timeout_s) noexcept nogil:
 cdef maestro_status_t call_count(call_t *call, double timeout_s) noexcept nogil:
     return maestro_count(<maestro_session_t *>call.handle, call.selector, timeout_s, &call.number)
 
+cdef maestro_status_t call_require(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_require(<maestro_session_t *>call.handle, call.selector, <maestro_need_t **>call.bytes)
+
 cdef maestro_status_t call_stats(call_t *call, double timeout_s) noexcept nogil:
     return maestro_session_stats(<maestro_session_t *>call.handle, timeout_s, <char **>&call.bytes)
 
@@ -44,6 +47,7 @@ cdef class SessionHandle:
                 raise own_failure(MAESTRO_TIMEOUT, "open a session: the manager did not answer in time; is it stopped? see maestro doctor")
         check(status)
         self.types = {}
+        self.needs = set()
 
     def __dealloc__(self):
         if self.c != NULL:  # nothing else refers to it: no view, no object
@@ -160,6 +164,8 @@ cdef class SessionHandle:
             self.flush()
         finally:
             self.closed = True
+            for need in tuple(self.needs):
+                need.retract()
             if self.uses == 0:
                 self.end()
 
@@ -250,6 +256,17 @@ cdef class SessionHandle:
         """Starts a request; waits only where the manager does not take messages."""
         arguments.number = 0
         return check(self.wait(call, arguments, self.timeout, False))
+
+    def _require(self, type need_class, str selector):
+        cdef NeedHandle need = need_class.__new__(need_class)
+        cdef call_t call
+        call.handle = self.use("require")
+        call.selector = utf8(selector, "selector")
+        call.bytes = &need.c
+        self.begin(call_require, &call)
+        need.session = self
+        self.needs.add(need)
+        return need
 
     def _count(self, str selector, timeout):
         cdef call_t call

@@ -47,6 +47,27 @@ class Request(_core.RequestHandle):
             self.cancel()
 
 
+class Need(_core.NeedHandle):
+    """
+    That objects which match a selector will be needed, declared by `Session.require`.  As a context manager it ends with the block.
+
+    Examples
+    --------
+    >>> with maestro.Session(schema="mars") as s:
+    ...     with s.require("param = t and step <= 24"):
+    ...         s.wanted(param="t", step=6), s.wanted(param="t", step=30)
+    (True, False)
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> Need:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.retract()
+
+
 class Cdo(_core.CdoHandle):
     """
     A core data object: immutable bytes with attributes.

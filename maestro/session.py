@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import _core, columns, errors
-from .cdo import WHEN, Cdo, Request, When, choose
+from .cdo import WHEN, Cdo, Need, Request, When, choose
 from .record import Collection
 from .selectors import Selector, selector_text
 from .subscription import STARTS, Event, Subscription, kinds_mask
@@ -306,6 +306,53 @@ class Session(_core.SessionHandle):
                 raise
             return found
 
+    def require(self, selector: Selector) -> Need:
+        """
+        Declare that objects which match will be needed.
+
+        Who can provide them is told, by an event "required": an archive, a link to other nodes, a producer that asks `wanted`.  A
+        subscription, and a demand that waits, is a need without being declared.
+
+        Parameters
+        ----------
+        selector : str, dict or None
+            None is everything.
+
+        Returns
+        -------
+        Need
+            It ends with its `retract`, at the latest with the session.
+
+        Raises
+        ------
+        SelectorError, AttributeKeyError
+            The selector cannot be understood.
+
+        Examples
+        --------
+        >>> with maestro.Session(schema="mars") as s:
+        ...     need = s.require("param in (t, u)")
+        ...     s.wanted(param="t", step=0), s.wanted(param="q", step=0)
+        (True, False)
+        """
+        return self._require(Need, selector_text(selector))
+
+    def wanted(self, attributes: Mapping[str, Any] | None = None, /, **more: Any) -> bool:
+        """
+        Whether anybody needs an object of these attributes: all that it will be offered with.
+
+        What nobody needs should neither be made nor moved.  See `Cdo.wanted`; it costs no message but for a session's first question.
+
+        Examples
+        --------
+        >>> with maestro.Session(schema="mars") as s:
+        ...     fields = s.subscribe("param = t and levelist in (500, 850)")
+        ...     [level for level in (1000, 850, 700, 500) if s.wanted(param="t", step=0, levelist=level)]
+        [850, 500]
+        """
+        with self.cdo(attributes, **more) as cdo:
+            return cdo.wanted()
+
     def wait_for_peers(self, names: Iterable[str] | Mapping[str, int], timeout: float | None = None) -> None:
         """
         Wait until components have joined the pool.
@@ -396,7 +443,7 @@ class Session(_core.SessionHandle):
         selector : str, dict or None
             None is everything.
         kinds : str or iterable of str
-            What to hear of: "offered", "withdrawn", "joined", "left", "expired"; several as "offered,withdrawn" or as a list.
+            What to hear of: "offered", "withdrawn", "joined", "left", "expired", "required", "retracted"; several as "offered,withdrawn" or as a list.
         start : {"snapshot", "now", "query"}
             Begin with the matching objects that live, or with what comes; "query" ends after those that live.
         hold : bool

@@ -25,6 +25,8 @@ KINDS = {
     "joined": _core.MAESTRO_EVENT_JOINED,
     "left": _core.MAESTRO_EVENT_LEFT,
     "expired": _core.MAESTRO_EVENT_EXPIRED,
+    "required": _core.MAESTRO_EVENT_REQUIRED,
+    "retracted": _core.MAESTRO_EVENT_RETRACTED,
     "gap": _core.MAESTRO_EVENT_GAP,
 }
 NAMES = {number: name for name, number in KINDS.items()}
@@ -48,7 +50,7 @@ class Event:
 
     Attributes
     ----------
-    kind : {"offered", "withdrawn", "joined", "left", "expired", "gap"}
+    kind : {"offered", "withdrawn", "joined", "left", "expired", "required", "retracted", "gap"}
     cdo : Cdo or None
         The object; for joined and left one that has only attributes (component, rank, pid, reason); None for a gap.
     sequence : int
@@ -89,8 +91,13 @@ class Event:
 
     @property
     def reason(self) -> str | None:
-        """Why it left: "closed" or "died"."""
+        """Why it left: "closed" or "died"; why something is required: "require", "demand" or "subscription"."""
         return self._attribute("maestro.reason")
+
+    @property
+    def selector(self) -> str | None:
+        """What is required, or no longer: the selector as it was written ("" is everything), of objects of schema ``cdo["maestro.schema"]``."""
+        return self._attribute("maestro.selector")
 
 
 class Subscription(_core.SubscriptionHandle):

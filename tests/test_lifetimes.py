@@ -206,6 +206,7 @@ def test_identities_that_reach_the_pool_are_one_for_all_producers(pool, schema):
     with raises(maestro.DuplicateError, "another session has offered", "schema series reach the whole pool"):
         two.offer(None, station="x", hour=1).wait()
     two.offer_many(station="x", hour=[2, 3])
+    two.flush()
     with raises(maestro.DuplicateError):
         one.offer_many(station="x", hour=[3, 4])
         one.flush()

@@ -8,6 +8,7 @@
 #include "mem/allocator.h"
 #include "mem/segment.h"
 #include "meta/dictionary.h"
+#include "meta/matcher.h"
 #include "meta/selector.h"
 #include "wire/protocol.h"
 #include "wire/socket.h"
@@ -91,6 +92,22 @@ struct maestro_request {
     uint64_t cdo_id;
 };
 
+struct maestro_need {
+    maestro_session_t *session;
+    uint64_t number;
+};
+
+typedef struct mst_client_known mst_client_known_t;
+
+typedef struct mst_client_needs {      /* of everybody, once they were asked for */
+    pthread_mutex_t lock;              /* taken before the session's */
+    maestro_subscription_t *changes;   /* NULL: not yet asked for */
+    mst_meta_matcher_t *matcher;
+    mst_client_known_t *known;
+    size_t unsure;                     /* of which nothing more is known */
+    mst_meta_attributes_t *set;        /* room for one object's */
+} mst_client_needs_t;
+
 struct maestro_session {
     pthread_mutex_t lock;
     pthread_cond_t news;
@@ -142,6 +159,7 @@ struct maestro_session {
     uint64_t freed_blocks;             /* how many came back so far */
     maestro_cdo_t *cdos, *spare;
     maestro_subscription_t *subscriptions;
+    mst_client_needs_t needs;
 };
 
 /* The thread's last error, kept over what is done after it. */
@@ -205,6 +223,9 @@ void mst_client_unmap(maestro_session_t *session, uint32_t segment);
 void mst_client_return(maestro_session_t *session, uint32_t segment); /* a lent segment goes back with the next message */
 void mst_client_hold(maestro_session_t *session, maestro_cdo_t *cdo);   /* its block stays its handle's when it comes back */
 void mst_client_unhold(maestro_session_t *session, maestro_cdo_t *cdo);
+
+/* ---- need.c */
+void mst_client_needs_fini(maestro_session_t *session); /* the session is closed; may be called again */
 
 /* ---- attributes.c: what a component must not set. */
 static inline bool mst_client_key_is_maestros(unsigned key) {

@@ -56,6 +56,7 @@ static void free_session(maestro_session_t *session) {
     if (session->dictionary_memory) munmap(session->dictionary_memory, session->dictionary_nbytes);
     mst_meta_schema_destroy(session->schema);
     pthread_mutex_destroy(&session->lock);
+    pthread_mutex_destroy(&session->needs.lock);
     pthread_cond_destroy(&session->news);
     free(session);
 }
@@ -119,6 +120,7 @@ static maestro_session_t *new_session(void) {
     pthread_cond_init(&session->news, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&session->lock, NULL);
+    pthread_mutex_init(&session->needs.lock, NULL);
     session->socket = session->wake_manager = session->wake_client = -1;
     session->fork_count = mst_client_forks;
     session->refusals_round = 1;
@@ -199,6 +201,9 @@ maestro_status_t maestro_session_close(maestro_session_t *session) {
         session->closed = true;
         mst_client_hang_up(session);
     }
+    pthread_mutex_unlock(&session->lock);
+    mst_client_needs_fini(session); /* who waits there has been told of the end */
+    pthread_mutex_lock(&session->lock);
     mst_client_leave(session);
     return status;
 }

@@ -19,7 +19,7 @@ static maestro_status_t check_options(const maestro_subscription_options_t *opti
     if (options->size != sizeof *options)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: the options' size is %zu, expected %zu; call maestro_subscription_options_init first", options->size, sizeof *options);
     if (!options->kinds || options->kinds & ~(uint32_t)MST_WIRE_EVENT_KINDS)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: kinds %#x; add up MAESTRO_EVENT_OFFERED, _WITHDRAWN, _JOINED, _LEFT, _EXPIRED", options->kinds);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: kinds %#x; add up MAESTRO_EVENT_OFFERED, _WITHDRAWN, _JOINED, _LEFT, _EXPIRED, _REQUIRED, _RETRACTED", options->kinds);
     if (options->group && (!options->group[0] || strlen(options->group) > GROUP_NAME_MAX))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: the consumer group's name has %zu bytes; give it 1 to %d", strlen(options->group), GROUP_NAME_MAX);
     if (!(options->acknowledge_s >= 0) || options->acknowledge_s > ACKNOWLEDGE_S_MAX)

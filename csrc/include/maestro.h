@@ -239,6 +239,19 @@ MAESTRO_API maestro_status_t maestro_request_cdo(maestro_request_t *request, mae
 MAESTRO_API maestro_status_t maestro_request_count(maestro_request_t *request, uint64_t *count_out); /* how many objects were withdrawn */
 MAESTRO_API maestro_status_t maestro_request_dispose(maestro_request_t *request);
 
+/* Declares that objects which match will be needed: who can provide them (an archive, a link to other nodes, a producer that asks maestro_cdo_wanted) is
+ * told, until the need is retracted or the session ends.  Errors: BAD_SELECTOR, TOO_LARGE (more than 4096 at once), TIMEOUT, POOL_LOST. */
+typedef struct maestro_need maestro_need_t;
+MAESTRO_API maestro_status_t maestro_require(maestro_session_t *session, const char *selector, maestro_need_t **need_out);
+
+/* Ends the need and frees its handle.  NULL is allowed. */
+MAESTRO_API maestro_status_t maestro_retract(maestro_need_t *need);
+
+/* Whether anybody needs a declared object as its attributes are now: a subscription, a demand that waits or a declared need matches.  What selects by
+ * attributes that come with the data (maestro.dtype, maestro.shape, ...) counts as matching.  The first question of a session waits for the manager, up
+ * to `timeout_s` (< 0: the session's); the others cost no message.  Errors: MISSING_ATTRIBUTE, WRONG_STATE after the offer, TIMEOUT, POOL_LOST. */
+MAESTRO_API maestro_status_t maestro_cdo_wanted(const maestro_cdo_t *cdo, double timeout_s, bool *wanted_out);
+
 /* How many live objects match. */
 MAESTRO_API maestro_status_t maestro_count(maestro_session_t *session, const char *selector, double timeout_s, uint64_t *count_out);
 
@@ -253,6 +266,9 @@ typedef enum maestro_event_kind {
     MAESTRO_EVENT_JOINED = 4, /* a component's session: attributes maestro.component, maestro.rank, maestro.pid */
     MAESTRO_EVENT_LEFT = 8,   /* the same, and maestro.reason: "closed" or "died" */
     MAESTRO_EVENT_EXPIRED = 32, /* the time of maestro.lifetime was over */
+    MAESTRO_EVENT_REQUIRED = 64, /* somebody needs objects: attributes maestro.need (its number), maestro.selector, maestro.schema, who, and maestro.reason:
+                                    "require", "demand" (one that waits) or "subscription" */
+    MAESTRO_EVENT_RETRACTED = 128, /* the same need has ended */
     MAESTRO_EVENT_GAP = 16    /* a plain subscription was too slow: events gap_from..gap_to are lost to it */
 } maestro_event_kind_t;
 

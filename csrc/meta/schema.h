@@ -25,13 +25,16 @@ typedef enum mst_meta_core_key {
     MST_META_KEY_RANK,      /* maestro.rank       i64                set by the manager */
     MST_META_KEY_VERSION,   /* maestro.version    i64                set by the manager, where the schema says duplicate: version */
     MST_META_KEY_PID,       /* maestro.pid        i64                in joined and left events */
-    MST_META_KEY_REASON,    /* maestro.reason     string, common     in left events: closed, died */
+    MST_META_KEY_REASON,    /* maestro.reason     string, common     in left events: closed, died; in required ones: require, demand, subscription */
     MST_META_KEY_CHECKSUM,  /* maestro.checksum   i64                xxh3-64 of the bytes, by whoever cares to set it */
     MST_META_KEY_TIME,      /* maestro.time       timestamp          when the producer completed the bytes */
     MST_META_KEY_COLLECTION, /* maestro.collection string, common   of a record */
     MST_META_KEY_SEQUENCE,  /* maestro.sequence   i64                of a record */
     MST_META_KEY_ARRAYS,    /* maestro.arrays     string, common     where which arrays lie in a record, as JSON */
     MST_META_KEY_LIFETIME,  /* maestro.lifetime   f64                seconds after the offer */
+    MST_META_KEY_NEED,      /* maestro.need       i64                in required and retracted events: which need */
+    MST_META_KEY_SELECTOR,  /* maestro.selector   string             what it selects, */
+    MST_META_KEY_SCHEMA,    /* maestro.schema     string, common     of which schema */
     MST_META_CORE_KEYS
 } mst_meta_core_key_t;
 

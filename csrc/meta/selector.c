@@ -13,20 +13,27 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void bind(mst_meta_node_t *node, const mst_meta_selector_t *selector, mst_meta_dictionary_t *dictionary) {
-    for (; node->op == MST_META_OP_AND || node->op == MST_META_OP_OR; node = node->child[1]) bind(node->child[0], selector, dictionary);
-    if (node->op == MST_META_OP_NOT) bind(node->child[0], selector, dictionary);
+typedef uint32_t (*code_fn)(void *dictionary, const char *text, size_t nbytes);
+
+static uint32_t intern(void *dictionary, const char *text, size_t nbytes) { return mst_meta_dictionary_intern(dictionary, text, nbytes); }
+static uint32_t find(void *dictionary, const char *text, size_t nbytes) { return mst_meta_dictionary_find(dictionary, text, nbytes); }
+
+static void bind(mst_meta_node_t *node, const mst_meta_selector_t *selector, code_fn code_of, void *dictionary) {
+    for (; node->op == MST_META_OP_AND || node->op == MST_META_OP_OR; node = node->child[1]) bind(node->child[0], selector, code_of, dictionary);
+    if (node->op == MST_META_OP_NOT) bind(node->child[0], selector, code_of, dictionary);
     bool values = (node->op == MST_META_OP_IN || node->op == MST_META_OP_NE) && node->type == MAESTRO_TYPE_STRING;
     if (!values || !selector->schema->attribute[node->key].common) return;
     for (size_t i = 0; i < node->nwords; i++) {
         size_t nbytes = strlen(node->texts[i]);
-        uint32_t code = mst_meta_dictionary_intern(dictionary, node->texts[i], nbytes);
+        uint32_t code = code_of(dictionary, node->texts[i], nbytes);
         node->words[i] = code ? code : mst_meta_text_word(node->texts[i], nbytes);
     }
     qsort(node->words, node->nwords, sizeof *node->words, by_value);
 }
 
-void mst_meta_selector_bind(mst_meta_selector_t *selector, mst_meta_dictionary_t *dictionary) { bind(selector->root, selector, dictionary); }
+void mst_meta_selector_bind(mst_meta_selector_t *selector, mst_meta_dictionary_t *dictionary) { bind(selector->root, selector, intern, dictionary); }
+
+void mst_meta_selector_bind_known(mst_meta_selector_t *selector, const mst_meta_dictionary_t *dictionary) { bind(selector->root, selector, find, (void *)dictionary); }
 
 /* ---- Matching. */
 

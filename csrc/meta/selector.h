@@ -59,6 +59,8 @@ void mst_meta_selector_destroy(mst_meta_selector_t *selector);
 /* Resolves the texts of common attributes to dictionary codes, interning new ones (so that later objects agree).  Common texts that cannot be
  * interned stay texts and are compared as such. */
 void mst_meta_selector_bind(mst_meta_selector_t *selector, mst_meta_dictionary_t *dictionary);
+/* The same for who may only read the dictionary: of a selector that its owner has bound. */
+void mst_meta_selector_bind_known(mst_meta_selector_t *selector, const mst_meta_dictionary_t *dictionary);
 
 /* Evaluates one packed, interned set of the selector's schema (or of any schema when core_only). */
 bool mst_meta_selector_match(const mst_meta_selector_t *selector, const mst_meta_attributes_t *set, const mst_meta_dictionary_t *dictionary);

@@ -135,6 +135,8 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
     return MAESTRO_OK;
 }
 
+static bool born_ended(const mst_pool_object_t *object) { return object->notice == MAESTRO_EVENT_LEFT || object->notice == MAESTRO_EVENT_RETRACTED; }
+
 uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, const mst_meta_attributes_t *attributes) {
     static const uint64_t none[2];
     static const mst_wire_place_t nowhere = {.segment = MST_WIRE_NO_SEGMENT};
@@ -145,7 +147,7 @@ uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, 
     if (handle == MST_POOL_NONE) return handle;
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     object->notice = kind;
-    object->state = kind == MAESTRO_EVENT_JOINED ? MST_POOL_LIVE : MST_POOL_ENDED;
+    object->state = born_ended(object) ? MST_POOL_ENDED : MST_POOL_LIVE;
     return handle;
 }
 
@@ -219,7 +221,7 @@ void mst_pool_catalogue_lease_ended(mst_pool_t *pool, uint32_t handle) {
 void mst_pool_catalogue_unref(mst_pool_t *pool, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     if (--object->refs || object->state != MST_POOL_ENDED) return;
-    if (object->notice != MAESTRO_EVENT_LEFT) pool->log.dead_nbytes -= object_nbytes(&pool->catalogue, object);
+    if (!born_ended(object)) pool->log.dead_nbytes -= object_nbytes(&pool->catalogue, object);
     free_metadata(pool, handle);
 }
 

@@ -195,6 +195,7 @@ static maestro_status_t create(mst_pool_t *pool, const mst_pool_subscription_t *
     group->next = pool->groups;
     pool->groups = group;
     pool->holding++;
+    group->need = mst_pool_need_begin(pool, subscription->session, group->selector, "subscription");
     *group_out = group;
     return MAESTRO_OK;
 }
@@ -202,6 +203,7 @@ static maestro_status_t create(mst_pool_t *pool, const mst_pool_subscription_t *
 static void destroy(mst_pool_t *pool, mst_pool_group_t *group) {
     while (group->nreturned) dequeue(group, pool);
     free(group->returned);
+    mst_pool_need_end(pool, group->need);
     mst_pool_search_fini(&group->search);
     mst_meta_selector_destroy(group->selector);
     mst_pool_group_t **link = &pool->groups;

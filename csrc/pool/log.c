@@ -177,7 +177,7 @@ static void sweep_chunk(mst_pool_t *pool, size_t index) {
 
 void mst_pool_log_sweep(mst_pool_t *pool) {
     mst_pool_log_t *log = &pool->log;
-    if (log->live_entries < 2 * (pool->catalogue.live + pool->nsessions) + 4096) return;
+    if (log->live_entries < 2 * (pool->catalogue.live + pool->nsessions + pool->needs.live) + 4096) return;
     for (int i = 0; i < 8 && log->nchunks; i++) {
         if (log->sweep >= log->nchunks) log->sweep = 0;
         size_t before = log->nchunks;

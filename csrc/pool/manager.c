@@ -136,6 +136,7 @@ void mst_pool_destroy(mst_pool_t *pool) {
     free(pool->touched);
     free(pool->touched_window);
     free(pool->request_slot);
+    free(pool->needs.ended);
     free(pool);
 }
 
@@ -284,6 +285,7 @@ static size_t serve_round(mst_pool_t *pool) {
     if (!pool->requests) pool->next_deadline_ns = INT64_MAX;
     else if (served || pool->recheck_consumed || pool->now_ns >= pool->next_deadline_ns) mst_pool_request_step_all(pool);
     mst_pool_lifetime_expire(pool);
+    mst_pool_need_tell_ended(pool);
     mst_pool_subscription_advance_all(pool);
     mst_pool_log_sweep(pool);
     if (broken) drop_broken(pool);
@@ -294,7 +296,7 @@ static size_t serve_round(mst_pool_t *pool) {
 _Static_assert(2 * (offsetof(mst_wire_event_t, attributes) + MST_META_SET_MAX) <= MST_WIRE_WINDOW_MIN / 2, "half a window takes any event");
 
 static bool lagging_can_move(mst_pool_t *pool) {
-    if (pool->ending || (pool->groups && mst_pool_group_can_move(pool))) return true;
+    if (pool->ending || pool->needs.nended || (pool->groups && mst_pool_group_can_move(pool))) return true;
     for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
         if (mst_wire_ring_room(&s->window) >= s->window.capacity / 2) return true;
     return false;

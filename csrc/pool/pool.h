@@ -8,7 +8,7 @@
  *   lifetime   objects that expire
  *   lending    segments lent to sessions, limits, the way back of blocks
  *   session    one client: its rings, leases, counters; serve: what comes through the rings; offers: objects among that
- *   subscription, request, search   what clients wait for; group: what several share
+ *   subscription, request, search   what clients wait for; group: what several share; need: that they do, told to who provides
  *   helper     the one other thread, for what takes longer
  *   manager    the loop
  */
@@ -33,6 +33,7 @@ typedef struct mst_pool_subscription mst_pool_subscription_t;
 typedef struct mst_pool_request mst_pool_request_t;
 typedef struct mst_pool_group mst_pool_group_t;
 typedef struct mst_pool_member mst_pool_member_t;
+typedef struct mst_pool_requirement mst_pool_requirement_t;
 
 /* ---- arena.c: slots of a few size classes; a handle is a slot's address / 16.  A page keeps its class for ever, so a stale handle always names
  * the start of a slot, whose id is 0 when it is free. */
@@ -100,7 +101,7 @@ uint32_t mst_pool_identities_next(const mst_pool_identities_t *table, mst_pool_i
 bool mst_pool_identities_put(mst_pool_identities_t *table, mst_pool_identity_cursor_t *end, uint32_t handle); /* where there was no more; false: it is full */
 void mst_pool_identities_remove(mst_pool_identities_t *table, uint32_t tag, uint32_t handle);
 
-/* ---- An object, or the notice of a session that joined or left (an object without data that only events show). */
+/* ---- An object, or a notice, which only events show: of a session that joined or left, of a need that began or ended. */
 typedef enum mst_pool_state { MST_POOL_LIVE = 1, MST_POOL_WITHDRAWN, MST_POOL_ENDED } mst_pool_state_t;
 
 typedef struct mst_pool_object { /* as small as it can be: fresh memory costs a manager more than all that it does with an object */
@@ -117,7 +118,7 @@ typedef struct mst_pool_object { /* as small as it can be: fresh memory costs a 
     uint8_t consuming : 1;  /* live, and withdrawn as soon as it is consumed */
     uint8_t has_place : 1;
     uint8_t returned : 1;   /* was given back to a consumer group, and may wait there */
-    uint8_t notice;         /* 0: object; else MAESTRO_EVENT_JOINED or LEFT */
+    uint8_t notice;         /* 0: object; else the event kind: JOINED and REQUIRED live, LEFT and RETRACTED do not */
     uint64_t rest[];        /* where its bytes lie, if it has any; attribute words in which it differs from its template; the tail */
 } mst_pool_object_t;
 
@@ -358,6 +359,8 @@ struct mst_pool_session {
     uint64_t id_pages;
     mst_pool_subscription_t *subscriptions;
     mst_pool_member_t *members;  /* in consumer groups */
+    mst_pool_requirement_t *requirements; /* needs that it declared */
+    size_t nrequirements;
     uint64_t lent_nbytes, used_nbytes;
     struct {
         uint64_t offers, offered_bytes, copied, refused, demands, events, event_bytes, withdrawn, leases;
@@ -402,7 +405,7 @@ static inline int64_t mst_pool_bounded(int64_t timeout_ns) { return timeout_ns <
 typedef struct mst_pool_search {
     const mst_meta_selector_t *selector;
     uint16_t schema;
-    bool started, by_index, joined;  /* joined: include the notices of sessions */
+    bool started, by_index, notices; /* notices: include those that live */
     uint32_t *hits;                  /* by_index: handles, in order of sequence */
     uint64_t *hit_sequence;
     size_t nhits, next;
@@ -411,7 +414,7 @@ typedef struct mst_pool_search {
     uint64_t until;
 } mst_pool_search_t;
 
-void mst_pool_search_init(mst_pool_search_t *search, const mst_meta_selector_t *selector, uint16_t schema, bool joined, bool bounded);
+void mst_pool_search_init(mst_pool_search_t *search, const mst_meta_selector_t *selector, uint16_t schema, bool notices, bool bounded);
 void mst_pool_search_fini(mst_pool_search_t *search);
 /* One slice: up to `capacity` matching entries.  *done_out when there are no more; then everything live at this moment has been seen,
  * if the search is not bounded. */
@@ -461,6 +464,7 @@ struct mst_pool_subscription {
     } run;
     uint64_t delivered, gaps;
     mst_pool_member_t *member;                /* of a consumer group, while it shares */
+    uint32_t need;                            /* that it is; 0: none */
     mst_pool_subscription_t *next;            /* of the session */
     mst_pool_subscription_t *lag_next, **lag_prev; /* of the pool's lagging ones; of those that end */
 };
@@ -508,6 +512,7 @@ struct mst_pool_request {
     uint64_t lending_changes;        /* SEGMENT: as of the last try */
     bool explaining;                 /* DEMAND out of time: looking for what came nearest */
     uint64_t near[8];                /* objects that match all conjuncts but this one */
+    uint32_t need;                   /* DEMAND: that it waits; 0: none */
     uint32_t near_example[8];        /* handles; and */
     uint64_t near_sequence[8];
     mst_pool_request_t *next, **link;
@@ -553,6 +558,7 @@ struct mst_pool_group {
     size_t returned_first, nreturned, returned_capacity;
     uint64_t delivered, acknowledged, redelivered, overdue;
     int64_t empty_since_ns;          /* 0: it has members */
+    uint32_t need;
     mst_pool_group_t *next;
 };
 
@@ -570,6 +576,21 @@ bool mst_pool_group_awaits(mst_pool_t *pool, const mst_pool_object_t *object, ui
 uint64_t mst_pool_group_lag(const mst_pool_t *pool, const mst_pool_group_t *group);
 const char *mst_pool_group_holder(const mst_pool_t *pool, char *text, size_t nbytes); /* who holds the log; NULL: no group */
 void mst_pool_group_fini(mst_pool_t *pool);
+
+/* ---- need.c */
+typedef struct mst_pool_needs {
+    uint64_t numbers, live;
+    uint32_t *ended;                 /* notices that are still to be told */
+    size_t nended, ended_capacity;
+} mst_pool_needs_t;
+
+/* Somebody needs what the selector selects; a handle for mst_pool_need_end, 0: no memory.  The reason is as maestro.reason tells it. */
+uint32_t mst_pool_need_begin(mst_pool_t *pool, const mst_pool_session_t *session, const mst_meta_selector_t *selector, const char *reason);
+void mst_pool_need_end(mst_pool_t *pool, uint32_t need); /* 0 is allowed */
+void mst_pool_need_tell_ended(mst_pool_t *pool);
+maestro_status_t mst_pool_need_declare(mst_pool_t *pool, mst_pool_session_t *session, const char *text, uint32_t *number_out);
+void mst_pool_need_retract(mst_pool_t *pool, mst_pool_session_t *session, uint32_t number);
+void mst_pool_need_retract_all(mst_pool_t *pool, mst_pool_session_t *session);
 
 /* ---- stats.c */
 void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out);
@@ -604,8 +625,9 @@ struct mst_pool {
     uint32_t numbers, numbers_capacity;
     uint32_t next_subscription;
     mst_pool_subscription_t *lagging, *ending;
-    uint32_t kinds_wanted[6];        /* subscriptions per event kind (bit number) */
+    uint32_t kinds_wanted[8];        /* subscriptions per event kind (bit number) */
     uint32_t holding;                /* subscriptions with hold, and groups */
+    mst_pool_needs_t needs;
     mst_pool_group_t *groups;
     int64_t group_ns;                /* how long one without members lives */
     int64_t overdue_ns;              /* when overdue leases were last looked for */

@@ -30,6 +30,7 @@ static void destroy(mst_pool_t *pool, mst_pool_request_t *request) {
     else pool->requests_end = request->link;
     if (request->in_matcher) {
         mst_meta_matcher_remove(pool->matcher, request);
+        mst_pool_need_end(pool, request->need);
         pool->kinds_wanted[0]--;
     }
     pool->request_slot[request->slot] = NULL;
@@ -149,6 +150,7 @@ static bool step_demand(mst_pool_t *pool, mst_pool_request_t *request) {
     request->found = 0;
     if (!request->in_matcher && mst_meta_matcher_add(pool->matcher, request, request->selector, request->session->schema) == MAESTRO_OK) {
         request->in_matcher = true;
+        request->need = mst_pool_need_begin(pool, request->session, request->selector, "demand");
         pool->kinds_wanted[0]++;
     }
     return false;
@@ -495,9 +497,11 @@ static void cancel(mst_pool_t *pool, mst_pool_session_t *session, uint64_t numbe
     }
 }
 
-static void subscribe(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message, char *text) {
+/* A request that makes something with a number, answered at once. */
+static void make_numbered(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message, char *text) {
     uint32_t number;
-    maestro_status_t status = mst_pool_subscription_create(pool, session, message, text, &number);
+    maestro_status_t status = message->head.kind == MST_WIRE_REQUIRE ? mst_pool_need_declare(pool, session, text, &number)
+                                                                     : mst_pool_subscription_create(pool, session, message, text, &number);
     if (status != MAESTRO_OK) {
         mst_pool_session_fail(pool, session, message->request, status, maestro_last_error());
         return;
@@ -540,6 +544,10 @@ void mst_pool_request_take(mst_pool_t *pool, mst_pool_session_t *session, const 
         mst_pool_session_reply(pool, session, &done, NULL, 0);
         return;
     }
+    case MST_WIRE_RETRACT:
+        mst_pool_need_retract(pool, session, (uint32_t)message->argument);
+        mst_pool_session_reply(pool, session, &done, NULL, 0);
+        return;
     case MST_WIRE_CANCEL:
         cancel(pool, session, message->argument);
         return;
@@ -547,6 +555,7 @@ void mst_pool_request_take(mst_pool_t *pool, mst_pool_session_t *session, const 
         if (mst_pool_lending_return(pool, session, (uint32_t)message->argument) != MAESTRO_OK) mst_pool_session_break(session, maestro_last_error());
         return;
     case MST_WIRE_SUBSCRIBE:
+    case MST_WIRE_REQUIRE:
     case MST_WIRE_DEMAND:
     case MST_WIRE_WITHDRAW:
     case MST_WIRE_WITHDRAW_MATCHING:
@@ -564,7 +573,7 @@ void mst_pool_request_take(mst_pool_t *pool, mst_pool_session_t *session, const 
     }
     memcpy(text, message->text, message->text_nbytes);
     text[message->text_nbytes] = '\0';
-    if (message->head.kind == MST_WIRE_SUBSCRIBE) subscribe(pool, session, message, text);
+    if (message->head.kind == MST_WIRE_SUBSCRIBE || message->head.kind == MST_WIRE_REQUIRE) make_numbered(pool, session, message, text);
     else start(pool, session, message, text);
     free(text);
 }

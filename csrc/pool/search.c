@@ -3,11 +3,11 @@
 
 enum { SCAN_ALWAYS = 16, INDEX_ALWAYS = 4096, INDEX_MOST = 32768, INDEX_SLICE = 512 };
 
-void mst_pool_search_init(mst_pool_search_t *search, const mst_meta_selector_t *selector, uint16_t schema, bool joined, bool bounded) {
+void mst_pool_search_init(mst_pool_search_t *search, const mst_meta_selector_t *selector, uint16_t schema, bool notices, bool bounded) {
     memset(search, 0, sizeof *search);
     search->selector = selector;
     search->schema = schema;
-    search->joined = joined;
+    search->notices = notices;
     search->bounded = bounded;
 }
 
@@ -51,7 +51,7 @@ static bool collect_hits(mst_pool_t *pool, mst_pool_search_t *search) {
 /* Decides the way; false when the index is still being brought forward. */
 static bool start(mst_pool_t *pool, mst_pool_search_t *search) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
-    if (catalogue->live > SCAN_ALWAYS && !search->joined && !catalogue->index_broken && search->selector->root->op != MST_META_OP_TRUE) {
+    if (catalogue->live > SCAN_ALWAYS && !search->notices && !catalogue->index_broken && search->selector->root->op != MST_META_OP_TRUE) {
         if (!mst_pool_catalogue_index_step(pool, INDEX_SLICE)) return false;
         uint64_t estimate = mst_meta_index_estimate(catalogue->index, search->selector);
         search->by_index = estimate <= INDEX_ALWAYS || (estimate <= INDEX_MOST && estimate < catalogue->live / 16); /* sorting hits is not sliced */
@@ -87,8 +87,8 @@ static size_t step_scan(mst_pool_t *pool, mst_pool_search_t *search, mst_pool_en
         size_t came = mst_pool_log_read(pool, search->cursor, entries, capacity, &search->cursor);
         for (size_t i = 0; i < came; i++) {
             const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, entries[i].handle);
-            bool first_event = entries[i].kind & (MAESTRO_EVENT_OFFERED | MAESTRO_EVENT_JOINED);
-            if (!first_event || entries[i].sequence > until || object->state != MST_POOL_LIVE || (object->notice && !search->joined)) continue;
+            bool first_event = entries[i].kind & (MAESTRO_EVENT_OFFERED | MAESTRO_EVENT_JOINED | MAESTRO_EVENT_REQUIRED);
+            if (!first_event || entries[i].sequence > until || object->state != MST_POOL_LIVE || (object->notice && !search->notices)) continue;
             if (mst_pool_selects_next(pool, search->selector, search->schema, object, &verdict)) entries[count++] = entries[i];
         }
     }

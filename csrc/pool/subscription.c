@@ -120,9 +120,11 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     if (!subscription->shared && !subscription->query) count_kinds(pool, subscription, 1);
     if (!subscription->shared && request->start != MAESTRO_START_NOW) {
         subscription->snapshot = true;
-        mst_pool_search_init(&subscription->search, subscription->selector, session->schema, request->kinds & MAESTRO_EVENT_JOINED, true);
+        mst_pool_search_init(&subscription->search, subscription->selector, session->schema, request->kinds & (MAESTRO_EVENT_JOINED | MAESTRO_EVENT_REQUIRED), true);
         start_lagging(pool, subscription);
     }
+    if (!subscription->shared && !subscription->query && subscription->kinds & MAESTRO_EVENT_OFFERED)
+        subscription->need = mst_pool_need_begin(pool, session, subscription->selector, "subscription");
     *number_out = subscription->number;
     return MAESTRO_OK;
 }
@@ -190,6 +192,7 @@ static void stop(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     close_run(pool, subscription);
     stop_lagging(pool, subscription);
     if (subscription->member) mst_pool_group_leave(subscription);
+    mst_pool_need_end(pool, subscription->need);
     if (!subscription->query && !subscription->shared) {
         mst_meta_matcher_remove(pool->matcher, subscription);
         count_kinds(pool, subscription, -1);

@@ -8,7 +8,7 @@
 
 enum {
     MST_WIRE_MAGIC = 0x5254534d,        /* "MSTR" */
-    MST_WIRE_PROTOCOL = 3,              /* the first 8 bytes of hello and welcome never change */
+    MST_WIRE_PROTOCOL = 4,              /* the first 8 bytes of hello and welcome never change */
     MST_WIRE_NAME_MAX = 64,             /* component, pool, schema names, terminator included */
     MST_WIRE_TEXT_MAX = 2048,           /* text of an error */
     MST_WIRE_SCHEMA_MAX = 1 << 20,
@@ -104,6 +104,7 @@ typedef enum mst_wire_kind {
     MST_WIRE_WITHDRAW, MST_WIRE_WITHDRAW_MATCHING,
     MST_WIRE_COUNT,
     MST_WIRE_SEGMENT, MST_WIRE_SEGMENT_RETURN,
+    MST_WIRE_REQUIRE, MST_WIRE_RETRACT,
     /* replies ring */
     MST_WIRE_REPLY = 48,    /* mst_wire_reply_t, ends a request */
     MST_WIRE_REFUSED,       /* mst_wire_refused_t: an offer */
@@ -139,7 +140,7 @@ typedef struct mst_wire_request {
     uint64_t request;       /* the client's number, comes back in the reply */
     uint64_t after;         /* serve when the offers ring has been read up to here */
     int64_t timeout_ns;
-    uint64_t argument;      /* object id; subscription; request to cancel; segment; bytes; SUBSCRIBE: limit << 32 | bytes of the group's name */
+    uint64_t argument;      /* object id; subscription; request to cancel; need; segment; bytes; SUBSCRIBE: limit << 32 | bytes of the group's name */
     union {
         uint32_t kinds;     /* SUBSCRIBE: event kinds; WITHDRAW: when */
         uint32_t rows;      /* UNSUBSCRIBE: that were taken of the run at which reading ended */
@@ -159,7 +160,7 @@ typedef struct mst_wire_reply {
     uint64_t request;
     int32_t status;
     uint32_t text_nbytes;   /* error text after the struct (then no attributes) */
-    uint64_t value;         /* COUNT, WITHDRAW_MATCHING: how many; SUBSCRIBE: number; SEGMENT: number */
+    uint64_t value;         /* COUNT, WITHDRAW_MATCHING: how many; SUBSCRIBE, REQUIRE, SEGMENT: number */
     uint64_t id, lease;     /* DEMAND */
     mst_wire_place_t place; /* DEMAND; SEGMENT: nbytes */
     uint64_t rest[];        /* DEMAND: packed attributes; or text */
@@ -188,12 +189,15 @@ static inline size_t mst_wire_word_count(size_t nbytes) { return (nbytes - sizeo
 typedef struct mst_wire_event {
     mst_wire_head_t head;   /* flags: event kind | MST_WIRE_EVENT_GONE */
     uint64_t sequence, id;
-    uint64_t lease;         /* 0: none (gone, joined, left) */
+    uint64_t lease;         /* 0: none (gone, or no object: joined, left, required, retracted) */
     mst_wire_place_t place;
     mst_meta_attributes_t attributes;
 } mst_wire_event_t;
 
-enum { MST_WIRE_EVENT_KINDS = MAESTRO_EVENT_OFFERED | MAESTRO_EVENT_WITHDRAWN | MAESTRO_EVENT_JOINED | MAESTRO_EVENT_LEFT | MAESTRO_EVENT_EXPIRED }; /* what can be subscribed to */
+enum { /* what can be subscribed to */
+    MST_WIRE_EVENT_KINDS = MAESTRO_EVENT_OFFERED | MAESTRO_EVENT_WITHDRAWN | MAESTRO_EVENT_JOINED | MAESTRO_EVENT_LEFT | MAESTRO_EVENT_EXPIRED | MAESTRO_EVENT_REQUIRED |
+                           MAESTRO_EVENT_RETRACTED
+};
 enum { MST_WIRE_EVENT_GONE = 0x8000, MST_WIRE_EVENT_REDELIVERED = 0x4000 };
 
 #define MST_WIRE_LEASE_REJECTED 0x80000000ull /* in a lease that comes back: its group is to give the object to another member */
