@@ -443,7 +443,8 @@ class Session(_core.SessionHandle):
         selector : str, dict or None
             None is everything.
         kinds : str or iterable of str
-            What to hear of: "offered", "withdrawn", "joined", "left", "expired", "required", "retracted"; several as "offered,withdrawn" or as a list.
+            What to hear of: "offered", "withdrawn", "joined", "left", "expired", "required", "retracted"; several as
+            "offered,withdrawn" or as a list.
         start : {"snapshot", "now", "query"}
             Begin with the matching objects that live, or with what comes; "query" ends after those that live.
         hold : bool

@@ -96,7 +96,7 @@ class Event:
 
     @property
     def selector(self) -> str | None:
-        """What is required, or no longer: the selector as it was written ("" is everything), of objects of schema ``cdo["maestro.schema"]``."""
+        """What is required, or no longer: the selector as it was written ("" is everything); ``cdo["maestro.schema"]`` is its schema."""
         return self._attribute("maestro.selector")
 
 
