@@ -87,8 +87,10 @@ def test_wanted_follows_what_comes_and_goes(pool):
     assert not wanted(producer)
     with consumer.subscribe("param in (t, q) and step <= 6"):
         within(2, lambda: wanted(producer))
-        assert wanted(producer, param="q") and wanted(producer, step=6)
-        assert not wanted(producer, param="u") and not wanted(producer, step=7)
+        assert wanted(producer, param="q")
+        assert wanted(producer, step=6)
+        assert not wanted(producer, param="u")
+        assert not wanted(producer, step=7)
     consumer.flush()
     within(2, lambda: not wanted(producer))
     with consumer.demand_start("param = t and step = 3"):
@@ -103,7 +105,8 @@ def test_wanted_knows_a_group_that_has_lost_its_members(pool):
         member.subscribe("param = t", group="paint")
         within(2, lambda: wanted(producer))
     time.sleep(0.2)
-    assert wanted(producer) and not wanted(producer, param="u")
+    assert wanted(producer)
+    assert not wanted(producer, param="u")
 
 
 def test_a_need_that_looks_at_the_data_counts_as_wanting(pool):
@@ -149,7 +152,8 @@ def test_a_thousand_needs_that_change_while_a_producer_asks(pool):
     try:
         within(5, lambda: wanted(producer, step=7))
         for _ in range(2000):
-            assert wanted(producer, step=7) and not wanted(producer, step=8)
+            assert wanted(producer, step=7)
+            assert not wanted(producer, step=8)
     finally:
         stop.set()
         thread.join()
@@ -165,7 +169,8 @@ def test_needs_outlive_a_log_that_forgets(pool):
     assert not wanted(producer, step=20)
     for _ in range(3000):  # the producer asks again only when all this has gone through its window and beyond
         consumer.require("param = q and step = 20").retract()
-    assert not wanted(producer, step=20) and all(wanted(producer, step=step) for step in range(10))
+    assert not wanted(producer, step=20)
+    assert all(wanted(producer, step=step) for step in range(10))
     for need in kept:
         need.retract()
 
