@@ -28,6 +28,7 @@ cdef extern from "maestro.h" nogil:
         const char *schema
         double timeout_s
         bint start_pool
+        bint relay
         bint interruptible
 
     void maestro_session_options_init(maestro_session_options_t *options)

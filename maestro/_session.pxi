@@ -26,7 +26,7 @@ cdef bint slice_is_over(int status, double slice_s, double took) noexcept:
 
 
 cdef class SessionHandle:
-    def _open(self, str pool, str component, int64_t rank, str schema, timeout, bint start_pool):
+    def _open(self, str pool, str component, int64_t rank, str schema, timeout, bint start_pool, bint relay):
         cdef maestro_session_options_t options
         cdef int status = MAESTRO_INTERRUPTED
         maestro_session_options_init(&options)
@@ -36,6 +36,7 @@ cdef class SessionHandle:
         options.schema = NULL if schema is None else utf8(schema, "schema")
         options.timeout_s = self.timeout = timeout
         options.start_pool = start_pool
+        options.relay = relay
         options.interruptible = True
         cdef double end = monotonic() + timeout
         while status == MAESTRO_INTERRUPTED:

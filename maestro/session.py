@@ -58,6 +58,9 @@ class Session(_core.SessionHandle):
         Seconds after which waits give up; default is ``MAESTRO_TIMEOUT_S``, else 60.
     start_pool : bool
         Start the pool manager when there is none.
+    relay : bool
+        For programs that pass on what others have offered elsewhere, such as archives: they may set maestro.component, maestro.rank,
+        maestro.version and maestro.node of what they offer.
 
     Attributes
     ----------
@@ -90,12 +93,19 @@ class Session(_core.SessionHandle):
         pool: str | os.PathLike | None = None,
         timeout: float | None = None,
         start_pool: bool = True,
+        relay: bool = False,
     ):
         component = component or os.environ.get("MAESTRO_COMPONENT") or script_name()
         rank = rank or int(number_from_environment("MAESTRO_RANK", 0))
         schema, pool = (None if given is None else os.fspath(given) for given in (schema, pool))
         self._open(
-            pool, component, rank, schema, number_from_environment("MAESTRO_TIMEOUT_S", 60) if timeout is None else timeout, start_pool
+            pool,
+            component,
+            rank,
+            schema,
+            number_from_environment("MAESTRO_TIMEOUT_S", 60) if timeout is None else timeout,
+            start_pool,
+            relay,
         )
         self.component, self.rank, self.pool = component, rank, pool or os.environ.get("MAESTRO_POOL") or "default"
         _open.add(self)

@@ -49,7 +49,7 @@ static maestro_status_t begin_set(maestro_cdo_t *cdo, const char *name, unsigned
         return mst_base_fail(MAESTRO_WRONG_STATE, "set %s: the object is %s; its attributes no longer change; declare another one (declare_like copies them)", name ? name : "",
                              cdo->state == MST_CLIENT_SEALED ? "sealed" : cdo->state == MST_CLIENT_LEASED ? "another component's" : "offered");
     MST_TRY(find_key(cdo, name, "set an attribute", key_out));
-    if (MST_UNLIKELY(mst_client_key_is_maestros(*key_out))) return mst_client_refuse_key("set", name);
+    if (MST_UNLIKELY(mst_client_key_is_maestros(*key_out) && !(cdo->session->relay && mst_client_key_is_origin(*key_out)))) return mst_client_refuse_key("set", name);
     cdo->any_texts = false;
     return MAESTRO_OK;
 }

@@ -117,10 +117,11 @@ maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo
         maestro_cdo_dispose(cdo);
         return status;
     }
-    if (!like->building) { /* who offered it is Maestro's to say */
+    if (!like->building && !like->session->relay) { /* who offered it is Maestro's to say */
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_COMPONENT);
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_RANK);
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_VERSION);
+        mst_meta_builder_unset(&cdo->builder, MST_META_KEY_NODE);
     }
     *cdo_out = cdo;
     return MAESTRO_OK;
@@ -250,10 +251,21 @@ static maestro_status_t copy_wrapped(maestro_cdo_t *cdo, int64_t deadline_ns) {
 
 /* ---- Offer. */
 
+/* Who offered an object elsewhere is said in full, or not at all. */
+static maestro_status_t check_origin(const maestro_cdo_t *cdo) {
+    const uint64_t owner = 1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK, version = 1ull << MST_META_KEY_VERSION, node = 1ull << MST_META_KEY_NODE;
+    bool versions = cdo->session->schema->versions;
+    uint64_t given = cdo->builder.mask[0] & (owner | version | node);
+    if (!given || (given & ~node) == (owner | (versions ? version : 0))) return MAESTRO_OK;
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "give maestro.component and maestro.rank%s of an object that is passed on, or none of what says where it comes from",
+                         versions ? " and maestro.version" : " (and no maestro.version in this schema)");
+}
+
 static maestro_status_t seal(maestro_cdo_t *cdo, const char *operation) {
     if (cdo->state == MST_CLIENT_SEALED) return MAESTRO_OK;
     if (cdo->state != MST_CLIENT_DECLARED) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: the object was offered, or came from the pool; declare another one", operation);
     maestro_status_t status = mst_meta_builder_complete(&cdo->builder);
+    if (status == MAESTRO_OK && cdo->session->relay) status = check_origin(cdo);
     if (status != MAESTRO_OK) return mst_base_fail_context(status, "%s", operation);
     cdo->state = MST_CLIENT_SEALED;
     return MAESTRO_OK;

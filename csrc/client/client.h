@@ -127,7 +127,7 @@ struct maestro_session {
     int64_t rank;
     double timeout_s;
     int64_t memory_limit;              /* of the pool */
-    bool interruptible;
+    bool interruptible, relay;
     void *channel_memory;
     mst_wire_channel_t channel;
     void *dictionary_memory;
@@ -228,9 +228,10 @@ void mst_client_unhold(maestro_session_t *session, maestro_cdo_t *cdo);
 void mst_client_needs_fini(maestro_session_t *session); /* the session is closed; may be called again */
 
 /* ---- attributes.c: what a component must not set. */
-static inline bool mst_client_key_is_maestros(unsigned key) {
-    return key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK || key == MST_META_KEY_VERSION || key == MST_META_KEY_PID || key == MST_META_KEY_REASON;
+static inline bool mst_client_key_is_origin(unsigned key) { /* a relay may */
+    return key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK || key == MST_META_KEY_VERSION || key == MST_META_KEY_NODE;
 }
+static inline bool mst_client_key_is_maestros(unsigned key) { return mst_client_key_is_origin(key) || key == MST_META_KEY_PID || key == MST_META_KEY_REASON; }
 maestro_status_t mst_client_refuse_key(const char *operation, const char *name);
 
 /* ---- cdo.c */

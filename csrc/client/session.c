@@ -107,6 +107,7 @@ static maestro_status_t take_options(maestro_session_t *session, const maestro_s
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "open a session: the component's name is not UTF-8; choose another one");
     session->rank = options->rank ? options->rank : (int64_t)mst_base_setting_f64("MAESTRO_RANK", 0);
     session->interruptible = options->interruptible;
+    session->relay = options->relay;
     session->timeout_s = options->timeout_s < 0 ? mst_base_setting_f64("MAESTRO_TIMEOUT_S", 60) : options->timeout_s;
     return MAESTRO_OK;
 }

@@ -103,6 +103,8 @@ typedef struct maestro_session_options {
     const char *schema;     /* a built-in name ("mars"), a YAML file's path, or NULL: the pool's schema, else the core one */
     double timeout_s;       /* default bound of every wait of this session; < 0: MAESTRO_TIMEOUT_S, else 60 */
     bool start_pool;        /* start the manager when there is none (default true) */
+    bool relay;             /* for programs that pass on what others have offered elsewhere, such as links and archives: they may set maestro.component,
+                               maestro.rank, maestro.version and maestro.node of what they offer (default false) */
     bool interruptible;     /* waits return MAESTRO_INTERRUPTED after a signal (default false: they go on) */
 } maestro_session_options_t;
 

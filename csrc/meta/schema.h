@@ -35,6 +35,7 @@ typedef enum mst_meta_core_key {
     MST_META_KEY_NEED,      /* maestro.need       i64                in required and retracted events: which need */
     MST_META_KEY_SELECTOR,  /* maestro.selector   string             what it selects, */
     MST_META_KEY_SCHEMA,    /* maestro.schema     string, common     of which schema */
+    MST_META_KEY_NODE,      /* maestro.node       string, common     of copies: where they come from */
     MST_META_CORE_KEYS
 } mst_meta_core_key_t;
 

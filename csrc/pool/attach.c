@@ -176,6 +176,7 @@ static maestro_status_t create(mst_pool_t *pool, const mst_wire_hello_t *hello, 
     mst_pool_queue_init(&session->freed);
     session->lease_free = MST_POOL_NONE;
     session->schema = schema;
+    session->relay = hello->relay;
     session->rank = hello->rank;
     session->pid = pid;
     session->joined_ns = pool->now_ns;

@@ -88,9 +88,11 @@ static uint64_t *version_of(mst_pool_t *pool, uint32_t handle) {
     return mst_pool_own(object) + __builtin_popcountll(before);
 }
 
-/* The new object takes the place of the one that has its identity, which ends; whoever reads that one reads on. */
+/* The new object takes the place of the one that has its identity, which ends; whoever reads that one reads on.  What is relayed has its version, and comes
+ * too late when there is one as new. */
 static void take_place(mst_pool_t *pool, uint32_t handle, uint32_t old) {
-    uint64_t version = *version_of(pool, old) + 1;
+    uint64_t version = pool->relayed ? *version_of(pool, handle) : *version_of(pool, old) + 1;
+    if (version <= *version_of(pool, old)) return;
     *version_of(pool, handle) = version;
     pool->offered->value[mst_meta_attributes_rank(pool->offered, MST_META_KEY_VERSION)] = version;
     mst_pool_request_end_object(pool, old, MAESTRO_EVENT_WITHDRAWN);

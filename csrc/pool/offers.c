@@ -58,7 +58,16 @@ static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_
     return true;
 }
 
-#define MANAGERS_KEYS (MST_POOL_OWNER_KEYS | 1ull << MST_META_KEY_VERSION | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON)
+#define NODE_KEY (1ull << MST_META_KEY_NODE)
+#define MANAGERS_KEYS (MST_POOL_OWNER_KEYS | 1ull << MST_META_KEY_VERSION | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON | NODE_KEY)
+
+static uint64_t added(const mst_meta_schema_t *schema) { return MST_POOL_OWNER_KEYS | (uint64_t)schema->versions << MST_META_KEY_VERSION; }
+
+/* Of what the manager puts in, a relay may give all, and nobody else anything. */
+static bool origin_ok(const mst_pool_session_t *session, const mst_meta_schema_t *schema, uint64_t mask) {
+    uint64_t given = mask & MANAGERS_KEYS;
+    return !given || (session->relay && (given & ~NODE_KEY) == added(schema));
+}
 
 /* How many keys the manager puts in: component, rank, and the version where there are any. */
 static unsigned nadded(const mst_meta_schema_t *schema) { return schema->versions ? 3 : 2; }
@@ -67,9 +76,11 @@ static unsigned nadded(const mst_meta_schema_t *schema) { return schema->version
 static mst_meta_attributes_t *with_owner(mst_pool_t *pool, const mst_pool_session_t *session, const mst_meta_attributes_t *from) {
     mst_meta_attributes_t *to = pool->offered;
     const mst_meta_schema_t *schema = pool->schema[session->schema];
+    pool->relayed = from->mask[0] & MST_POOL_OWNER_KEYS;
+    if (MST_UNLIKELY(pool->relayed)) return memcpy(to, from, mst_meta_attributes_nbytes(from));
     unsigned before = (unsigned)__builtin_popcountll(from->mask[0] & ((1ull << MST_META_KEY_COMPONENT) - 1)), after = from->nvalues - before;
     *to = *from;
-    to->mask[0] |= MST_POOL_OWNER_KEYS | (uint64_t)schema->versions << MST_META_KEY_VERSION;
+    to->mask[0] |= added(schema);
     to->nvalues = (uint16_t)(from->nvalues + nadded(schema));
     for (unsigned i = 0; i < before; i++) to->value[i] = from->value[i];
     to->value[before] = session->component_code;
@@ -82,7 +93,7 @@ static mst_meta_attributes_t *with_owner(mst_pool_t *pool, const mst_pool_sessio
 static bool take_attributes(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t *template_out) {
     const mst_meta_schema_t *schema = pool->schema[session->schema];
     size_t nbytes = offer->head.nbytes - offsetof(mst_wire_offer_t, attributes);
-    if (offer->attributes.schema != session->schema || offer->attributes.mask[0] & MANAGERS_KEYS) return false;
+    if (offer->attributes.schema != session->schema || !origin_ok(session, schema, offer->attributes.mask[0])) return false;
     if (mst_meta_attributes_check_form(&offer->attributes, nbytes, schema, true) != MAESTRO_OK) return false;
     mst_meta_attributes_t *set = with_owner(pool, session, &offer->attributes);
     *template_out = mst_pool_template_find(pool, session, set);

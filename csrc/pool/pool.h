@@ -336,6 +336,7 @@ struct mst_pool_session {
     uint32_t template[4];        /* those used last, one for each set of keys; 0: none yet */
     uint32_t next_template;
     bool said_bye, broken, touched;
+    bool relay;                  /* may say who offered its objects elsewhere */
     char why[256];               /* what made it broken */
     uint32_t notice;             /* handle of its joined notice */
     uint64_t last_id;            /* of its last offer: ids come one after the other */
@@ -644,6 +645,7 @@ struct mst_pool {
     size_t ntouched_windows, touched_windows_capacity;
     uint64_t *scratch;               /* one message, copied out of a ring */
     mst_meta_attributes_t *offered;  /* its attributes with what the manager adds */
+    bool relayed;                    /* which a relay gave */
     mst_meta_attributes_t *expanded[2]; /* of objects, see mst_pool_attributes */
     unsigned next_expanded;
     int64_t now_ns, started_ns, empty_since_ns;
