@@ -148,6 +148,8 @@ struct maestro_session {
     uint64_t refusals_round;           /* from 1; a flush that tells them begins the next one */
     mst_client_segment_t *segment;     /* by number */
     size_t nsegments;
+    void (*unmapping)(void *context, uint32_t segment); /* told before a segment is unmapped; NULL: nobody is */
+    void *unmapping_context;
     mst_mem_allocator_t *allocator;
     uint64_t wanted_nbytes;            /* the allocator asked for a segment of this size */
     uint32_t fresh_segment;            /* granted and not yet given to the allocator */

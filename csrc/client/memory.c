@@ -51,6 +51,7 @@ maestro_status_t mst_client_map(maestro_session_t *session, const mst_wire_place
 
 void mst_client_unmap(maestro_session_t *session, uint32_t number) {
     if (number >= session->nsegments || !session->segment[number].base || session->segment[number].writable) return;
+    if (session->unmapping) session->unmapping(session->unmapping_context, number);
     mst_mem_segment_unmap(session->segment[number].base, session->segment[number].nbytes);
     session->segment[number].base = NULL;
 }

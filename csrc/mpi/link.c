@@ -1,0 +1,604 @@
+/* See link.h.  One thread: a round takes what peers have sent, what the own pool says is needed or gone, what it has for others, and what has come.
+ *
+ * Invariants: an object is named to a peer once, and its lease is held until the peer has answered DONE; a peer is told when an object that was named to it
+ * has gone; nothing but a copy's MPI_Get is outstanding in the window, and a link leaves when nobody gets anything from it any more. */
+#include "mpi/link.h"
+
+#include "client/client.h"
+#include "mpi/parcel.h"
+#include "mpi/post.h"
+
+#include <sched.h>
+#include <search.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+enum { NEED = 1, RETRACT, RETRACT_ALL, OBJECT, DONE, GONE, BYE };
+enum { PER_ROUND = 64, RUNNING_MAX = 8, PIECE = 1 << 30, YIELDS = 50, PAUSE_NS = 50000, PAUSE_NS_MAX = 2000000 };
+static const double ROOM_S = 0.02, FOR_EVER_S = 1e6;
+
+/* ---- What travels. */
+typedef struct need_head {
+    int64_t number;
+    uint64_t demand; /* exactly one object is asked for; then the selector's text */
+} need_head_t;
+
+typedef struct object_head {
+    uint64_t id, nbytes;
+    int64_t address; /* in the window; then the attributes */
+} object_head_t;
+
+/* ---- What is kept. */
+typedef struct key {
+    int64_t peer;
+    uint64_t id;
+} key_t_;
+
+typedef struct shown { /* an object of this node that a peer knows */
+    key_t_ key;
+    maestro_cdo_t *lease; /* NULL: the peer has its copy */
+} shown_t;
+
+typedef struct copy copy_t; /* an object of a peer */
+struct copy {
+    key_t_ key;
+    maestro_cdo_t *cdo;   /* until it is offered */
+    uint64_t own_id, nbytes, address;
+    size_t got;
+    char *bytes;          /* NULL: there is no room for it yet */
+    bool running, gone;
+    MPI_Request request;
+    copy_t *next;         /* of those that are not yet offered */
+};
+
+typedef struct served served_t; /* a need of a peer */
+struct served {
+    int peer;
+    int64_t number;
+    char *text;
+    maestro_subscription_t *subscription; /* or */
+    maestro_request_t *demand;
+    served_t *next;
+};
+
+typedef struct link {
+    maestro_session_t *session;
+    mst_mpi_post_t post;
+    MPI_Win window;
+    char (*node)[64];      /* by rank */
+    bool *attached;        /* segments, by number */
+    uint32_t nattached;
+    maestro_subscription_t *needs, *endings;
+    void *shown, *copies;  /* trees, by key */
+    served_t *served;
+    copy_t *coming, **coming_end;
+    unsigned running;
+    bool stopping, said_bye;
+    int byes;
+    uint64_t named, came, gets, bytes;
+} link_t;
+
+static volatile sig_atomic_t signalled;
+static void on_signal(int number) { signalled = number; }
+
+static void complain(const link_t *link, const char *what) { fprintf(stderr, "maestro-link: node %s: %s: %s\n", link->node[link->post.rank], what, maestro_last_error()); }
+
+/* The pool's manager has gone, or memory: the job ends in good order. */
+static bool failed(link_t *link, maestro_status_t status, const char *what) {
+    if (status >= 0) return false;
+    complain(link, what);
+    if (status == MAESTRO_POOL_LOST) link->stopping = true;
+    return true;
+}
+
+static void to_all(link_t *link, int kind, const void *head, size_t head_nbytes, const void *body, size_t body_nbytes) {
+    for (int peer = 0; peer < link->post.size; peer++)
+        if (peer != link->post.rank) mst_mpi_post_send(&link->post, peer, kind, head, head_nbytes, body, body_nbytes);
+}
+
+static int by_key(const void *a, const void *b) {
+    const key_t_ *x = a, *y = b;
+    if (x->peer != y->peer) return x->peer < y->peer ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static void *find(void **tree, int peer, uint64_t id) {
+    key_t_ key = {peer, id};
+    void *const *node = tfind(&key, tree, by_key);
+    return node ? *node : NULL;
+}
+
+/* ---- The window. */
+
+static void detach(void *context, uint32_t number) {
+    link_t *link = context;
+    if (number >= link->nattached || !link->attached[number]) return;
+    link->attached[number] = false;
+    MPI_Win_detach(link->window, link->session->segment[number].base);
+}
+
+static bool attach(link_t *link, uint32_t number) {
+    if (number >= link->nattached) {
+        uint32_t count = 2 * number + 64;
+        bool *larger = realloc(link->attached, count * sizeof *larger);
+        if (!larger) return false;
+        memset(larger + link->nattached, 0, (count - link->nattached) * sizeof *larger);
+        link->attached = larger;
+        link->nattached = count;
+    }
+    const mst_client_segment_t *segment = &link->session->segment[number];
+    if (!link->attached[number]) MPI_Win_attach(link->window, segment->base, (MPI_Aint)segment->nbytes);
+    return link->attached[number] = true;
+}
+
+/* ---- Naming objects to a peer. */
+
+static void name_object(link_t *link, int peer, const maestro_cdo_t *cdo) {
+    mst_base_buffer_t parcel = {0};
+    MPI_Aint address = 0;
+    if (cdo->nbytes) MPI_Get_address(cdo->data, &address);
+    mst_mpi_parcel_write(&parcel, (const mst_meta_attributes_t *)cdo->packed, link->session->schema, link->session->dictionary);
+    object_head_t head = {.id = cdo->id, .nbytes = cdo->nbytes, .address = address};
+    if (!parcel.failed) mst_mpi_post_send(&link->post, peer, OBJECT, &head, sizeof head, parcel.data, parcel.nbytes);
+    mst_base_buffer_fini(&parcel);
+    link->named++;
+}
+
+/* Takes the lease over. */
+static void show(link_t *link, int peer, maestro_cdo_t *cdo) {
+    bool is_copy = mst_meta_attributes_has((const mst_meta_attributes_t *)cdo->packed, MST_META_KEY_NODE);
+    shown_t *shown = is_copy || find(&link->shown, peer, cdo->id) ? NULL : malloc(sizeof *shown);
+    if (!shown || (cdo->nbytes && !attach(link, cdo->place.segment))) {
+        free(shown);
+        maestro_cdo_dispose(cdo);
+        return;
+    }
+    *shown = (shown_t){.key = {peer, cdo->id}, .lease = cdo};
+    if (!tsearch(shown, &link->shown, by_key)) {
+        free(shown);
+        maestro_cdo_dispose(cdo);
+        return;
+    }
+    name_object(link, peer, cdo);
+}
+
+static void forget_shown(link_t *link, shown_t *shown) {
+    tdelete(shown, &link->shown, by_key);
+    maestro_cdo_dispose(shown->lease);
+    free(shown);
+}
+
+static void peer_is_done(link_t *link, int peer, uint64_t id) {
+    shown_t *shown = find(&link->shown, peer, id);
+    if (!shown) return;
+    maestro_cdo_dispose(shown->lease);
+    shown->lease = NULL;
+}
+
+/* ---- Needs of peers. */
+
+static void open_need(link_t *link, served_t *served, bool demand) {
+    maestro_status_t status = demand ? maestro_demand_start(link->session, served->text, FOR_EVER_S, &served->demand)
+                                     : maestro_subscribe(link->session, served->text, NULL, &served->subscription);
+    failed(link, status, "serve a need of another node");
+}
+
+static void add_need(link_t *link, int peer, const need_head_t *head, const char *text, size_t nbytes) {
+    served_t *served = calloc(1, sizeof *served);
+    char *copy = strndup(text, nbytes);
+    if (!served || !copy) {
+        free(served);
+        free(copy);
+        return;
+    }
+    *served = (served_t){.peer = peer, .number = head->number, .text = copy, .next = link->served};
+    link->served = served;
+    open_need(link, served, head->demand);
+}
+
+static void drop_need(served_t **position) {
+    served_t *served = *position;
+    *position = served->next;
+    maestro_subscription_dispose(served->subscription);
+    maestro_request_dispose(served->demand);
+    free(served->text);
+    free(served);
+}
+
+static void drop_needs(link_t *link, int peer, bool all, int64_t number) {
+    for (served_t **position = &link->served; *position;)
+        if ((*position)->peer == peer && (all || (*position)->number == number)) drop_need(position);
+        else position = &(*position)->next;
+}
+
+static size_t serve_subscription(link_t *link, served_t *served) {
+    maestro_event_t events[PER_ROUND];
+    size_t count = 0;
+    maestro_status_t status = maestro_subscription_next_many(served->subscription, 0, events, PER_ROUND, &count);
+    if (status != MAESTRO_OK) return !failed(link, status == MAESTRO_TIMEOUT ? MAESTRO_OK : status, "read what another node needs") && 0;
+    bool again = false;
+    for (size_t i = 0; i < count; i++) {
+        again |= events[i].kind == MAESTRO_EVENT_GAP;
+        if (events[i].kind == MAESTRO_EVENT_OFFERED && !events[i].gone) show(link, served->peer, events[i].cdo);
+        else maestro_cdo_dispose(events[i].cdo);
+    }
+    if (again) { /* what was missed comes with the snapshot; what is known is not named twice */
+        maestro_subscription_dispose(served->subscription);
+        served->subscription = NULL;
+        open_need(link, served, false);
+    }
+    return count;
+}
+
+/* An answered demand is over; one that several objects match is asked again when its need changes: nobody can say which one is meant. */
+static size_t serve_demand(link_t *link, served_t *served) {
+    maestro_status_t status = maestro_request_test(served->demand);
+    if (status == MAESTRO_IN_PROGRESS) return 0;
+    maestro_cdo_t *cdo;
+    if (status == MAESTRO_OK && maestro_request_cdo(served->demand, &cdo) == MAESTRO_OK) show(link, served->peer, cdo);
+    else failed(link, status, "answer a demand of another node");
+    maestro_request_dispose(served->demand);
+    served->demand = NULL;
+    return 1;
+}
+
+static size_t serve_needs(link_t *link) {
+    size_t work = 0;
+    for (served_t *served = link->served; served && !link->stopping; served = served->next) {
+        if (served->subscription) work += serve_subscription(link, served);
+        if (served->demand) work += serve_demand(link, served);
+    }
+    return work;
+}
+
+/* ---- What is needed here, and what has gone here. */
+
+static void tell_need(link_t *link, const maestro_event_t *event) {
+    const char *component = "", *schema = "", *text = "", *reason = "";
+    need_head_t head = {0};
+    maestro_cdo_get_str(event->cdo, "maestro.component", &component);
+    maestro_cdo_get_str(event->cdo, "maestro.schema", &schema);
+    maestro_cdo_get_str(event->cdo, "maestro.selector", &text);
+    maestro_cdo_get_str(event->cdo, "maestro.reason", &reason);
+    maestro_cdo_get_i64(event->cdo, "maestro.need", &head.number);
+    head.demand = strcmp(reason, "demand") == 0;
+    bool other = strcmp(schema, link->session->schema->name) != 0;
+    if (other || strcmp(component, link->session->component) == 0) return; /* links serve each other's needs, not their own */
+    if (event->kind == MAESTRO_EVENT_REQUIRED) to_all(link, NEED, &head, sizeof head, text, strlen(text));
+    else to_all(link, RETRACT, &head, sizeof head, NULL, 0);
+}
+
+static bool open_needs(link_t *link) {
+    maestro_subscription_options_t options;
+    maestro_subscription_options_init(&options);
+    options.kinds = MAESTRO_EVENT_REQUIRED | MAESTRO_EVENT_RETRACTED;
+    return !failed(link, maestro_subscribe(link->session, NULL, &options, &link->needs), "hear of needs");
+}
+
+static size_t tell_needs(link_t *link) {
+    maestro_event_t event;
+    size_t work = 0;
+    for (; work < PER_ROUND; work++) {
+        maestro_status_t status = maestro_subscription_next(link->needs, 0, &event);
+        if (status == MAESTRO_TIMEOUT) break;
+        if (status == MAESTRO_END) status = mst_base_fail(MAESTRO_POOL_LOST, "the pool manager has left");
+        if (failed(link, status, "hear of needs")) break;
+        if (event.kind == MAESTRO_EVENT_GAP) {
+            to_all(link, RETRACT_ALL, &event.sequence, sizeof event.sequence, NULL, 0);
+            maestro_subscription_dispose(link->needs);
+            if (!open_needs(link)) break;
+            continue;
+        }
+        tell_need(link, &event);
+        maestro_cdo_dispose(event.cdo);
+    }
+    return work;
+}
+
+static bool open_endings(link_t *link) {
+    maestro_subscription_options_t options;
+    maestro_subscription_options_init(&options);
+    options.kinds = MAESTRO_EVENT_WITHDRAWN | MAESTRO_EVENT_EXPIRED;
+    options.start = MAESTRO_START_NOW;
+    options.hold = true; /* a copy that nobody ends would stay for ever */
+    return !failed(link, maestro_subscribe(link->session, NULL, &options, &link->endings), "hear of withdrawals");
+}
+
+static size_t tell_endings(link_t *link) {
+    maestro_event_t events[PER_ROUND];
+    size_t count = 0;
+    maestro_status_t status = maestro_subscription_next_many(link->endings, 0, events, PER_ROUND, &count);
+    if (status != MAESTRO_OK && status != MAESTRO_TIMEOUT) failed(link, status, "hear of withdrawals");
+    for (size_t i = 0; i < count; i++) {
+        uint64_t id = events[i].cdo->id;
+        for (int peer = 0; peer < link->post.size; peer++) {
+            shown_t *shown = find(&link->shown, peer, id);
+            if (!shown) continue;
+            mst_mpi_post_send(&link->post, peer, GONE, &id, sizeof id, NULL, 0);
+            if (!shown->lease) forget_shown(link, shown); /* else it goes when the peer has got it */
+        }
+        maestro_cdo_dispose(events[i].cdo);
+    }
+    return count;
+}
+
+/* ---- Copies. */
+
+static void end_copy(link_t *link, copy_t *copy) {
+    tdelete(copy, &link->copies, by_key);
+    maestro_cdo_dispose(copy->cdo);
+    free(copy);
+}
+
+static void done_with(link_t *link, const copy_t *copy) { mst_mpi_post_send(&link->post, (int)copy->key.peer, DONE, &copy->key.id, sizeof copy->key.id, NULL, 0); }
+
+static void announce_copy(link_t *link, int peer, const object_head_t *head, const void *parcel, size_t nbytes) {
+    copy_t *copy = find(&link->copies, peer, head->id) ? NULL : calloc(1, sizeof *copy);
+    if (!copy) {
+        mst_mpi_post_send(&link->post, peer, DONE, &head->id, sizeof head->id, NULL, 0);
+        return;
+    }
+    *copy = (copy_t){.key = {peer, head->id}, .nbytes = head->nbytes, .address = (uint64_t)head->address};
+    maestro_status_t status = maestro_cdo_declare(link->session, NULL, &copy->cdo);
+    if (status == MAESTRO_OK) status = mst_mpi_parcel_read(parcel, nbytes, &copy->cdo->builder);
+    if (status == MAESTRO_OK) status = maestro_cdo_set_str(copy->cdo, "maestro.node", link->node[peer]);
+    if (failed(link, status, "take an object of another node") || !tsearch(copy, &link->copies, by_key)) {
+        done_with(link, copy);
+        maestro_cdo_dispose(copy->cdo);
+        free(copy);
+        return;
+    }
+    *link->coming_end = copy;
+    link->coming_end = &copy->next;
+}
+
+/* The next piece of a copy's bytes.  True: it is under way. */
+static bool get_piece(link_t *link, copy_t *copy) {
+    if (copy->got == copy->nbytes) return false;
+    size_t nbytes = copy->nbytes - copy->got < PIECE ? copy->nbytes - copy->got : PIECE;
+    MPI_Rget(copy->bytes + copy->got, (int)nbytes, MPI_BYTE, (int)copy->key.peer, (MPI_Aint)(copy->address + copy->got), (int)nbytes, MPI_BYTE, link->window, &copy->request);
+    copy->got += nbytes;
+    link->gets++;
+    return true;
+}
+
+static bool make_room(link_t *link, copy_t *copy) {
+    void *bytes = NULL;
+    double timeout_s = link->session->timeout_s;
+    link->session->timeout_s = ROOM_S; /* peers get from this link meanwhile, and wait no longer than that */
+    maestro_status_t status = maestro_cdo_alloc(copy->cdo, copy->nbytes, MAESTRO_TIER_DEFAULT, &bytes);
+    link->session->timeout_s = timeout_s;
+    copy->bytes = bytes;
+    return status == MAESTRO_OK;
+}
+
+static void offer_copy(link_t *link, copy_t *copy) {
+    maestro_status_t status = maestro_cdo_offer(copy->cdo);
+    copy->own_id = copy->cdo->id;
+    if (!failed(link, status, "offer a copy")) {
+        link->came++;
+        link->bytes += copy->nbytes;
+    }
+    maestro_cdo_dispose(copy->cdo);
+    copy->cdo = NULL;
+}
+
+/* True: it is through, one way or the other. */
+static bool advance_copy(link_t *link, copy_t *copy) {
+    if (copy->running) {
+        int there;
+        MPI_Test(&copy->request, &there, MPI_STATUS_IGNORE);
+        if (!there || get_piece(link, copy)) return false;
+        copy->running = false;
+        link->running--;
+    } else if (copy->nbytes && !copy->gone && !link->stopping) {
+        if (link->running == RUNNING_MAX || !make_room(link, copy)) return false;
+        copy->running = get_piece(link, copy);
+        link->running++;
+        return false;
+    }
+    if (!copy->gone && !link->stopping) offer_copy(link, copy);
+    done_with(link, copy);
+    return true;
+}
+
+static size_t advance_copies(link_t *link) {
+    size_t work = 0;
+    for (copy_t **position = &link->coming; *position;) {
+        copy_t *copy = *position;
+        bool stood = !copy->running;
+        if (!advance_copy(link, copy)) {
+            if (stood && !copy->running) break; /* there is no room: those behind it wait too */
+            position = &copy->next;
+            continue;
+        }
+        *position = copy->next;
+        if (!copy->own_id) end_copy(link, copy);
+        work++;
+    }
+    link->coming_end = &link->coming;
+    while (*link->coming_end) link->coming_end = &(*link->coming_end)->next;
+    return work + link->running;
+}
+
+static void withdraw_copy(link_t *link, int peer, uint64_t id) {
+    copy_t *copy = find(&link->copies, peer, id);
+    if (!copy) return;
+    copy->gone = true;
+    if (!copy->own_id) return; /* it ends when it has come */
+    if (mst_client_enter(link->session, "withdraw a copy") == MAESTRO_OK) {
+        mst_client_owe(link->session, &(mst_wire_request_t){.head.kind = MST_WIRE_WITHDRAW, .after = link->session->channel.offers.position, .argument = copy->own_id,
+                                                            .kinds = MAESTRO_WHEN_RELEASED});
+        mst_client_leave(link->session);
+    }
+    end_copy(link, copy);
+}
+
+/* ---- The job. */
+
+static void take_message(link_t *link, int peer, int kind, const void *bytes, size_t nbytes) {
+    const need_head_t *need = bytes;
+    const object_head_t *object = bytes;
+    uint64_t id;
+    size_t least = kind == NEED || kind == RETRACT ? sizeof *need : kind == OBJECT ? sizeof *object : sizeof id;
+    if (nbytes < least) {
+        fprintf(stderr, "maestro-link: node %s: a message of kind %d from rank %d has %zu bytes, at least %zu are due; is it of another version?\n", link->node[link->post.rank], kind,
+                peer, nbytes, least);
+        return;
+    }
+    memcpy(&id, bytes, sizeof id);
+    switch (kind) {
+    case NEED: add_need(link, peer, need, (const char *)(need + 1), nbytes - sizeof *need); break;
+    case RETRACT: drop_needs(link, peer, false, need->number); break;
+    case RETRACT_ALL: drop_needs(link, peer, true, 0); break;
+    case OBJECT: announce_copy(link, peer, object, object + 1, nbytes - sizeof *object); break;
+    case DONE: peer_is_done(link, peer, id); break;
+    case GONE: withdraw_copy(link, peer, id); break;
+    default:
+        link->byes++;
+        link->stopping = true;
+    }
+}
+
+static size_t take_messages(link_t *link) {
+    size_t work = 0, nbytes;
+    int peer, kind;
+    const void *bytes;
+    for (; work < 4 * PER_ROUND && mst_mpi_post_receive(&link->post, &peer, &kind, &bytes, &nbytes); work++) take_message(link, peer, kind, bytes, nbytes);
+    return work;
+}
+
+/* With nothing to do: yields first, then sleeps, longer each time. */
+static void rest(unsigned *rounds, int64_t *pause_ns) {
+    if (++*rounds < YIELDS) {
+        sched_yield();
+        return;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = *pause_ns}, NULL);
+    if (*pause_ns < PAUSE_NS_MAX) *pause_ns *= 2;
+}
+
+static void serve(link_t *link) {
+    unsigned rounds = 0;
+    int64_t pause_ns = PAUSE_NS;
+    while (!link->said_bye || link->byes < link->post.size - 1) {
+        size_t work = take_messages(link);
+        link->stopping |= signalled != 0;
+        if (!link->stopping) work += tell_endings(link) + tell_needs(link) + serve_needs(link);
+        work += advance_copies(link);
+        if (link->stopping && !link->said_bye && !link->coming) {
+            uint64_t nothing = 0;
+            to_all(link, BYE, &nothing, sizeof nothing, NULL, 0);
+            link->said_bye = true;
+        }
+        if (!work) rest(&rounds, &pause_ns);
+        else rounds = 0, pause_ns = PAUSE_NS;
+    }
+}
+
+typedef struct hello {
+    char node[64], schema[64];
+    uint64_t schema_hash;
+    int64_t failed;
+} hello_t;
+
+/* All links learn of each other whether they can go on. */
+static bool meet(link_t *link, bool ready) {
+    int size = link->post.size, rank = link->post.rank;
+    hello_t own = {.failed = !ready}, *all = calloc((size_t)size, sizeof *all);
+    link->node = calloc((size_t)size, sizeof *link->node);
+    if (!all || !link->node) MPI_Abort(MPI_COMM_WORLD, 1);
+    if (ready) {
+        snprintf(own.node, sizeof own.node, "%s", link->session->rendezvous.node);
+        snprintf(own.schema, sizeof own.schema, "%s", link->session->schema->name);
+        own.schema_hash = link->session->schema->hash;
+    }
+    MPI_Allgather(&own, sizeof own, MPI_BYTE, all, sizeof own, MPI_BYTE, MPI_COMM_WORLD);
+    bool good = ready;
+    for (int i = 0; i < size; i++) {
+        memcpy(link->node[i], all[i].node, sizeof link->node[i]);
+        good &= !all[i].failed;
+        if (!ready || i == rank || all[i].failed) continue;
+        bool twice = strcmp(all[i].node, own.node) == 0, other = all[i].schema_hash != own.schema_hash;
+        if (twice) fprintf(stderr, "maestro-link: ranks %d and %d are both on node %s; start one link per node (mpirun -ppn 1)\n", rank, i, own.node);
+        if (other) fprintf(stderr, "maestro-link: schema %s of node %s differs from schema %s of node %s; give all links the same --schema\n", own.schema, own.node, all[i].schema,
+                           all[i].node);
+        good &= !twice && !other;
+    }
+    int everybody = good;
+    MPI_Allreduce(MPI_IN_PLACE, &everybody, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+    free(all);
+    return everybody;
+}
+
+static bool open_session(link_t *link, const mst_mpi_link_options_t *options) {
+    maestro_session_options_t so;
+    maestro_session_options_init(&so);
+    so.pool = options->pool;
+    so.schema = options->schema;
+    so.component = "maestro-link";
+    so.rank = link->post.rank;
+    so.relay = true;
+    if (maestro_session_open(&so, &link->session) == MAESTRO_OK) return true;
+    fprintf(stderr, "maestro-link: rank %d: %s\n", link->post.rank, maestro_last_error());
+    return false;
+}
+
+static void report(const link_t *link, const mst_mpi_link_options_t *options, const char *event) {
+    const char *node = link->node[link->post.rank];
+    if (options->json)
+        printf("{\"event\":\"%s\",\"node\":\"%s\",\"nodes\":%d,\"objects_in\":%llu,\"gets\":%llu,\"bytes_in\":%llu,\"objects_named\":%llu}\n", event, node, link->post.size,
+               (unsigned long long)link->came, (unsigned long long)link->gets, (unsigned long long)link->bytes, (unsigned long long)link->named);
+    else
+        printf("maestro-link: node %s %s, %d nodes: %llu objects came by %llu MPI_Gets, %.1f MiB; %llu were named to others\n", node, event, link->post.size,
+               (unsigned long long)link->came, (unsigned long long)link->gets, (double)link->bytes / (1 << 20), (unsigned long long)link->named);
+    fflush(stdout);
+}
+
+static void open_window(link_t *link) {
+    MPI_Win_create_dynamic(MPI_INFO_NULL, MPI_COMM_WORLD, &link->window);
+    MPI_Win_lock_all(MPI_MODE_NOCHECK, link->window);
+    link->session->unmapping = detach;
+    link->session->unmapping_context = link;
+}
+
+static void close_window(link_t *link) {
+    MPI_Win_unlock_all(link->window);
+    link->session->unmapping = NULL;
+    for (uint32_t i = 0; i < link->nattached; i++) detach(link, i);
+    MPI_Win_free(&link->window);
+}
+
+static void fini(link_t *link) {
+    while (link->served) drop_need(&link->served);
+    while (link->shown) forget_shown(link, *(shown_t **)link->shown);
+    while (link->copies) end_copy(link, *(copy_t **)link->copies);
+    maestro_subscription_dispose(link->needs);
+    maestro_subscription_dispose(link->endings);
+    maestro_session_close(link->session); /* what was refused was a copy of what is here already */
+    free(link->attached);
+    free(link->node);
+}
+
+int mst_mpi_link_run(int *argc, char ***argv, const mst_mpi_link_options_t *options) {
+    link_t link = {.coming_end = &link.coming};
+    MPI_Init(argc, argv);
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    mst_mpi_post_init(&link.post, MPI_COMM_WORLD);
+    bool together = meet(&link, open_session(&link, options));
+    if (together) {
+        open_window(&link);
+        if (!open_endings(&link) || !open_needs(&link)) link.stopping = true;
+        report(&link, options, "joined");
+        serve(&link);
+        report(&link, options, "left");
+        close_window(&link);
+    }
+    fini(&link);
+    mst_mpi_post_fini(&link.post);
+    MPI_Finalize();
+    return !together;
+}
