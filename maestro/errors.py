@@ -61,6 +61,7 @@ _BUILTINS = {
     "ForkedError": RuntimeError,
     "RefusedError": PermissionError,
     "ProtocolError": ConnectionError,
+    "LinkLostError": ConnectionError,
     "PoolLostError": ConnectionError,
     "PoolStartError": OSError,
     "SystemError": OSError,

@@ -260,6 +260,8 @@ class Session(_core.SessionHandle):
             Nothing matched in time; the message names the selector and what came nearest.
         NotUniqueError
             Several identities match; the message has their number and the keys that differ.
+        LinkLostError
+            What matches lies on another node, and the link to it has gone; raised at once.
         SelectorError
             The selector cannot be understood.
 

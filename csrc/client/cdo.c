@@ -279,7 +279,7 @@ maestro_status_t maestro_cdo_seal(maestro_cdo_t *cdo) {
     return status;
 }
 
-maestro_status_t mst_client_write_offer(maestro_session_t *session, const mst_meta_builder_t *builder, const mst_wire_place_t *place, bool copied,
+maestro_status_t mst_client_write_offer(maestro_session_t *session, const mst_meta_builder_t *builder, const mst_wire_place_t *place, uint16_t flags,
                                         int64_t deadline_ns, const char *operation, uint64_t *id_out) {
     mst_wire_ring_t *ring = &session->channel.offers;
     size_t nbytes;
@@ -289,7 +289,7 @@ maestro_status_t mst_client_write_offer(maestro_session_t *session, const mst_me
     mst_wire_offer_t *offer = room;
     MST_TRY(mst_meta_builder_pack(builder, session->schema_number, &offer->attributes, nbytes, &nbytes));
     offer->head.kind = MST_WIRE_OFFER;
-    offer->head.flags = copied ? MST_WIRE_OFFER_COPIED : 0;
+    offer->head.flags = flags;
     offer->id = *id_out = (uint64_t)session->number << 40 | ++session->last_id;
     offer->timeout_ns = mst_base_span_ns(session->timeout_s);
     offer->place = *place;
@@ -299,7 +299,7 @@ maestro_status_t mst_client_write_offer(maestro_session_t *session, const mst_me
 
 static maestro_status_t send_offer(maestro_cdo_t *cdo, int64_t deadline_ns) {
     maestro_session_t *session = cdo->session;
-    MST_TRY(mst_client_write_offer(session, &cdo->builder, &cdo->place, cdo->copied, deadline_ns, "offer", &cdo->id));
+    MST_TRY(mst_client_write_offer(session, &cdo->builder, &cdo->place, cdo->copied ? MST_WIRE_OFFER_COPIED : 0, deadline_ns, "offer", &cdo->id));
     cdo->offered_at = session->channel.offers.position;
     cdo->state = MST_CLIENT_OFFERED;
     if (cdo->has_block) mst_client_hold(session, cdo);

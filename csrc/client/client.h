@@ -241,8 +241,8 @@ maestro_cdo_t *mst_client_cdo_new(maestro_session_t *session); /* from the spare
 void mst_client_cdo_spare(maestro_cdo_t *cdo);                 /* frees what it holds and puts it back */
 maestro_status_t mst_client_cdo_leased(maestro_session_t *session, mst_client_state_t state, uint64_t id, uint64_t lease, const mst_wire_place_t *place,
                                        const mst_meta_attributes_t *attributes, maestro_cdo_t **cdo_out);
-/* Writes the offer of what was built, with its data, into the ring; the manager is not woken. */
-maestro_status_t mst_client_write_offer(maestro_session_t *session, const mst_meta_builder_t *builder, const mst_wire_place_t *place, bool copied,
+/* Writes the offer of what was built, with its data, into the ring (flags: MST_WIRE_OFFER_*); the manager is not woken. */
+maestro_status_t mst_client_write_offer(maestro_session_t *session, const mst_meta_builder_t *builder, const mst_wire_place_t *place, uint16_t flags,
                                         int64_t deadline_ns, const char *operation, uint64_t *id_out);
 maestro_cdo_t *mst_client_cdo_by_id(maestro_session_t *session, uint64_t id);
 

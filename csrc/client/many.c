@@ -81,7 +81,7 @@ static maestro_status_t offer_row(maestro_session_t *session, batch_t *batch, si
     mst_wire_place_t place;
     uint64_t id;
     MST_TRY(copy_row(session, batch, row, true, &place));
-    maestro_status_t status = mst_client_write_offer(session, &batch->builder, &place, place.segment != MST_WIRE_NO_SEGMENT, batch->deadline_ns, "offer many", &id);
+    maestro_status_t status = mst_client_write_offer(session, &batch->builder, &place, place.segment != MST_WIRE_NO_SEGMENT ? MST_WIRE_OFFER_COPIED : 0, batch->deadline_ns, "offer many", &id);
     if (status != MAESTRO_OK) free_place(session, &place);
     return status;
 }

@@ -64,6 +64,7 @@ extern "C" {
     X(FORKED, -61, ForkedError, "the session belongs to the parent process") \
     X(REFUSED, -62, RefusedError, "the pool manager refused the session") \
     X(PROTOCOL, -63, ProtocolError, "the peer broke the protocol") \
+    X(LINK_LOST, -64, LinkLostError, "the link to other nodes is gone") \
     X(POOL_LOST, -80, PoolLostError, "the pool manager is gone") \
     X(POOL_START, -81, PoolStartError, "the pool manager could not be started") \
     X(SYSTEM, -82, SystemError, "the operating system refused")
@@ -226,7 +227,7 @@ MAESTRO_API size_t maestro_cdo_describe(const maestro_cdo_t *cdo, char *text, si
 MAESTRO_API maestro_status_t maestro_selector_check(const char *schema, const char *selector);
 
 /* Waits for exactly one identity that matches and leases its newest version.
- * Errors: NOT_UNIQUE (count and keys that differ), TIMEOUT (what came nearest), BAD_SELECTOR, POOL_LOST. */
+ * Errors: NOT_UNIQUE (count and keys that differ), TIMEOUT (what came nearest), BAD_SELECTOR, POOL_LOST, LINK_LOST (it lies on another node, at once). */
 MAESTRO_API maestro_status_t maestro_demand(maestro_session_t *session, const char *selector, double timeout_s, maestro_cdo_t **cdo_out);
 
 /* The same in two steps.  wait: IN_PROGRESS when `timeout_s` has passed and the demand's own time has not.

@@ -1,7 +1,10 @@
 /* See link.h.  One thread: a round takes what peers have sent, what the own pool says is needed or gone, what it has for others, and what has come.
  *
- * Invariants: an object is named to a peer once, and its lease is held until the peer has answered DONE; a peer is told when an object that was named to it
- * has gone; nothing but a copy's MPI_Get is outstanding in the window, and a link leaves when nobody gets anything from it any more. */
+ * Peers KNOW of all objects of a node by their attributes, so that the pool can tell a demand that waits for something on a node that is lost from one that
+ * waits for what is to come.  An OBJECT is named to those that need it; they get its bytes and answer DONE.
+ *
+ * Invariants: an object is named to a peer once, and its lease is held until the peer has answered; all peers are told when an object has gone; nothing but a
+ * copy's MPI_Get is outstanding in the window, and a link leaves when nobody gets anything from it any more. */
 #include "mpi/link.h"
 
 #include "client/client.h"
@@ -14,7 +17,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { NEED = 1, RETRACT, RETRACT_ALL, OBJECT, DONE, GONE, BYE };
+enum { NEED = 1, RETRACT, RETRACT_ALL, KNOWN, OBJECT, DONE, GONE, BYE };
 enum { PER_ROUND = 64, RUNNING_MAX = 8, PIECE = 1 << 30, YIELDS = 50, PAUSE_NS = 50000, PAUSE_NS_MAX = 2000000 };
 static const double ROOM_S = 0.02, FOR_EVER_S = 1e6;
 
@@ -30,21 +33,25 @@ typedef struct object_head {
 } object_head_t;
 
 /* ---- What is kept. */
-typedef struct key {
+typedef struct object_key {
     int64_t peer;
     uint64_t id;
-} key_t_;
+} object_key_t;
 
 typedef struct shown { /* an object of this node that a peer knows */
-    key_t_ key;
+    object_key_t key;
     maestro_cdo_t *lease; /* NULL: the peer has its copy */
+    bool gone;
 } shown_t;
 
 typedef struct copy copy_t; /* an object of a peer */
 struct copy {
-    key_t_ key;
-    maestro_cdo_t *cdo;   /* until it is offered */
-    uint64_t own_id, nbytes, address;
+    object_key_t key;
+    uint64_t known_id;    /* that it is there, in the own pool; 0: not told yet */
+    uint64_t own_id;      /* the copy in the own pool; 0: not offered */
+    bool coming;          /* on its way: */
+    maestro_cdo_t *cdo;
+    uint64_t nbytes, address;
     size_t got;
     char *bytes;          /* NULL: there is no room for it yet */
     bool running, gone;
@@ -69,11 +76,12 @@ typedef struct link {
     char (*node)[64];      /* by rank */
     bool *attached;        /* segments, by number */
     uint32_t nattached;
-    maestro_subscription_t *needs, *endings;
+    maestro_subscription_t *needs, *contents;
     void *shown, *copies;  /* trees, by key */
     served_t *served;
     copy_t *coming, **coming_end;
-    unsigned running;
+    unsigned running;      /* gets of this link */
+    unsigned awaited;      /* objects that peers are getting from this one: MPI moves their bytes only while both links are inside it */
     bool stopping, said_bye;
     int byes;
     uint64_t named, came, gets, bytes;
@@ -98,13 +106,13 @@ static void to_all(link_t *link, int kind, const void *head, size_t head_nbytes,
 }
 
 static int by_key(const void *a, const void *b) {
-    const key_t_ *x = a, *y = b;
+    const object_key_t *x = a, *y = b;
     if (x->peer != y->peer) return x->peer < y->peer ? -1 : 1;
     return (x->id > y->id) - (x->id < y->id);
 }
 
 static void *find(void **tree, int peer, uint64_t id) {
-    key_t_ key = {peer, id};
+    object_key_t key = {peer, id};
     void *const *node = tfind(&key, tree, by_key);
     return node ? *node : NULL;
 }
@@ -134,21 +142,25 @@ static bool attach(link_t *link, uint32_t number) {
 
 /* ---- Naming objects to a peer. */
 
-static void name_object(link_t *link, int peer, const maestro_cdo_t *cdo) {
+static const mst_meta_attributes_t *attributes(const maestro_cdo_t *cdo) { return (const mst_meta_attributes_t *)cdo->packed; }
+static bool is_copy(const maestro_cdo_t *cdo) { return mst_meta_attributes_has(attributes(cdo), MST_META_KEY_NODE); }
+
+/* A message about an object with its attributes, to one peer or (-1) to all. */
+static void send_object(link_t *link, int peer, int kind, const maestro_cdo_t *cdo) {
     mst_base_buffer_t parcel = {0};
     MPI_Aint address = 0;
-    if (cdo->nbytes) MPI_Get_address(cdo->data, &address);
-    mst_mpi_parcel_write(&parcel, (const mst_meta_attributes_t *)cdo->packed, link->session->schema, link->session->dictionary);
+    if (kind == OBJECT && cdo->nbytes) MPI_Get_address(cdo->data, &address);
+    mst_mpi_parcel_write(&parcel, attributes(cdo), link->session->schema, link->session->dictionary);
     object_head_t head = {.id = cdo->id, .nbytes = cdo->nbytes, .address = address};
-    if (!parcel.failed) mst_mpi_post_send(&link->post, peer, OBJECT, &head, sizeof head, parcel.data, parcel.nbytes);
+    if (parcel.failed) fprintf(stderr, "maestro-link: no memory to tell of an object\n");
+    else if (peer < 0) to_all(link, kind, &head, sizeof head, parcel.data, parcel.nbytes);
+    else mst_mpi_post_send(&link->post, peer, kind, &head, sizeof head, parcel.data, parcel.nbytes);
     mst_base_buffer_fini(&parcel);
-    link->named++;
 }
 
 /* Takes the lease over. */
 static void show(link_t *link, int peer, maestro_cdo_t *cdo) {
-    bool is_copy = mst_meta_attributes_has((const mst_meta_attributes_t *)cdo->packed, MST_META_KEY_NODE);
-    shown_t *shown = is_copy || find(&link->shown, peer, cdo->id) ? NULL : malloc(sizeof *shown);
+    shown_t *shown = is_copy(cdo) || find(&link->shown, peer, cdo->id) ? NULL : malloc(sizeof *shown);
     if (!shown || (cdo->nbytes && !attach(link, cdo->place.segment))) {
         free(shown);
         maestro_cdo_dispose(cdo);
@@ -160,7 +172,9 @@ static void show(link_t *link, int peer, maestro_cdo_t *cdo) {
         maestro_cdo_dispose(cdo);
         return;
     }
-    name_object(link, peer, cdo);
+    send_object(link, peer, OBJECT, cdo);
+    link->named++;
+    link->awaited++;
 }
 
 static void forget_shown(link_t *link, shown_t *shown) {
@@ -171,7 +185,12 @@ static void forget_shown(link_t *link, shown_t *shown) {
 
 static void peer_is_done(link_t *link, int peer, uint64_t id) {
     shown_t *shown = find(&link->shown, peer, id);
-    if (!shown) return;
+    if (!shown || !shown->lease) return;
+    link->awaited--;
+    if (shown->gone) {
+        forget_shown(link, shown);
+        return;
+    }
     maestro_cdo_dispose(shown->lease);
     shown->lease = NULL;
 }
@@ -296,29 +315,33 @@ static size_t tell_needs(link_t *link) {
     return work;
 }
 
-static bool open_endings(link_t *link) {
+static bool open_contents(link_t *link) {
     maestro_subscription_options_t options;
     maestro_subscription_options_init(&options);
-    options.kinds = MAESTRO_EVENT_WITHDRAWN | MAESTRO_EVENT_EXPIRED;
-    options.start = MAESTRO_START_NOW;
-    options.hold = true; /* a copy that nobody ends would stay for ever */
-    return !failed(link, maestro_subscribe(link->session, NULL, &options, &link->endings), "hear of withdrawals");
+    options.kinds = MAESTRO_EVENT_OFFERED | MAESTRO_EVENT_WITHDRAWN | MAESTRO_EVENT_EXPIRED;
+    options.hold = true; /* a copy whose end is missed would stay for ever */
+    return !failed(link, maestro_subscribe(link->session, NULL, &options, &link->contents), "hear of what the pool holds");
 }
 
-static size_t tell_endings(link_t *link) {
+static void tell_ending(link_t *link, uint64_t id) {
+    to_all(link, GONE, &id, sizeof id, NULL, 0);
+    for (int peer = 0; peer < link->post.size; peer++) {
+        shown_t *shown = find(&link->shown, peer, id);
+        if (shown && !shown->lease) forget_shown(link, shown); /* else it goes when the peer has got it */
+        else if (shown) shown->gone = true;
+    }
+}
+
+static size_t tell_contents(link_t *link) {
     maestro_event_t events[PER_ROUND];
     size_t count = 0;
-    maestro_status_t status = maestro_subscription_next_many(link->endings, 0, events, PER_ROUND, &count);
-    if (status != MAESTRO_OK && status != MAESTRO_TIMEOUT) failed(link, status, "hear of withdrawals");
+    maestro_status_t status = maestro_subscription_next_many(link->contents, 0, events, PER_ROUND, &count);
+    if (status != MAESTRO_OK && status != MAESTRO_TIMEOUT) failed(link, status, "hear of what the pool holds");
     for (size_t i = 0; i < count; i++) {
-        uint64_t id = events[i].cdo->id;
-        for (int peer = 0; peer < link->post.size; peer++) {
-            shown_t *shown = find(&link->shown, peer, id);
-            if (!shown) continue;
-            mst_mpi_post_send(&link->post, peer, GONE, &id, sizeof id, NULL, 0);
-            if (!shown->lease) forget_shown(link, shown); /* else it goes when the peer has got it */
-        }
-        maestro_cdo_dispose(events[i].cdo);
+        maestro_cdo_t *cdo = events[i].cdo;
+        if (events[i].kind != MAESTRO_EVENT_OFFERED) tell_ending(link, cdo->id);
+        else if (!events[i].gone && !is_copy(cdo)) send_object(link, -1, KNOWN, cdo);
+        maestro_cdo_dispose(cdo);
     }
     return count;
 }
@@ -331,24 +354,58 @@ static void end_copy(link_t *link, copy_t *copy) {
     free(copy);
 }
 
-static void done_with(link_t *link, const copy_t *copy) { mst_mpi_post_send(&link->post, (int)copy->key.peer, DONE, &copy->key.id, sizeof copy->key.id, NULL, 0); }
+static void done_with(link_t *link, int peer, uint64_t id) { mst_mpi_post_send(&link->post, peer, DONE, &id, sizeof id, NULL, 0); }
 
-static void announce_copy(link_t *link, int peer, const object_head_t *head, const void *parcel, size_t nbytes) {
-    copy_t *copy = find(&link->copies, peer, head->id) ? NULL : calloc(1, sizeof *copy);
-    if (!copy) {
-        mst_mpi_post_send(&link->post, peer, DONE, &head->id, sizeof head->id, NULL, 0);
+static copy_t *find_or_make(link_t *link, int peer, uint64_t id) {
+    copy_t *copy = find(&link->copies, peer, id);
+    if (copy || !(copy = calloc(1, sizeof *copy))) return copy;
+    copy->key = (object_key_t){peer, id};
+    if (tsearch(copy, &link->copies, by_key)) return copy;
+    free(copy);
+    return NULL;
+}
+
+static maestro_status_t declare(link_t *link, int peer, const void *parcel, size_t nbytes, maestro_cdo_t **cdo_out) {
+    maestro_cdo_t *cdo = NULL;
+    MST_TRY(maestro_cdo_declare(link->session, NULL, &cdo));
+    maestro_status_t status = mst_mpi_parcel_read(parcel, nbytes, &cdo->builder);
+    if (status == MAESTRO_OK) status = maestro_cdo_set_str(cdo, "maestro.node", link->node[peer]);
+    if (status == MAESTRO_OK) status = maestro_cdo_seal(cdo);
+    if (status != MAESTRO_OK) {
+        maestro_cdo_dispose(cdo);
+        return status;
+    }
+    *cdo_out = cdo;
+    return MAESTRO_OK;
+}
+
+static maestro_status_t tell_pool(maestro_session_t *session, const maestro_cdo_t *cdo, uint64_t *id_out) {
+    static const mst_wire_place_t nowhere = {.segment = MST_WIRE_NO_SEGMENT};
+    MST_TRY(mst_client_enter(session, "tell of an object on another node"));
+    maestro_status_t status = mst_client_write_offer(session, &cdo->builder, &nowhere, MST_WIRE_OFFER_ELSEWHERE, mst_client_deadline(session, -1),
+                                                     "tell of an object on another node", id_out);
+    mst_client_ring(session, MST_WIRE_ASLEEP);
+    mst_client_leave(session);
+    return status;
+}
+
+static void take_known(link_t *link, int peer, const object_head_t *head, const void *parcel, size_t nbytes) {
+    maestro_cdo_t *cdo;
+    copy_t *copy = find_or_make(link, peer, head->id);
+    if (!copy || copy->known_id || failed(link, declare(link, peer, parcel, nbytes, &cdo), "hear of an object of another node")) return;
+    failed(link, tell_pool(link->session, cdo, &copy->known_id), "hear of an object of another node");
+    maestro_cdo_dispose(cdo);
+}
+
+static void take_object(link_t *link, int peer, const object_head_t *head, const void *parcel, size_t nbytes) {
+    copy_t *copy = find_or_make(link, peer, head->id);
+    if (!copy || copy->coming || copy->own_id || failed(link, declare(link, peer, parcel, nbytes, &copy->cdo), "take an object of another node")) {
+        done_with(link, peer, head->id);
         return;
     }
-    *copy = (copy_t){.key = {peer, head->id}, .nbytes = head->nbytes, .address = (uint64_t)head->address};
-    maestro_status_t status = maestro_cdo_declare(link->session, NULL, &copy->cdo);
-    if (status == MAESTRO_OK) status = mst_mpi_parcel_read(parcel, nbytes, &copy->cdo->builder);
-    if (status == MAESTRO_OK) status = maestro_cdo_set_str(copy->cdo, "maestro.node", link->node[peer]);
-    if (failed(link, status, "take an object of another node") || !tsearch(copy, &link->copies, by_key)) {
-        done_with(link, copy);
-        maestro_cdo_dispose(copy->cdo);
-        free(copy);
-        return;
-    }
+    copy->nbytes = head->nbytes;
+    copy->address = (uint64_t)head->address;
+    copy->coming = true;
     *link->coming_end = copy;
     link->coming_end = &copy->next;
 }
@@ -399,7 +456,7 @@ static bool advance_copy(link_t *link, copy_t *copy) {
         return false;
     }
     if (!copy->gone && !link->stopping) offer_copy(link, copy);
-    done_with(link, copy);
+    done_with(link, (int)copy->key.peer, copy->key.id);
     return true;
 }
 
@@ -414,7 +471,9 @@ static size_t advance_copies(link_t *link) {
             continue;
         }
         *position = copy->next;
-        if (!copy->own_id) end_copy(link, copy);
+        copy->next = NULL;
+        copy->coming = false;
+        if (copy->gone) end_copy(link, copy);
         work++;
     }
     link->coming_end = &link->coming;
@@ -422,17 +481,20 @@ static size_t advance_copies(link_t *link) {
     return work + link->running;
 }
 
-static void withdraw_copy(link_t *link, int peer, uint64_t id) {
+static void withdraw(link_t *link, uint64_t id) {
+    if (!id || mst_client_enter(link->session, "withdraw a copy") != MAESTRO_OK) return;
+    mst_client_owe(link->session, &(mst_wire_request_t){.head.kind = MST_WIRE_WITHDRAW, .after = link->session->channel.offers.position, .argument = id,
+                                                        .kinds = MAESTRO_WHEN_RELEASED});
+    mst_client_leave(link->session);
+}
+
+static void take_ending(link_t *link, int peer, uint64_t id) {
     copy_t *copy = find(&link->copies, peer, id);
     if (!copy) return;
+    withdraw(link, copy->known_id);
+    withdraw(link, copy->own_id);
     copy->gone = true;
-    if (!copy->own_id) return; /* it ends when it has come */
-    if (mst_client_enter(link->session, "withdraw a copy") == MAESTRO_OK) {
-        mst_client_owe(link->session, &(mst_wire_request_t){.head.kind = MST_WIRE_WITHDRAW, .after = link->session->channel.offers.position, .argument = copy->own_id,
-                                                            .kinds = MAESTRO_WHEN_RELEASED});
-        mst_client_leave(link->session);
-    }
-    end_copy(link, copy);
+    if (!copy->coming) end_copy(link, copy); /* else when it has come */
 }
 
 /* ---- The job. */
@@ -441,7 +503,7 @@ static void take_message(link_t *link, int peer, int kind, const void *bytes, si
     const need_head_t *need = bytes;
     const object_head_t *object = bytes;
     uint64_t id;
-    size_t least = kind == NEED || kind == RETRACT ? sizeof *need : kind == OBJECT ? sizeof *object : sizeof id;
+    size_t least = kind == NEED || kind == RETRACT ? sizeof *need : kind == OBJECT || kind == KNOWN ? sizeof *object : sizeof id;
     if (nbytes < least) {
         fprintf(stderr, "maestro-link: node %s: a message of kind %d from rank %d has %zu bytes, at least %zu are due; is it of another version?\n", link->node[link->post.rank], kind,
                 peer, nbytes, least);
@@ -452,9 +514,10 @@ static void take_message(link_t *link, int peer, int kind, const void *bytes, si
     case NEED: add_need(link, peer, need, (const char *)(need + 1), nbytes - sizeof *need); break;
     case RETRACT: drop_needs(link, peer, false, need->number); break;
     case RETRACT_ALL: drop_needs(link, peer, true, 0); break;
-    case OBJECT: announce_copy(link, peer, object, object + 1, nbytes - sizeof *object); break;
+    case KNOWN: take_known(link, peer, object, object + 1, nbytes - sizeof *object); break;
+    case OBJECT: take_object(link, peer, object, object + 1, nbytes - sizeof *object); break;
     case DONE: peer_is_done(link, peer, id); break;
-    case GONE: withdraw_copy(link, peer, id); break;
+    case GONE: take_ending(link, peer, id); break;
     default:
         link->byes++;
         link->stopping = true;
@@ -485,8 +548,8 @@ static void serve(link_t *link) {
     while (!link->said_bye || link->byes < link->post.size - 1) {
         size_t work = take_messages(link);
         link->stopping |= signalled != 0;
-        if (!link->stopping) work += tell_endings(link) + tell_needs(link) + serve_needs(link);
-        work += advance_copies(link);
+        if (!link->stopping) work += tell_contents(link) + tell_needs(link) + serve_needs(link);
+        work += advance_copies(link) + link->awaited;
         if (link->stopping && !link->said_bye && !link->coming) {
             uint64_t nothing = 0;
             to_all(link, BYE, &nothing, sizeof nothing, NULL, 0);
@@ -532,6 +595,15 @@ static bool meet(link_t *link, bool ready) {
     return everybody;
 }
 
+static maestro_status_t become_link(maestro_session_t *session) {
+    maestro_request_t request = {0};
+    MST_TRY(mst_client_enter(session, "become the link"));
+    maestro_status_t status = mst_client_call(session, &request, &(mst_wire_request_t){.head.kind = MST_WIRE_LINK}, NULL, mst_client_deadline(session, -1), "become the link");
+    mst_client_request_fini(session, &request);
+    mst_client_leave(session);
+    return status;
+}
+
 static bool open_session(link_t *link, const mst_mpi_link_options_t *options) {
     maestro_session_options_t so;
     maestro_session_options_init(&so);
@@ -540,7 +612,9 @@ static bool open_session(link_t *link, const mst_mpi_link_options_t *options) {
     so.component = "maestro-link";
     so.rank = link->post.rank;
     so.relay = true;
-    if (maestro_session_open(&so, &link->session) == MAESTRO_OK) return true;
+    maestro_status_t status = maestro_session_open(&so, &link->session);
+    if (status == MAESTRO_OK) status = become_link(link->session);
+    if (status == MAESTRO_OK) return true;
     fprintf(stderr, "maestro-link: rank %d: %s\n", link->post.rank, maestro_last_error());
     return false;
 }
@@ -575,7 +649,7 @@ static void fini(link_t *link) {
     while (link->shown) forget_shown(link, *(shown_t **)link->shown);
     while (link->copies) end_copy(link, *(copy_t **)link->copies);
     maestro_subscription_dispose(link->needs);
-    maestro_subscription_dispose(link->endings);
+    maestro_subscription_dispose(link->contents);
     maestro_session_close(link->session); /* what was refused was a copy of what is here already */
     free(link->attached);
     free(link->node);
@@ -591,7 +665,7 @@ int mst_mpi_link_run(int *argc, char ***argv, const mst_mpi_link_options_t *opti
     bool together = meet(&link, open_session(&link, options));
     if (together) {
         open_window(&link);
-        if (!open_endings(&link) || !open_needs(&link)) link.stopping = true;
+        if (!open_contents(&link) || !open_needs(&link)) link.stopping = true;
         report(&link, options, "joined");
         serve(&link);
         report(&link, options, "left");

@@ -263,6 +263,7 @@ void mst_pool_session_detach(mst_pool_t *pool, mst_pool_session_t *session, cons
         if (!mst_pool_session_serve(pool, session)) break; /* what it wrote before it left counts */
     mst_pool_request_cancel_all(pool, session);
     mst_pool_need_retract_all(pool, session);
+    mst_pool_elsewhere_lose(pool, session);
     mst_pool_group_leave_all(pool, session);
     while (session->subscriptions) mst_pool_subscription_destroy(pool, session->subscriptions);
     mst_pool_session_release_all(pool, session);

@@ -291,6 +291,16 @@ static bool still_stalled(mst_pool_t *pool, const mst_pool_session_t *session) {
     return true;
 }
 
+/* No object, but that there is one on another node. */
+static size_t take_elsewhere(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer) {
+    if (!pool->relayed || offer->place.segment != MST_WIRE_NO_SEGMENT || !mst_meta_attributes_has(pool->offered, MST_META_KEY_NODE)) return cut_off(session, malformed);
+    maestro_status_t status = mst_pool_elsewhere_add(pool, session, offer->id, pool->offered);
+    if (status != MAESTRO_OK) refuse(pool, session, offer, status, 0, NULL);
+    session->last_id = offer->id;
+    mst_wire_ring_consume(&session->channel.offers, offer->head.nbytes);
+    return 1;
+}
+
 size_t mst_pool_offers_serve(mst_pool_t *pool, mst_pool_session_t *session) {
     bool broken = false;
     if (still_stalled(pool, session)) return 0;
@@ -311,6 +321,7 @@ size_t mst_pool_offers_serve(mst_pool_t *pool, mst_pool_session_t *session) {
     const char *wrong = check_offer(pool, session, offer, &template);
     if (wrong) return cut_off(session, wrong);
     uint32_t handle;
+    if (MST_UNLIKELY(offer->head.flags & MST_WIRE_OFFER_ELSEWHERE)) return take_elsewhere(pool, session, offer);
     if (template == MST_POOL_NONE) template = mst_pool_template_renew(pool, session, pool->offered);
     if (!take_offer(pool, session, offer, template, 0, &handle)) return 0;
     if (handle != MST_POOL_NONE) {

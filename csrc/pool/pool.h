@@ -9,6 +9,7 @@
  *   lending    segments lent to sessions, limits, the way back of blocks
  *   session    one client: its rings, leases, counters; serve: what comes through the rings; offers: objects among that
  *   subscription, request, search   what clients wait for; group: what several share; need: that they do, told to who provides
+ *   elsewhere  what lies on other nodes
  *   helper     the one other thread, for what takes longer
  *   manager    the loop
  */
@@ -514,6 +515,8 @@ struct mst_pool_request {
     bool explaining;                 /* DEMAND out of time: looking for what came nearest */
     uint64_t near[8];                /* objects that match all conjuncts but this one */
     uint32_t need;                   /* DEMAND: that it waits; 0: none */
+    size_t elsewhere_at;             /* DEMAND: compared with what lies elsewhere so far, */
+    uint32_t losses;                 /* since this loss of the link */
     uint32_t near_example[8];        /* handles; and */
     uint64_t near_sequence[8];
     mst_pool_request_t *next, **link;
@@ -593,6 +596,26 @@ maestro_status_t mst_pool_need_declare(mst_pool_t *pool, mst_pool_session_t *ses
 void mst_pool_need_retract(mst_pool_t *pool, mst_pool_session_t *session, uint32_t number);
 void mst_pool_need_retract_all(mst_pool_t *pool, mst_pool_session_t *session);
 
+/* ---- elsewhere.c */
+typedef struct mst_pool_elsewhere_entry mst_pool_elsewhere_entry_t;
+typedef struct mst_pool_elsewhere {
+    mst_pool_elsewhere_entry_t **entry;
+    size_t count, capacity;
+    void *tree;                      /* by id */
+    uint32_t session;                /* of the link that told; 0: there was none */
+    int64_t lost_ns;                 /* when it went; 0: it is there */
+    uint32_t losses;
+} mst_pool_elsewhere_t;
+
+void mst_pool_elsewhere_begin(mst_pool_t *pool, const mst_pool_session_t *session); /* of a new link */
+/* WRONG_STATE: the session is not the link, or no more; NO_MEMORY. */
+maestro_status_t mst_pool_elsewhere_add(mst_pool_t *pool, const mst_pool_session_t *session, uint64_t id, const mst_meta_attributes_t *attributes);
+bool mst_pool_elsewhere_remove(mst_pool_t *pool, uint64_t id); /* false: it does not stand there */
+void mst_pool_elsewhere_lose(mst_pool_t *pool, const mst_pool_session_t *session); /* a session ends */
+bool mst_pool_elsewhere_unseen(const mst_pool_t *pool, const mst_pool_request_t *request); /* a demand has to be compared with what lies there */
+bool mst_pool_elsewhere_step(mst_pool_t *pool, mst_pool_request_t *request, char *text, size_t nbytes); /* one slice; true: it fails, and why */
+void mst_pool_elsewhere_fini(mst_pool_t *pool);
+
 /* ---- stats.c */
 void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out);
 
@@ -629,6 +652,7 @@ struct mst_pool {
     uint32_t kinds_wanted[8];        /* subscriptions per event kind (bit number) */
     uint32_t holding;                /* subscriptions with hold, and groups */
     mst_pool_needs_t needs;
+    mst_pool_elsewhere_t elsewhere;
     mst_pool_group_t *groups;
     int64_t group_ns;                /* how long one without members lives */
     int64_t overdue_ns;              /* when overdue leases were last looked for */

@@ -156,6 +156,14 @@ static bool step_demand(mst_pool_t *pool, mst_pool_request_t *request) {
     return false;
 }
 
+/* One slice of looking at what lies on nodes that cannot be reached; true when the demand has been answered. */
+static bool step_elsewhere(mst_pool_t *pool, mst_pool_request_t *request) {
+    char text[768];
+    if (!mst_pool_elsewhere_step(pool, request, text, sizeof text)) return false;
+    fail(pool, request, MAESTRO_LINK_LOST, text);
+    return true;
+}
+
 static void begin_explaining(mst_pool_t *pool, mst_pool_request_t *request) {
     static mst_meta_node_t everything = {.op = MST_META_OP_TRUE};
     static mst_meta_selector_t all = {.root = &everything, .core_only = true};
@@ -389,6 +397,7 @@ static bool step(mst_pool_t *pool, mst_pool_request_t *request) {
     case MST_WIRE_DEMAND:
         if (request->explaining) return step_explaining(pool, request);
         if (request->searching && step_demand(pool, request)) return true;
+        if (!request->searching && mst_pool_elsewhere_unseen(pool, request) && step_elsewhere(pool, request)) return true;
         if (late && !request->searching) begin_explaining(pool, request);
         return false;
     case MST_WIRE_WITHDRAW:
@@ -407,6 +416,7 @@ static bool step(mst_pool_t *pool, mst_pool_request_t *request) {
 
 static bool due(const mst_pool_t *pool, const mst_pool_request_t *request) {
     if (request->searching || request->explaining || pool->now_ns >= request->deadline_ns) return true;
+    if (request->kind == MST_WIRE_DEMAND && mst_pool_elsewhere_unseen(pool, request)) return true;
     if (request->kind == MST_WIRE_SEGMENT) return request->lending_changes != pool->lending.changes || pool->now_ns >= pool->next_deadline_ns;
     return request->kind != MST_WIRE_DEMAND && !request->waiting && !request->consuming;
 }
@@ -427,7 +437,7 @@ void mst_pool_request_step_all(mst_pool_t *pool) {
     for (mst_pool_request_t *request = pool->requests; request; request = request->next) {
         if (request->deadline_ns < deadline) deadline = request->deadline_ns;
         if (request->kind == MST_WIRE_SEGMENT && pool->now_ns + SEGMENT_RETRY_NS < deadline) deadline = pool->now_ns + SEGMENT_RETRY_NS;
-        if (request->searching || request->explaining) deadline = pool->now_ns;
+        if (request->searching || request->explaining || (request->kind == MST_WIRE_DEMAND && mst_pool_elsewhere_unseen(pool, request))) deadline = pool->now_ns;
         if (pool->recheck_consumed && request->consuming && pool->rechecked_ns + RECHECK_NS < deadline) deadline = pool->rechecked_ns + RECHECK_NS;
     }
     pool->next_deadline_ns = deadline;
@@ -462,6 +472,7 @@ static mst_pool_request_t *create(mst_pool_t *pool, mst_pool_session_t *session,
 static maestro_status_t prepare(mst_pool_t *pool, mst_pool_request_t *request, const char *text) {
     mst_pool_session_t *session = request->session;
     if (request->kind == MST_WIRE_WITHDRAW) {
+        if (session->relay && mst_pool_elsewhere_remove(pool, request->argument)) return MAESTRO_OK;
         uint32_t handle = mst_pool_session_get_id(session, request->argument);
         if (handle == MST_POOL_NONE) return mst_base_fail(MAESTRO_WITHDRAWN, "withdraw: the object is not in the pool: it was withdrawn before, or its offer was refused");
         withdraw_one(pool, request, handle);
@@ -544,6 +555,11 @@ void mst_pool_request_take(mst_pool_t *pool, mst_pool_session_t *session, const 
         mst_pool_session_reply(pool, session, &done, NULL, 0);
         return;
     }
+    case MST_WIRE_LINK:
+        if (session->relay) mst_pool_elsewhere_begin(pool, session);
+        else mst_pool_session_fail(pool, session, message->request, MAESTRO_WRONG_STATE, "only a relay can be the link");
+        if (session->relay) mst_pool_session_reply(pool, session, &done, NULL, 0);
+        return;
     case MST_WIRE_RETRACT:
         mst_pool_need_retract(pool, session, (uint32_t)message->argument);
         mst_pool_session_reply(pool, session, &done, NULL, 0);

@@ -105,6 +105,7 @@ typedef enum mst_wire_kind {
     MST_WIRE_COUNT,
     MST_WIRE_SEGMENT, MST_WIRE_SEGMENT_RETURN,
     MST_WIRE_REQUIRE, MST_WIRE_RETRACT,
+    MST_WIRE_LINK,          /* this relay is the link from now on, and tells what lies on other nodes */
     /* replies ring */
     MST_WIRE_REPLY = 48,    /* mst_wire_reply_t, ends a request */
     MST_WIRE_REFUSED,       /* mst_wire_refused_t: an offer */
@@ -126,14 +127,17 @@ typedef struct mst_wire_place {
 } mst_wire_place_t;
 
 typedef struct mst_wire_offer {
-    mst_wire_head_t head;   /* flags: MST_WIRE_OFFER_COPIED */
+    mst_wire_head_t head;   /* flags: MST_WIRE_OFFER_* */
     uint64_t id;            /* session << 40 | number, ascending */
     int64_t timeout_ns;     /* how long it may wait to be taken */
     mst_wire_place_t place;
     mst_meta_attributes_t attributes;
 } mst_wire_offer_t;
 
-enum { MST_WIRE_OFFER_COPIED = 1 }; /* application memory was copied into the pool */
+enum {
+    MST_WIRE_OFFER_COPIED = 1,   /* application memory was copied into the pool */
+    MST_WIRE_OFFER_ELSEWHERE = 2 /* a relay's: the object lies on another node */
+};
 
 typedef struct mst_wire_request {
     mst_wire_head_t head;
