@@ -8,7 +8,7 @@
 #include "mpi/link.h"
 
 #include "client/client.h"
-#include "mpi/parcel.h"
+#include "meta/parcel.h"
 #include "mpi/post.h"
 
 #include <sched.h>
@@ -18,7 +18,7 @@
 #include <time.h>
 
 enum { NEED = 1, RETRACT, RETRACT_ALL, KNOWN, OBJECT, DONE, GONE, BYE };
-enum { PER_ROUND = 64, RUNNING_MAX = 8, PIECE = 1 << 30, YIELDS = 50, PAUSE_NS = 50000, PAUSE_NS_MAX = 2000000 };
+enum { PER_ROUND = 64, RUNNING_MAX = 8, AHEAD = 4 * RUNNING_MAX, PIECE = 1 << 30, YIELDS = 50, PAUSE_NS = 50000, PAUSE_NS_MAX = 2000000 };
 static const double ROOM_S = 0.02, FOR_EVER_S = 1e6;
 
 /* ---- What travels. */
@@ -150,7 +150,7 @@ static void send_object(link_t *link, int peer, int kind, const maestro_cdo_t *c
     mst_base_buffer_t parcel = {0};
     MPI_Aint address = 0;
     if (kind == OBJECT && cdo->nbytes) MPI_Get_address(cdo->data, &address);
-    mst_mpi_parcel_write(&parcel, attributes(cdo), link->session->schema, link->session->dictionary);
+    mst_meta_parcel_write(&parcel, attributes(cdo), link->session->schema, link->session->dictionary);
     object_head_t head = {.id = cdo->id, .nbytes = cdo->nbytes, .address = address};
     if (parcel.failed) fprintf(stderr, "maestro-link: no memory to tell of an object\n");
     else if (peer < 0) to_all(link, kind, &head, sizeof head, parcel.data, parcel.nbytes);
@@ -368,7 +368,7 @@ static copy_t *find_or_make(link_t *link, int peer, uint64_t id) {
 static maestro_status_t declare(link_t *link, int peer, const void *parcel, size_t nbytes, maestro_cdo_t **cdo_out) {
     maestro_cdo_t *cdo = NULL;
     MST_TRY(maestro_cdo_declare(link->session, NULL, &cdo));
-    maestro_status_t status = mst_mpi_parcel_read(parcel, nbytes, &cdo->builder);
+    maestro_status_t status = mst_meta_parcel_read(parcel, nbytes, &cdo->builder);
     if (status == MAESTRO_OK) status = maestro_cdo_set_str(cdo, "maestro.node", link->node[peer]);
     if (status == MAESTRO_OK) status = maestro_cdo_seal(cdo);
     if (status != MAESTRO_OK) {
@@ -406,6 +406,7 @@ static void take_object(link_t *link, int peer, const object_head_t *head, const
     copy->nbytes = head->nbytes;
     copy->address = (uint64_t)head->address;
     copy->coming = true;
+    copy->next = NULL;
     *link->coming_end = copy;
     link->coming_end = &copy->next;
 }
@@ -441,43 +442,37 @@ static void offer_copy(link_t *link, copy_t *copy) {
     copy->cdo = NULL;
 }
 
-/* True: it is through, one way or the other. */
-static bool advance_copy(link_t *link, copy_t *copy) {
+static bool has_come(const link_t *link, const copy_t *copy) { return !copy->running && (copy->got == copy->nbytes || copy->gone || link->stopping); }
+
+/* False: there is no room for it, nor for those behind it. */
+static bool bring(link_t *link, copy_t *copy) {
+    int there;
+    if (has_come(link, copy)) return true;
     if (copy->running) {
-        int there;
         MPI_Test(&copy->request, &there, MPI_STATUS_IGNORE);
-        if (!there || get_piece(link, copy)) return false;
-        copy->running = false;
-        link->running--;
-    } else if (copy->nbytes && !copy->gone && !link->stopping) {
-        if (link->running == RUNNING_MAX || !make_room(link, copy)) return false;
-        copy->running = get_piece(link, copy);
-        link->running++;
-        return false;
+        copy->running = !there || get_piece(link, copy);
+        link->running -= !copy->running;
+        return true;
     }
-    if (!copy->gone && !link->stopping) offer_copy(link, copy);
-    done_with(link, (int)copy->key.peer, copy->key.id);
+    if (link->running == RUNNING_MAX || !make_room(link, copy)) return false;
+    copy->running = get_piece(link, copy);
+    link->running++;
     return true;
 }
 
+/* Bytes come in any order, and are offered in that in which they were named: each producer's. */
 static size_t advance_copies(link_t *link) {
     size_t work = 0;
-    for (copy_t **position = &link->coming; *position;) {
-        copy_t *copy = *position;
-        bool stood = !copy->running;
-        if (!advance_copy(link, copy)) {
-            if (stood && !copy->running) break; /* there is no room: those behind it wait too */
-            position = &copy->next;
-            continue;
-        }
-        *position = copy->next;
-        copy->next = NULL;
+    unsigned ahead = 0;
+    for (copy_t *copy = link->coming; copy && ahead < AHEAD && bring(link, copy); copy = copy->next) ahead++;
+    for (copy_t *copy; (copy = link->coming) && has_come(link, copy); work++) {
+        link->coming = copy->next;
+        if (!link->coming) link->coming_end = &link->coming;
         copy->coming = false;
+        if (!copy->gone && !link->stopping) offer_copy(link, copy);
+        done_with(link, (int)copy->key.peer, copy->key.id);
         if (copy->gone) end_copy(link, copy);
-        work++;
     }
-    link->coming_end = &link->coming;
-    while (*link->coming_end) link->coming_end = &(*link->coming_end)->next;
     return work + link->running;
 }
 

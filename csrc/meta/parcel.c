@@ -1,5 +1,5 @@
 /* See parcel.h. */
-#include "mpi/parcel.h"
+#include "meta/parcel.h"
 
 typedef struct entry {
     uint32_t key, nbytes;
@@ -13,7 +13,7 @@ static void write_entry(mst_base_buffer_t *out, unsigned key, const void *value,
     mst_base_buffer_append(out, zeros, MST_ALIGN(nbytes, 8) - nbytes);
 }
 
-void mst_mpi_parcel_write(mst_base_buffer_t *out, const mst_meta_attributes_t *set, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary) {
+void mst_meta_parcel_write(mst_base_buffer_t *out, const mst_meta_attributes_t *set, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary) {
     for (unsigned key = 0; key < schema->nattributes; key++) {
         if (!mst_meta_attributes_has(set, key)) continue;
         uint64_t word = set->value[mst_meta_attributes_rank(set, key)];
@@ -39,7 +39,7 @@ static maestro_status_t set_value(mst_meta_builder_t *builder, unsigned key, con
     }
 }
 
-maestro_status_t mst_mpi_parcel_read(const void *bytes, size_t nbytes, mst_meta_builder_t *builder) {
+maestro_status_t mst_meta_parcel_read(const void *bytes, size_t nbytes, mst_meta_builder_t *builder) {
     const char *at = bytes, *end = at + nbytes;
     while (at < end) {
         entry_t entry;
