@@ -38,7 +38,16 @@ class Links:
         launcher = launcher_words()
         words = list(launcher)
         for node in ("n0", "n1"):
-            words += [*([":"] if node == "n1" else []), "-n", "1", "env", f"MAESTRO_NODE={node}", sys.executable, "-m", "maestro.launch.link"]
+            words += [
+                *([":"] if node == "n1" else []),
+                "-n",
+                "1",
+                "env",
+                f"MAESTRO_NODE={node}",
+                sys.executable,
+                "-m",
+                "maestro.launch.link",
+            ]
             words += ["--schema", "mars", "--json", *options]
         self.pool = pool
         self.job = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -223,7 +232,9 @@ def test_wrong_use_is_refused_in_words(pool, links):
     done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
     assert done.returncode != 0
     assert "are both on node same; start one link per node" in done.stderr
-    done = subprocess.run([*words, "--schema", "none.yaml"], check=False, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [*words, "--schema", "none.yaml"], check=False, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL
+    )
     assert done.returncode != 0
     assert "none.yaml" in done.stderr
 
