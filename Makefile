@@ -21,11 +21,11 @@ NO_RANDOM_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env env-openmpi build build-openmpi lint test test-c test-python test-mpi test-all test-asan test-tsan test-openmpi demo bench docs clean distclean system
+.PHONY: help env env-openmpi build build-openmpi lint test test-c test-python test-mpi test-all test-asan test-tsan test-openmpi test-numa demo bench docs clean distclean system
 help:
 	@echo "make demo      the weather workflow through Maestro and through FDB, side by side"
 	@echo "make test      C tests, Python tests, MPI tests"
-	@echo "make test-all  the same under sanitizers, fuzzing, Open MPI"
+	@echo "make test-all  the same under sanitizers, fuzzing, Open MPI, and on an emulated machine of four memory nodes"
 	@echo "make build     compile and install into the package, in place"
 	@echo "make lint      ruff, a build where warnings are errors, layers, bindings"
 	@echo "make bench     measure Maestro and its peers"
@@ -67,7 +67,7 @@ test-python: build
 test-mpi: build
 	scripts/mpi-tests $(BIN) 2 3
 
-test-all: test-asan test-tsan test-openmpi
+test-all: test-asan test-tsan test-openmpi test-numa
 
 # The manager with sanitizers under Python's clients too: those of good manners, those that die, those that write garbage.
 test-asan: build
@@ -87,6 +87,9 @@ build-openmpi: build env-openmpi
 test-openmpi: build-openmpi
 	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 2 3
 	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py $(PYTEST_ARGS)
+
+test-numa: build
+	scripts/numa-guest build/release/tests/test_mem_pin
 
 # ---- To see ----------------------------------------------------------------------------------------------------------------
 demo: build

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .cdo import Cdo, Need, Request
     from .errors import *  # noqa: F403
+    from .placement import Pin, Placement
     from .record import Collection, Group, NewRecord, Record
     from .selectors import check_selector
     from .session import Session
@@ -32,6 +33,8 @@ _HOMES = {
     "Group": "record",
     "Need": "cdo",
     "NewRecord": "record",
+    "Pin": "placement",
+    "Placement": "placement",
     "Record": "record",
     "Request": "cdo",
     "Session": "session",
@@ -46,6 +49,8 @@ __all__ = [
     "Group",
     "Need",
     "NewRecord",
+    "Pin",
+    "Placement",
     "Record",
     "Request",
     "Session",

@@ -124,6 +124,20 @@ cdef extern from "maestro.h" nogil:
     int maestro_subscription_fd(const maestro_subscription_t *subscription)
     maestro_status_t maestro_subscription_dispose(maestro_subscription_t *subscription)
 
+    # ---- Placement
+    ctypedef struct maestro_pin_t:
+        pass
+    ctypedef struct maestro_pin_options_t:
+        int64_t pid
+        int64_t rank
+        int64_t nranks
+        bint dry_run
+    void maestro_pin_options_init(maestro_pin_options_t *options)
+    maestro_status_t maestro_pin_to_cdo(const maestro_cdo_t *cdo, const maestro_pin_options_t *options, maestro_pin_t **pin_out)
+    const char *maestro_pin_describe(const maestro_pin_t *pin)
+    maestro_status_t maestro_unpin(maestro_pin_t *pin)
+    void maestro_pin_dispose(maestro_pin_t *pin)
+
     # ---- Many objects at once, machine
     ctypedef struct maestro_values_t:
         const char *key

@@ -223,7 +223,7 @@ cdef class CdoHandle:
 
     @property
     def numa_node(self):
-        """The NUMA node on which the data begins; None where that is not known (no data, not yet written, a sandbox)."""
+        """The NUMA node on which most of the data lies; None where that is not known (no data, not yet written, a sandbox)."""
         cdef int node = maestro_cdo_numa_node(self.use("numa_node"))
         return None if node < 0 else node
 

@@ -8,7 +8,8 @@ from cpython.buffer cimport Py_buffer
 from libc.stdint cimport uint64_t
 
 from maestro._c cimport (
-    maestro_cdo_t, maestro_event_t, maestro_need_t, maestro_request_t, maestro_session_t, maestro_status_t, maestro_subscription_t,
+    maestro_cdo_t, maestro_event_t, maestro_need_t, maestro_pin_t, maestro_request_t, maestro_session_t, maestro_status_t,
+    maestro_subscription_t,
 )
 
 # What a waiting call needs, and the call itself: it runs without the GIL for at most timeout_s.
@@ -86,6 +87,10 @@ cdef class RequestHandle:
 cdef class NeedHandle:
     cdef maestro_need_t *c          # NULL: retracted
     cdef SessionHandle session
+
+
+cdef class PinHandle:
+    cdef maestro_pin_t *c
 
 
 cdef enum:

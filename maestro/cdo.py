@@ -15,6 +15,9 @@ from numpy.typing import DTypeLike
 
 from . import _core, errors
 
+if TYPE_CHECKING:
+    from .placement import Pin
+
 __all__ = ["Cdo", "Request"]
 
 When = Literal["released", "consumed"]
@@ -225,6 +228,53 @@ class Cdo(_core.CdoHandle):
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.array(), dtype=dtype, copy=copy)
+
+    def pin(self, process: bool | int = False, rank: int = 0, nranks: int = 1, dry_run: bool = False) -> Pin:
+        """
+        Bind the calling thread, or a whole process, to the cores near this object's bytes.
+
+        Of the cores that it may use (cpuset, affinity before any pin) those local to the NUMA node that holds most of the object's
+        pages; where there are none (another's cpuset, memory without cores) the nearest ones.  Takes milliseconds.
+
+        Parameters
+        ----------
+        process : bool or int
+            False: the calling thread, and threads that it starts from here on.  True: all threads of this process.  A process id:
+            all of that process.
+        rank, nranks : int
+            `nranks` processes or threads share the cores near the object, and this one, counted from 0, gets its part.
+        dry_run : bool
+            Choose and tell, and bind nothing; also on a recorded machine (hwloc's HWLOC_XMLFILE, HWLOC_SYNTHETIC).
+
+        Returns
+        -------
+        Pin
+            Undone by `Pin.undo`, or at the end of a ``with`` block.
+
+        Raises
+        ------
+        NotFoundError
+            The object has no data or none was written yet, or there is no such process.
+        StateError
+            hwloc was told of another machine, and this is no dry run.
+        ArgumentError
+            There is no such rank.
+        SystemError
+            The operating system refused.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> with maestro.Session() as s:
+        ...     field = s.offer(np.ones(1000), name="field")
+        ...     with field.pin() as pin:
+        ...         total = field.array().sum()  # read by the cores that are near
+        ...     pin.placement.why
+        'local to NUMA node ...'
+        """
+        from .placement import Pin
+
+        return Pin(self, process, rank, nranks, dry_run)
 
     # ---- Offer and withdraw
     def offer(self, wait: bool = False, timeout: float | None = None) -> None:

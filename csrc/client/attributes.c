@@ -223,7 +223,7 @@ maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_o
 int maestro_cdo_numa_node(const maestro_cdo_t *cdo) {
     const void *bytes = NULL;
     size_t nbytes = 0;
-    return cdo && maestro_cdo_data(cdo, &bytes, &nbytes) == MAESTRO_OK && nbytes ? mst_mem_node_of(bytes) : -1;
+    return cdo && maestro_cdo_data(cdo, &bytes, &nbytes) == MAESTRO_OK && nbytes ? mst_mem_residence(bytes, nbytes).node : -1;
 }
 
 size_t maestro_cdo_describe(const maestro_cdo_t *cdo, char *text, size_t nbytes) {

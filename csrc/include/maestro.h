@@ -202,7 +202,8 @@ MAESTRO_API uint64_t maestro_cdo_id(const maestro_cdo_t *cdo); /* 0 before the o
 /* The bytes of a leased (or own) object; read-only; valid until dispose or the session's close.  nbytes 0 with NULL bytes for an object without data. */
 MAESTRO_API maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out);
 
-/* The NUMA node on which the first byte lies; -1 when that is not known: no data, not yet written, or a sandbox forbids the question. */
+/* The NUMA node on which most of the data lies, by 256 pages at most; -1 when that is not known: no data, not yet written, or a sandbox forbids
+ * the question. */
 MAESTRO_API int maestro_cdo_numa_node(const maestro_cdo_t *cdo);
 
 /* Get an attribute.  Errors: UNKNOWN_ATTRIBUTE, WRONG_TYPE, NOT_FOUND when the object has no such attribute.
@@ -345,6 +346,38 @@ typedef struct maestro_column {
  * how many, and is written in any case, so that the rest can be offered after a signal or when there is room again. */
 MAESTRO_API maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, const maestro_column_t *columns, size_t ncolumns,
                                                 const void *const *payloads, const size_t *nbytes, size_t *offered_out);
+
+/* ---- Placement: threads and ranks near an object's bytes ---------------------------------------------------------------- */
+typedef struct maestro_pin maestro_pin_t;
+
+typedef struct maestro_pin_options {
+    size_t size;
+    int64_t pid;           /* the process whose threads are all bound; 0: the calling thread alone, and those that it starts from here on */
+    int64_t rank, nranks;  /* `nranks` processes or threads share the cores; this one gets part `rank`, counted from 0; default 0 of 1 */
+    bool dry_run;          /* choose and describe only */
+} maestro_pin_options_t;
+
+MAESTRO_API void maestro_pin_options_init(maestro_pin_options_t *options);
+
+/* Binds a thread or a process to the cores near an object's bytes: of those that it may use (cpuset, affinity before any pin) the ones local to the
+ * NUMA node that holds most of the object's pages; where there are none (another's cpuset, memory without cores) the nearest ones.  NULL options are
+ * the defaults.  Local, takes milliseconds.  Pins may be nested, and a later one replaces what a disposed one of the same thread or process bound.
+ * The caller unpins, or disposes the handle to stay bound.
+ * Errors: NOT_FOUND (no data, nothing written to it yet, no such process), WRONG_STATE (hwloc was told of another machine and this is no dry run),
+ * INVALID_ARGUMENT, SYSTEM. */
+MAESTRO_API maestro_status_t maestro_pin_to_cdo(const maestro_cdo_t *cdo, const maestro_pin_options_t *options, maestro_pin_t **pin_out);
+
+/* What was chosen and why, as JSON; belongs to the handle.  "node" of the object, "pages" looked at and "pages_there"; "allowed" cores, of these the
+ * "domain" near the object, of these the "cores" of this rank, as lists like 0-3,8; the NUMA "nodes" of these cores; "why"; "rank", "ranks", "pid",
+ * "bound". */
+MAESTRO_API const char *maestro_pin_describe(const maestro_pin_t *pin);
+
+/* Gives every thread of the pin back the cores that it had before, from any thread and in any order of pins, and ends the handle.  Threads that a
+ * pinned process has started since get what its first thread gets.  NULL is allowed.  Errors: FORKED (in a child; nothing is undone), SYSTEM. */
+MAESTRO_API maestro_status_t maestro_unpin(maestro_pin_t *pin);
+
+/* Ends the handle; the threads stay bound.  NULL is allowed. */
+MAESTRO_API void maestro_pin_dispose(maestro_pin_t *pin);
 
 /* ---- Machine ------------------------------------------------------------------------------------------------------------ */
 /* JSON text about this machine as Maestro sees it: memory spaces with sizes, cgroup limits, NUMA nodes, cores, pools; the caller frees it. */

@@ -14,7 +14,7 @@
 #define MFD_NOEXEC_SEAL 0x0008u
 #endif
 
-enum { HUGE_PAGE = 2 << 20 };
+enum { HUGE_PAGE = 2 << 20, SAMPLES = 256 };
 
 /* Kernels before 6.3 do not know MFD_NOEXEC_SEAL; newer ones may insist on it (vm.memfd_noexec). */
 static int create_memfd(const char *name) {
@@ -72,11 +72,37 @@ void mst_mem_segment_unmap(void *base, uint64_t nbytes) {
     if (base) munmap(base, nbytes);
 }
 
-int mst_mem_node_of(const void *address) {
-    uintptr_t page_mask = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
-    void *page = (void *)((uintptr_t)address & ~page_mask);
-    int node = -1;
+/* What the kernel holds of a file can be read without making pages; only what this process has read or written can be asked for. */
+static void read_if_there(void *page, size_t page_nbytes) {
+    unsigned char resident = 0;
+    if (mincore(page, page_nbytes, &resident) == 0 && resident & 1) (void)*(volatile const char *)page;
+}
+
+static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+static mst_mem_residence_t most_of(int *node, unsigned count) {
+    mst_mem_residence_t most = {.node = -1, .looked = count};
+    qsort(node, count, sizeof *node, by_number);
+    for (unsigned i = 0, run; i < count; i += run) {
+        for (run = 1; i + run < count && node[i + run] == node[i];) run++;
+        if (node[i] < 0 || run <= most.there) continue; /* negative: the page's errno */
+        most.node = node[i];
+        most.there = run;
+    }
+    return most;
+}
+
+mst_mem_residence_t mst_mem_residence(const void *bytes, size_t nbytes) {
+    uintptr_t page_nbytes = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)bytes / page_nbytes;
+    size_t npages = nbytes ? ((uintptr_t)bytes + nbytes - 1) / page_nbytes - first + 1 : 0;
+    unsigned count = npages < SAMPLES ? (unsigned)npages : SAMPLES;
+    void *page[SAMPLES];
+    int node[SAMPLES];
+    for (unsigned i = 0; i < count; i++) {
+        page[i] = (void *)((first + npages * i / count) * page_nbytes); /* spread evenly */
+        read_if_there(page[i], page_nbytes);
+    }
     /* Without target nodes move_pages moves nothing and tells where each page lies, or a negative errno. */
-    if (syscall(SYS_move_pages, 0, 1ul, &page, NULL, &node, 0) != 0) return -1;
-    return node < 0 ? -1 : node;
+    bool answered = count && syscall(SYS_move_pages, 0, (unsigned long)count, page, NULL, node, 0) == 0;
+    return answered ? most_of(node, count) : (mst_mem_residence_t){.node = -1};
 }

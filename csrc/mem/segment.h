@@ -13,7 +13,14 @@ maestro_status_t mst_mem_segment_reopen_readonly(int fd, int *fd_out);
 maestro_status_t mst_mem_segment_check(int fd, uint64_t nbytes);
 maestro_status_t mst_mem_segment_map(int fd, uint64_t nbytes, bool writable, void **base_out);
 void mst_mem_segment_unmap(void *base, uint64_t nbytes);
-/* NUMA node of the page at `address` (move_pages query), -1 when it is unknown or not yet touched. */
-int mst_mem_node_of(const void *address);
+
+/* On which NUMA node bytes lie: that of most of the pages looked at, 256 at most (move_pages query). */
+typedef struct mst_mem_residence {
+    int node;              /* -1: unknown, since nothing has been written yet or a sandbox forbids the question */
+    unsigned there, looked; /* how many of the pages looked at lie there */
+} mst_mem_residence_t;
+
+/* Pages that exist are read, so that the kernel can answer for this process; none is made. */
+mst_mem_residence_t mst_mem_residence(const void *bytes, size_t nbytes);
 
 #endif

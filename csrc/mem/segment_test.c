@@ -90,20 +90,29 @@ static void test_descriptors_that_are_no_segment_are_refused(void) {
     CHECK_ERROR_SAYS("4194305");
 }
 
-static void test_node_is_known_once_a_page_was_touched(void) {
-    int fd;
-    void *base;
+static void test_residence_is_known_of_pages_that_were_written(void) {
+    int fd, reader;
+    void *base, *seen;
     CHECK_OK(mst_mem_segment_create("test", NBYTES, &fd));
     CHECK_OK(mst_mem_segment_map(fd, NBYTES, true, &base));
-    char *page = (char *)base + NBYTES / 2 + 17;
-    CHECK(mst_mem_node_of(page) == -1);
-    *page = 1;
     int here = 1;
-    bool answers = mst_mem_node_of(&here) >= 0; /* a sandbox may forbid the question */
-    int node = mst_mem_node_of(page);
-    CHECK(answers ? node >= 0 && node < 1024 : node == -1);
-    CHECK(mst_mem_node_of(NULL) == -1);
+    bool answers = mst_mem_residence(&here, sizeof here).node >= 0; /* a sandbox may forbid the question */
+    CHECK(mst_mem_residence(base, NBYTES).node == -1);
+    CHECK(mst_mem_residence(base, 0).node == -1);
+    struct stat before, after;
+    CHECK(fstat(fd, &before) == 0);
+    memset((char *)base + NBYTES / 2, 1, NBYTES / 2);
+    mst_mem_residence_t half = mst_mem_residence(base, NBYTES);
+    CHECK(answers ? half.node >= 0 && half.looked == 256 && half.there == 128 : half.node == -1);
+    CHECK(mst_mem_residence((char *)base + NBYTES - 1, 1).looked == (answers ? 1 : 0));
+    CHECK(fstat(fd, &after) == 0);
+    CHECK(before.st_blocks == 0 && after.st_blocks * 512 == NBYTES / 2); /* looking makes no pages */
+    CHECK_OK(mst_mem_segment_reopen_readonly(fd, &reader));
+    CHECK_OK(mst_mem_segment_map(reader, NBYTES, false, &seen));
+    CHECK(mst_mem_residence(seen, NBYTES).there == half.there); /* of who has read nothing yet */
+    mst_mem_segment_unmap(seen, NBYTES);
     mst_mem_segment_unmap(base, NBYTES);
+    close(reader);
     close(fd);
 }
 
@@ -112,6 +121,6 @@ int main(void) {
     test_pages_come_with_the_first_touch();
     test_reader_sees_the_writer_and_cannot_write();
     test_descriptors_that_are_no_segment_are_refused();
-    test_node_is_known_once_a_page_was_touched();
+    test_residence_is_known_of_pages_that_were_written();
     return TEST_END;
 }

@@ -2,30 +2,30 @@
  * Invariant: outputs describe what hwloc reports; what it does not know is left out or null, never guessed. */
 #include "mem/topology.h"
 
-#include <hwloc.h>
+#include <errno.h>
 #include <hwloc/glibc-sched.h>
-#include <sched.h>
 #include <stdio.h>
 #include <strings.h>
 #include <unistd.h>
 
 enum { MOST_CPUS = 1 << 16 };
 
-/* The affinity mask, however many cores the kernel was built for; the caller frees it with CPU_FREE. */
-static cpu_set_t *affinity(size_t *nbytes_out) {
+cpu_set_t *mst_mem_affinity(pid_t tid, size_t *nbytes_out) {
     for (int ncpus = 1024; ncpus <= MOST_CPUS; ncpus *= 2) {
         cpu_set_t *set = CPU_ALLOC(ncpus);
         *nbytes_out = CPU_ALLOC_SIZE(ncpus);
         if (!set) return NULL;
-        if (sched_getaffinity(0, *nbytes_out, set) == 0) return set;
+        if (sched_getaffinity(tid, *nbytes_out, set) == 0) return set;
+        int error = errno;
         CPU_FREE(set);
+        errno = error;
     }
     return NULL;
 }
 
 int mst_mem_cores(void) {
     size_t nbytes;
-    cpu_set_t *set = affinity(&nbytes);
+    cpu_set_t *set = mst_mem_affinity(0, &nbytes);
     int count = set ? CPU_COUNT_S(nbytes, set) : 0;
     if (set) CPU_FREE(set);
     long online = count ? count : sysconf(_SC_NPROCESSORS_ONLN);
@@ -35,7 +35,7 @@ int mst_mem_cores(void) {
 /* Of this process, also where hwloc looks at another machine: a list like 0-3,8. */
 static void print_affinity(mst_base_buffer_t *out, hwloc_topology_t topology) {
     size_t nbytes;
-    cpu_set_t *set = affinity(&nbytes);
+    cpu_set_t *set = mst_mem_affinity(0, &nbytes);
     hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
     char *list = NULL;
     if (set && cpus && hwloc_cpuset_from_glibc_sched_affinity(topology, cpus, set, nbytes) == 0 && hwloc_bitmap_list_asprintf(&list, cpus) >= 0)
@@ -69,13 +69,14 @@ static uint64_t ordinary_bandwidth(hwloc_topology_t topology) {
     return ordinary;
 }
 
-/* hwloc's own word for the kind of memory where it has one; else HBM from twice the ordinary bandwidth on. */
 static const char *tier_of(hwloc_topology_t topology, hwloc_obj_t node, uint64_t ordinary) {
     if (node->subtype && strcasecmp(node->subtype, "MCDRAM") == 0) return "HBM";
     if (node->subtype && strcasecmp(node->subtype, "DAX") == 0) return "NVM";
     if (node->subtype) return node->subtype;
     return ordinary && bandwidth_of(topology, node) >= 2 * ordinary ? "HBM" : "DRAM";
 }
+
+const char *mst_mem_tier(hwloc_topology_t topology, hwloc_obj_t node) { return tier_of(topology, node, ordinary_bandwidth(topology)); }
 
 static void print_node(mst_base_buffer_t *out, hwloc_topology_t topology, hwloc_obj_t node, uint64_t ordinary) {
     const char *tier = tier_of(topology, node, ordinary);
@@ -113,13 +114,20 @@ static void print_caches(mst_base_buffer_t *out, hwloc_topology_t topology) {
     }
 }
 
-maestro_status_t mst_mem_topology_json(mst_base_buffer_t *out) {
+maestro_status_t mst_mem_topology_load(unsigned long flags, hwloc_topology_t *topology_out) {
     hwloc_topology_t topology;
     if (hwloc_topology_init(&topology) != 0) return mst_base_fail(MAESTRO_NO_MEMORY, "look at the machine: hwloc cannot start");
-    if (hwloc_topology_load(topology) != 0) {
+    if (hwloc_topology_set_flags(topology, flags) != 0 || hwloc_topology_load(topology) != 0) {
         hwloc_topology_destroy(topology);
         return mst_base_fail(MAESTRO_SYSTEM, "look at the machine: hwloc cannot load it; check HWLOC_SYNTHETIC, HWLOC_XMLFILE and HWLOC_FSROOT");
     }
+    *topology_out = topology;
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_mem_topology_json(mst_base_buffer_t *out) {
+    hwloc_topology_t topology;
+    MST_TRY(mst_mem_topology_load(0, &topology));
     mst_base_buffer_printf(out, "{\"cores\":%d,\"affinity\":", mst_mem_cores());
     print_affinity(out, topology);
     mst_base_buffer_printf(out, ",\"numa\":[");
