@@ -1,6 +1,7 @@
 /* The pool's counters as one JSON object; what `maestro top` and `maestro stats` show. */
 #include "pool/pool.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 static void text(mst_base_buffer_t *out, const char *key, const char *value) {
@@ -73,6 +74,27 @@ static double oldest_lease_s(const mst_pool_t *pool, const mst_pool_session_t *s
     return (double)(pool->now_ns - oldest) / 1e9;
 }
 
+static const mst_pool_request_t *wish_for_memory(const mst_pool_t *pool, const mst_pool_session_t *session) {
+    const mst_pool_request_t *request = session->segment_requests ? pool->requests : NULL;
+    while (request && (request->session != session || request->kind != MST_WIRE_SEGMENT)) request = request->next;
+    return request;
+}
+
+/* Whether the session's offers or its wish for memory wait, for how long, and who makes it wait. */
+static void waits(mst_pool_t *pool, const mst_pool_session_t *session, mst_base_buffer_t *out) {
+    char holders[512] = "", why[600] = "";
+    const mst_pool_request_t *wish = wish_for_memory(pool, session);
+    int64_t since = session->stalled_since_ns ? session->stalled_since_ns : wish ? wish->started_ns : 0;
+    if (session->stalled_since_ns) snprintf(why, sizeof why, "%s", mst_pool_obstacle(pool, holders, sizeof holders) ? holders : "");
+    else if (wish) {
+        mst_pool_lending_holders(pool, holders, sizeof holders);
+        snprintf(why, sizeof why, "memory is held by %s", holders);
+    }
+    mst_base_buffer_printf(out, ",\"state\":\"%s\",\"waits_s\":%.3f,\"waits_for\":", since ? "waiting" : "running",
+                           since ? (double)(pool->now_ns - since) / 1e9 : 0.0);
+    mst_base_buffer_json_string(out, why, strlen(why));
+}
+
 static void sessions(mst_pool_t *pool, mst_base_buffer_t *out) {
     mst_base_buffer_printf(out, ",\"sessions\":[");
     for (size_t i = 0; i < pool->nsessions; i++) {
@@ -83,7 +105,7 @@ static void sessions(mst_pool_t *pool, mst_base_buffer_t *out) {
         number(out, "session", session->number);
         number(out, "pid", (uint64_t)session->pid);
         mst_base_buffer_printf(out, ",\"since_s\":%.3f", (double)(pool->now_ns - session->joined_ns) / 1e9);
-        mst_base_buffer_printf(out, ",\"state\":\"%s\"", session->stalled_since_ns ? "waiting" : "running");
+        waits(pool, session, out);
         number(out, "offers", session->total.offers);
         number(out, "offered_bytes", session->total.offered_bytes);
         number(out, "copied", session->total.copied);

@@ -90,6 +90,7 @@ def session_metrics(session: dict) -> Iterator[tuple[str, float]]:
     yield "oldest_lease_seconds", session["oldest_lease_s"]
     yield "memory_used_bytes", session["memory_used"]
     yield "waiting", int(session["state"] == "waiting")
+    yield "waits_seconds", session["waits_s"]
     yield "lag", max((one["lag"] for one in session["subscriptions"]), default=0)
     yield "gaps_total", sum(one["gaps"] for one in session["subscriptions"])
 

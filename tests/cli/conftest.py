@@ -12,11 +12,11 @@ class Cli:
     def __init__(self, folder, environment):
         self.folder, self.environment = folder, environment
 
-    def start(self, *words, **environment):
+    def start(self, *words, stdout=subprocess.PIPE, **environment):
         """The running command, with pipes."""
         return subprocess.Popen(
             [sys.executable, "-m", "maestro.cli", *map(str, words)], cwd=self.folder, text=True,
-            env={**self.environment, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**self.environment, **environment}, stdout=stdout, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def __call__(self, *words, timeout=40, **environment):

@@ -3,8 +3,10 @@
 import os
 
 import pytest
+import timelines
 
-from maestro.workflows.weather import trace
+from maestro.tracefile import TraceFile
+from maestro.workflows.weather import spans, trace
 from maestro.workflows.weather.checksum import checksum
 from maestro.workflows.weather.demo import Screen
 from maestro.workflows.weather.trace import Kind, Tally, Trace
@@ -53,3 +55,23 @@ def test_a_quiet_demo_never_counts():
 
     with Screen(quiet=True).bar("nothing to see", 1) as show:
         show(count)
+
+
+def test_traces_of_a_run_become_spans_of_a_timeline(tmp_path):
+    with Trace(tmp_path / "trace" / "hammer.0") as log:
+        log.add(Kind.BEGIN, t=1_000)
+        log.add(Kind.COMPLETE, 0, t=9_000, ns=4_000, nbytes=700)
+        log.add(Kind.PLACED, 0, t=9_500, ns=3_000)  # part of it was done while the field was made
+    with Trace(tmp_path / "trace" / "products.1", 1) as log:
+        log.add(Kind.RECEIVED, 0, t=10_000, ns=200)
+        log.add(Kind.PRODUCT, 0, t=12_000, ns=1_500, product=3)
+    (tmp_path / "trace" / "failures.1.jsonl").write_text("{}\n")
+    with TraceFile(tmp_path / "out.json") as drawn:
+        assert spans.write(tmp_path, drawn) == 5
+    events = timelines.load(tmp_path / "out.json")
+    assert timelines.names(events) == {
+        "hammer": {"rank 0": {"begin": 1}, "rank 0: make field": {"make field": 1}, "rank 0: hand over field": {"hand over field": 1}},
+        "products": {"rank 1: get field": {"get field": 1}, "rank 1: make product": {"make product": 1}},
+    }
+    made = next(event for event in events if event["name"] == "make field")
+    assert (made["ts"], made["dur"], made["args"]) == (5.0, 4.0, {"field": 0, "bytes": 700})
