@@ -58,9 +58,10 @@ class TraceFile:
         self._put("C", name, lane, ns, args=values)
 
     def life(self, lane: Lane, identity: int, name: str, begin_ns: int, end_ns: int, **args: Any) -> None:
-        """A span among many at the same time, such as an object's life; `identity` tells it from the others."""
-        self._put("b", name, lane, begin_ns, cat="object", id=hex(identity), args=args)
-        self._put("e", name, lane, end_ns, cat="object", id=hex(identity))
+        """A span among many at the same time, such as an object's life; `identity` tells it from the component's others."""
+        which = {"cat": "object", "id": f"{lane.pid}.{identity:x}"}
+        self._put("b", name, lane, begin_ns, **which, args=args)
+        self._put("e", name, lane, end_ns, **which)
 
     def _put(self, phase: str, name: str, lane: Lane, ns: int, **more: Any) -> None:
         event = {"name": name, "ph": phase, "ts": ns / 1000, "pid": lane.pid, "tid": lane.tid, **more}

@@ -55,7 +55,7 @@ def trace(
         return
     out.print(f"{said['events']:,} events in {file}; open it at https://ui.perfetto.dev or chrome://tracing", soft_wrap=True)
     if said.get("missed"):
-        err.print(f"trace: {said['missed']:,} events of the pool are not shown one by one; the counters have them")
+        err.print(f"trace: up to {said['missed']:,} events of the pool are not shown one by one; the counters have them", soft_wrap=True)
 
 
 def _opened(file: Path) -> TraceFile:
@@ -92,7 +92,7 @@ class Recorder:
         self.drawn, self.selector, self.interval = drawn, selector, interval
         self.lives: dict[int, tuple[int, str, Lane, dict]] = {}
         self.waits: dict[str, int] = {}  # component: since when one of its ranks waits
-        self.missed = self.followed = self.samples = 0
+        self.read = self.missed = self.followed = self.samples = 0
         self.seconds = 0.0
 
     def record(self, session, seconds: float | None) -> None:
@@ -112,6 +112,7 @@ class Recorder:
             finally:
                 self.seconds = (now() - begin) / 1e9
                 self._finish()
+            self.missed += self._unread()
 
     def _take(self, objects, peers, end: int | None) -> None:
         """Events until the next sample, then the sample."""
@@ -120,12 +121,19 @@ class Recorder:
         while (left := due - now()) > 0 and not objects.ended:
             event = objects.next_event(timeout=left / 1e9)
             if event is not None:
+                self.read += event.gap is None
                 self._object(event)
         while (event := peers.next_event(timeout=0)) is not None:
             self._peer(event)
         self._sample()
 
     # ---- Events
+    def _unread(self) -> int:
+        """Events that came too late to be read, at most: the manager counts for a subscription also what does not match."""
+        mine = next(one for one in self.session.stats()["sessions"] if one["pid"] == os.getpid())
+        objects = next(one for one in mine["subscriptions"] if "offered" in one["kinds"])
+        return max(0, objects["delivered"] - self.read) + objects["lag"]
+
     def _object(self, event) -> None:
         if event.gap is not None:
             self.missed += event.gap[1] - event.gap[0] + 1

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import timelines
 
 from maestro.workflows.weather import cli, report
 
@@ -40,6 +41,8 @@ def test_demo_prints_one_object_with_every_figure(tmp_path):
         assert column["field_age_ms"]["mean"] < column["product_age_ms"]["mean"]
     assert len(result["maps"]) >= 5
     assert all(Path(path).stat().st_size > 10_000 for path in (*result["maps"], result["timeline"]))
+    timeline = timelines.names(timelines.load(tmp_path / "timeline.json"))
+    assert sum(timeline["maestro hammer"]["rank 0: make field"].values()) > 0
     assert not (tmp_path / "forecast").exists()
 
 

@@ -218,7 +218,8 @@ def _collect_maps(run: Path, output: Path) -> None:
 
 
 def _finish(output: Path, figures: dict[str, dict], skipped: dict[str, str]) -> dict:
-    from . import timeline
+    from ...tracefile import TraceFile
+    from . import spans, timeline
 
     runs = {name: output / "runs" / name for name in figures}
     hashes = [report.digests(run) for run in runs.values()]
@@ -231,6 +232,9 @@ def _finish(output: Path, figures: dict[str, dict], skipped: dict[str, str]) -> 
     result["products"] = hashes[0] if hashes else {}
     result["maps"] = sorted(str(path) for path in (output / "maps").glob("*.png"))
     result["timeline"] = str(timeline.draw({name: runs[name] for name in shown}, output / "timeline.png"))
+    with TraceFile(output / "timeline.json") as drawn:
+        for name, run in runs.items():
+            spans.write(run, drawn, name)
     return result
 
 
@@ -246,7 +250,7 @@ def show(result: dict) -> None:
             console.print(f"failed in {name}: {failure['name']}: {failure['reason']}")
     if result["maps"]:
         console.print(f"{len(result['maps'])} maps in {Path(result['maps'][0]).parent}")
-    console.print(f"timeline: {result['timeline']}")
+    console.print(f"timeline: {result['timeline']}, and timeline.json beside it for https://ui.perfetto.dev", soft_wrap=True)
 
 
 def show_dry(result: dict) -> None:

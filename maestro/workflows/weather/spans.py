@@ -13,13 +13,14 @@ SPANS = {
     Kind.COMPLETE: "make field", Kind.PLACED: "hand over field", Kind.FLUSHED: "flush", Kind.RECEIVED: "get field",
     Kind.PRODUCT: "make product", Kind.FINISHED: "all work on field", Kind.ARCHIVED: "archive field",
 }  # fmt: skip
+MANY = {Kind.ARCHIVED}  # under way for several fields at once
 
 
-def write(run, drawn: TraceFile) -> int:
-    """Add every record of a run's traces to the file; returns how many there were."""
+def write(run, drawn: TraceFile, name: str = "") -> int:
+    """Add every record of a run's traces to the file; returns how many there were. Several runs in one file are told apart by name."""
     count = 0
     for path in sorted((Path(run) / "trace").glob("*")):
-        component = path.name.partition(".")[0]
+        component = f"{name} {path.name.partition('.')[0]}".lstrip()
         if path.suffix == ".jsonl":  # failures, told in words
             continue
         for record in trace.records(path):
@@ -34,6 +35,10 @@ def _add(drawn: TraceFile, component: str, record: Record) -> None:
     told = {key: value for key, value in told.items() if value > 0 or (key == "field" and value == 0)}
     if kind in SPANS:
         lane = drawn.lane(component, f"rank {record.rank}: {SPANS[kind]}")
-        drawn.span(lane, SPANS[kind], record.t - record.ns, record.t, **told)
+        begin = record.t - record.ns
+        if kind in MANY:
+            drawn.life(lane, record.field, SPANS[kind], begin, record.t, **told)
+        else:
+            drawn.span(lane, SPANS[kind], begin, record.t, **told)
     else:
         drawn.instant(drawn.lane(component, f"rank {record.rank}"), kind.name.lower(), record.t, **told)
