@@ -41,7 +41,8 @@ def test_a_thread_is_bound_within_the_block_and_freed_behind_it(field):
 def test_ranks_share_and_nested_pins_choose_from_all(field):
     with field.pin(rank=0, nranks=2) as first:
         here = affinity()
-        assert first.placement.bound and here < CORES
+        assert first.placement.bound
+        assert here < CORES
         with field.pin(rank=1, nranks=2) as second:
             assert not affinity() & here
             assert second.placement.allowed == first.placement.allowed

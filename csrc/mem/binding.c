@@ -7,8 +7,10 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { PASSES = 16 }; /* over a process's threads, until none is new */
@@ -23,6 +25,7 @@ struct mst_mem_binding {
     mst_mem_binding_t *next;
     pid_t pid;   /* whose threads these are */
     pid_t tid;   /* the one thread; 0: all of the process */
+    int pidfd;   /* of another process; -1: it is this one */
     pid_t maker; /* the process that made the binding; a forked child has another id */
     bool kept;   /* nobody will undo it */
     bound_t *bound;
@@ -54,13 +57,16 @@ static bound_t *find(const mst_mem_binding_t *binding, pid_t tid) {
 static void destroy(mst_mem_binding_t *binding) {
     for (size_t i = 0; i < binding->count; i++) CPU_FREE(binding->bound[i].before);
     free(binding->bound);
+    if (binding->pidfd >= 0) close(binding->pidfd);
     free(binding);
 }
 
-/* Numbers of threads are used again; one that is no thread of the process any more is not touched. */
-static bool lives(pid_t pid, pid_t tid) {
+/* Numbers of processes and threads are used again; whoever has one of an ended one now is not touched. */
+static bool lives(const mst_mem_binding_t *binding, pid_t tid) {
+    struct pollfd process = {.fd = binding->pidfd, .events = POLLIN}; /* readable: it has ended; -1 is passed over */
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/task/%d", pid, tid);
+    if (poll(&process, 1, 0) > 0) return false;
+    snprintf(path, sizeof path, "/proc/%d/task/%d", binding->pid, tid);
     return access(path, F_OK) == 0;
 }
 
@@ -127,13 +133,13 @@ static void swap(bound_t *a, bound_t *b) {
 static void restore(const mst_mem_binding_t *binding, bound_t *bound, int *error) {
     bound_t *heir = newer(binding, bound->tid);
     if (heir) swap(heir, bound);
-    else if (lives(binding->pid, bound->tid) && sched_setaffinity(bound->tid, bound->nbytes, bound->before) != 0 && errno != ESRCH) *error = errno;
+    else if (lives(binding, bound->tid) && sched_setaffinity(bound->tid, bound->nbytes, bound->before) != 0 && errno != ESRCH) *error = errno;
 }
 
 /* Threads that came after the binding inherited it; they get what the process's first thread gets. */
 static void free_later_threads(mst_mem_binding_t *binding) {
     const bound_t *first = binding->tid ? NULL : find(binding, binding->pid);
-    if (first && !newer(binding, binding->pid)) bind_process(binding, first->before, first->nbytes);
+    if (first && lives(binding, binding->pid) && !newer(binding, binding->pid)) bind_process(binding, first->before, first->nbytes);
 }
 
 static void unlink_binding(const mst_mem_binding_t *binding) {
@@ -151,17 +157,20 @@ static int retire(mst_mem_binding_t *binding, size_t count) {
     return error;
 }
 
+/* Also what threads and processes that have ended left behind goes. */
 static void take_over_kept(const mst_mem_binding_t *binding) {
     for (mst_mem_binding_t *old = binding->next, *next; old; old = next) {
         next = old->next;
-        if (old->kept && old->pid == binding->pid && old->tid == binding->tid) retire(old, old->count);
+        bool same = old->pid == binding->pid && old->tid == binding->tid, over = !lives(old, old->tid ? old->tid : old->pid);
+        if (old->kept && (same || over)) retire(old, old->count);
     }
 }
 
 maestro_status_t mst_mem_bind(pid_t pid, const cpu_set_t *cpus, size_t nbytes, mst_mem_binding_t **binding_out) {
     mst_mem_binding_t *binding = calloc(1, sizeof *binding);
     if (!binding) return mst_base_fail(MAESTRO_SYSTEM, "pin: no memory");
-    *binding = (mst_mem_binding_t){.pid = pid ? pid : getpid(), .tid = pid ? 0 : gettid(), .maker = getpid()};
+    *binding = (mst_mem_binding_t){.pid = pid ? pid : getpid(), .tid = pid ? 0 : gettid(), .maker = getpid(), .pidfd = -1};
+    if (binding->pid != binding->maker) binding->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     enter();
     binding->next = bindings;
     bindings = binding;

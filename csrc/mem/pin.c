@@ -11,10 +11,8 @@
 
 static bool take(mst_mem_choice_t *choice, hwloc_const_bitmap_t cpus, hwloc_const_bitmap_t allowed) {
     if (!hwloc_bitmap_intersects(cpus, allowed)) return false;
-    hwloc_bitmap_t usable = hwloc_bitmap_dup(cpus);
-    hwloc_bitmap_and(usable, usable, allowed);
-    hwloc_bitmap_or(choice->domain, choice->domain, usable);
-    hwloc_bitmap_free(usable);
+    hwloc_bitmap_or(choice->domain, choice->domain, cpus);
+    hwloc_bitmap_and(choice->domain, choice->domain, allowed); /* what was there is allowed too */
     return true;
 }
 

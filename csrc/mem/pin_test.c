@@ -298,6 +298,24 @@ static void test_process_is_bound_with_all_threads_and_given_back_with_later_one
     end(b, &late);
 }
 
+/* A thread that keeps its binding and ends leaves a record behind until the next pin. */
+static void *bind_and_end(void *argument) {
+    mst_mem_binding_t *binding;
+    CHECK_OK(mst_mem_bind(0, argument, sizeof first, &binding));
+    mst_mem_binding_keep(binding);
+    return NULL;
+}
+
+static void test_what_an_ended_thread_kept_does_not_matter_to_others(void) {
+    pthread_t thread;
+    mst_mem_binding_t *binding;
+    CHECK(pthread_create(&thread, NULL, bind_and_end, &first) == 0);
+    pthread_join(thread, NULL);
+    CHECK_OK(mst_mem_bind(0, &second, sizeof second, &binding));
+    CHECK_OK(mst_mem_unbind(binding));
+    CHECK(bound_to(0, &all));
+}
+
 static void test_another_process_is_bound_and_given_back(void) {
     mst_mem_binding_t *binding;
     pid_t child = fork();
@@ -436,6 +454,7 @@ int main(void) {
     test_nested_bindings_are_undone_in_any_order();
     test_kept_bindings_are_replaced_by_the_next();
     test_process_is_bound_with_all_threads_and_given_back_with_later_ones();
+    test_what_an_ended_thread_kept_does_not_matter_to_others();
     test_another_process_is_bound_and_given_back();
     test_child_cannot_undo_its_parents_binding();
     return TEST_END;

@@ -12,7 +12,7 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +43,9 @@ def pin(
     pid: Annotated[int | None, typer.Option("--pid", min=1, help="Pin all threads of a running process.")] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Give the process of --pid its cores back.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell which cores and why, and bind nothing.")] = False,
-    rank: Annotated[int | None, typer.Option("--rank", min=0, help="Which part of the cores.", show_default="as mpiexec or srun says")] = None,
+    rank: Annotated[
+        int | None, typer.Option("--rank", min=0, help="Which part of the cores.", show_default="as mpiexec or srun says")
+    ] = None,
     ranks: Annotated[int | None, typer.Option("--ranks", min=1, help="Parts into which the ranks of this node share them.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait for the object.", show_default="60")] = None,
     pool: PoolName = None,
@@ -109,7 +111,7 @@ def remember(pid: int) -> None:
         restore(pid)
     threads = {}
     for tid in _threads(pid):
-        with suppress(ProcessLookupError):  # it has just ended
+        with _may_end(pid):
             threads[tid] = sorted(os.sched_getaffinity(tid))
     path.write_text(json.dumps({"start": _start(pid), "threads": threads}))
 
@@ -130,11 +132,22 @@ def restore(pid: int) -> int:
         raise CommandError(f"pin: the process {pid} that was pinned has ended")
     threads = 0
     for tid in _threads(pid):
-        with suppress(ProcessLookupError):
+        with _may_end(pid):
             os.sched_setaffinity(tid, before.get(tid, first))
             threads += 1
     path.unlink()
     return threads
+
+
+@contextmanager
+def _may_end(pid: int) -> Iterator[None]:
+    """A thread may end at any time; it may also be another user's."""
+    try:
+        yield
+    except ProcessLookupError:
+        pass
+    except OSError as error:
+        raise CommandError(f"pin: process {pid}: {error.strerror}") from error
 
 
 def _memory(pid: int) -> Path:

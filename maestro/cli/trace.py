@@ -161,12 +161,14 @@ class Recorder:
 
     def _end(self, identity: int, how: str) -> None:
         begin, name, lane, told = self.lives.pop(identity)
-        self.drawn.life(lane, identity, name, begin, now(), ended=how, **{key.replace("maestro.", ""): value for key, value in told.items()})
+        self.drawn.life(
+            lane, identity, name, begin, now(), ended=how, **{key.replace("maestro.", ""): value for key, value in told.items()}
+        )
 
     def _peer(self, event) -> None:
         if event.gap is None:
             lane = self.drawn.lane(event.component, f"rank {event.rank}")
-            self.drawn.instant(lane, event.kind, now(), **{"pid": event.cdo["maestro.pid"]}, reason=event.reason)
+            self.drawn.instant(lane, event.kind, now(), pid=event.cdo["maestro.pid"], reason=event.reason)
 
     # ---- Counters
     def _sample(self) -> None:

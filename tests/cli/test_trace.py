@@ -101,7 +101,7 @@ def test_waiting_for_memory_is_a_span(cli, monkeypatch):
 def test_the_end_of_the_pool_ends_the_recording_and_the_file_is_whole(cli):
     producer = maestro.Session(component="model", timeout=10)
     manager = producer.stats()["pid"]
-    events, noted = recorded(cli, producer, lambda: os.kill(manager, signal.SIGKILL), stop=False)
+    _, noted = recorded(cli, producer, lambda: os.kill(manager, signal.SIGKILL), stop=False)
     assert "ended early" in noted
     with pytest.raises(maestro.PoolLostError):
         producer.close()
