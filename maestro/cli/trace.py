@@ -91,6 +91,7 @@ class Recorder:
     def __init__(self, drawn: TraceFile, selector, interval: float):
         self.drawn, self.selector, self.interval = drawn, selector, interval
         self.lives: dict[int, tuple[int, str, Lane, dict]] = {}
+        self.needs: dict[int, tuple[int, str, Lane]] = {}  # what sessions ask for: since when, in words, and where it stands
         self.waits: dict[str, int] = {}  # component: since when one of its ranks waits
         self.read = self.missed = self.followed = self.samples = 0
         self.seconds = 0.0
@@ -102,7 +103,7 @@ class Recorder:
         self.session, self.before, self.sampled = session, session.stats(), begin
         with (
             session.subscribe(self.selector, kinds=kinds, start=start) as objects,
-            session.subscribe(None, kinds="joined,left", start="now") as peers,
+            session.subscribe(None, kinds="joined,left,required,retracted", start="now") as peers,
         ):
             try:
                 while (end is None or now() < end) and not (objects.ended or peers.ended):
@@ -166,9 +167,20 @@ class Recorder:
         )
 
     def _peer(self, event) -> None:
-        if event.gap is None:
-            lane = self.drawn.lane(event.component, f"rank {event.rank}")
+        if event.gap is not None:
+            return
+        lane = self.drawn.lane(event.component or POOL, f"rank {event.rank}")
+        if event.kind == "required":
+            self.needs[event.cdo["maestro.need"]] = now(), f"{event.reason} {event.selector}".rstrip(), lane
+        elif event.kind == "retracted":
+            self._need_ends(event.cdo["maestro.need"])
+        else:
             self.drawn.instant(lane, event.kind, now(), pid=event.cdo["maestro.pid"], reason=event.reason)
+
+    def _need_ends(self, number: int) -> None:
+        if number in self.needs:
+            begin, name, lane = self.needs.pop(number)
+            self.drawn.life(lane, number, name, begin, now())
 
     # ---- Counters
     def _sample(self) -> None:
@@ -206,5 +218,7 @@ class Recorder:
     def _finish(self) -> None:
         for component in list(self.waits):
             self._waited(component, now())
+        for number in list(self.needs):
+            self._need_ends(number)
         for identity in list(self.lives):
             self._end(identity, "alive at the end of the recording")

@@ -82,6 +82,19 @@ def test_lives_of_selected_objects_are_spans(cli, producer):
     assert begun[99]["id"].endswith(f".{early.id:x}")
 
 
+def test_a_demand_that_waits_is_a_span_until_it_is_met(cli, producer):
+    def demand_early():
+        with maestro.Session(component="plot", timeout=10) as other:
+            request = other.demand_start("param = z")
+            time.sleep(0.2)
+            producer.offer(None, param="z", step=1)
+            request.wait().dispose()
+
+    events, _ = recorded(cli, producer, demand_early)
+    times = [event["ts"] for event in events if event["name"] == "demand param = z"]
+    assert 0.15e6 < times[1] - times[0] < 2e6
+
+
 def test_waiting_for_memory_is_a_span(cli, monkeypatch):
     monkeypatch.setenv("MAESTRO_POOL_MEMORY", "8MiB")
     with maestro.Session(component="model", schema="mars", timeout=10) as producer:
