@@ -102,6 +102,7 @@ cdef extern from "maestro.h" nogil:
         uint32_t kinds
         maestro_start_t start
         bint hold
+        bint observe
         size_t window_bytes
         const char *group
         uint32_t limit

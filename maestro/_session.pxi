@@ -297,7 +297,7 @@ cdef class SessionHandle:
         return number
 
     def _subscribe(self, type subscription_class, str selector, uint32_t kinds, int start, bint hold, size_t window_bytes, patience,
-                   group, uint32_t limit, double acknowledge_s):
+                   group, uint32_t limit, double acknowledge_s, bint observe):
         cdef maestro_subscription_options_t options
         cdef SubscriptionHandle subscription = subscription_class.__new__(subscription_class)
         cdef const char *text = utf8(selector, "selector")
@@ -308,6 +308,7 @@ cdef class SessionHandle:
         options.kinds = kinds
         options.start = start
         options.hold = hold
+        options.observe = observe
         options.window_bytes = window_bytes
         if group is not None:
             options.group = utf8(group, "group")

@@ -446,6 +446,7 @@ class Session(_core.SessionHandle):
         group: str | None = None,
         limit: int = 0,
         acknowledge_within: float = 0,
+        observe: bool = False,
     ) -> Subscription:
         """
         Get every object that matches, exactly once, as it comes.
@@ -474,6 +475,8 @@ class Session(_core.SessionHandle):
             that asks for the next one before it has disposed the last (no ``with cdo:``) needs 2.
         acknowledge_within : float
             In a group: what is not disposed after so many seconds goes to another member; 0 is only when this one leaves or dies.
+        observe : bool
+            Only watch: what the selector selects does not count as needed, so nobody makes or fetches it for this subscription.
 
         Returns
         -------
@@ -508,6 +511,7 @@ class Session(_core.SessionHandle):
             group,
             limit,
             acknowledge_within,
+            observe,
         )
 
     def collection(self, name: str) -> Collection:

@@ -35,6 +35,18 @@ def test_subscriptions_demands_and_declarations_are_told(pool):
     ]
 
 
+def test_who_only_observes_needs_nothing(pool):
+    producer, watcher = pool.session("model"), pool.session("watcher")
+    with watcher.subscribe(observe=True) as seen:
+        cdo = producer.cdo(param="t", step=6)
+        assert not cdo.wanted()
+        cdo.offer()
+        assert seen.next(timeout=5)["step"] == 6
+    for words in ({"hold": True}, {"group": "g"}):
+        with raises(maestro.ArgumentError, "only observes"):
+            watcher.subscribe(observe=True, **words)
+
+
 def test_who_comes_late_gets_the_needs_that_are_there(pool):
     consumer = pool.session("consumer")
     gone, need = consumer.require("param = t"), consumer.require("param = u")

@@ -26,6 +26,8 @@ static maestro_status_t check_options(const maestro_subscription_options_t *opti
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: acknowledge_s is %g; it may be 0 to %d", options->acknowledge_s, ACKNOWLEDGE_S_MAX);
     if (!options->group && (options->limit || options->acknowledge_s > 0))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: limit and acknowledge_s are for members of a consumer group; name one, or leave them 0");
+    if (options->observe && (options->group || options->hold))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: who only observes makes no offer wait and takes no object from a group; leave observe, or hold and group");
     if ((unsigned)options->start > MAESTRO_START_QUERY) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: start %d is unknown", (int)options->start);
     return MAESTRO_OK;
 }
@@ -74,7 +76,7 @@ static maestro_status_t subscribe(maestro_session_t *session, const char *select
     if (!text) return mst_base_fail(MAESTRO_SYSTEM, "subscribe: no memory");
     snprintf(text, nbytes, "%s%s", selector, group);
     mst_wire_request_t like = {.head.kind = MST_WIRE_SUBSCRIBE, .after = session->channel.offers.position, .kinds = options->kinds,
-                               .start = (uint16_t)options->start, .hold = options->hold, .window = capacity,
+                               .start = (uint16_t)options->start, .hold = options->hold, .observe = options->observe, .window = capacity,
                                .argument = (uint64_t)options->limit << 32 | strlen(group), .acknowledge_ms = (uint32_t)ceil(options->acknowledge_s * 1000)};
     maestro_status_t status = mst_client_call(session, &request, &like, text, mst_base_deadline_ns(session->timeout_s), "subscribe");
     free(text);

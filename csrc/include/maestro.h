@@ -287,6 +287,7 @@ typedef struct maestro_subscription_options {
     uint32_t kinds;        /* sum of maestro_event_kind_t; default OFFERED */
     maestro_start_t start; /* default SNAPSHOT */
     bool hold;             /* offers wait for this subscription instead of leaving it behind; default false */
+    bool observe;          /* only watches: what it selects does not count as needed (MAESTRO_EVENT_REQUIRED, maestro_cdo_wanted); default false */
     size_t window_bytes;   /* size of the subscription's ring; 0: 1 MiB */
     const char *group;     /* consumer group to join, at most 63 bytes; NULL: none.  Every object that the group's selector selects goes to one member */
     uint32_t limit;        /* in a group: objects that this member may have unacknowledged; 0: as its pace suggests, 256 at most */

@@ -123,7 +123,7 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
         mst_pool_search_init(&subscription->search, subscription->selector, session->schema, request->kinds & (MAESTRO_EVENT_JOINED | MAESTRO_EVENT_REQUIRED), true);
         start_lagging(pool, subscription);
     }
-    if (!subscription->shared && !subscription->query && subscription->kinds & MAESTRO_EVENT_OFFERED)
+    if (!subscription->shared && !subscription->query && !request->observe && subscription->kinds & MAESTRO_EVENT_OFFERED)
         subscription->need = mst_pool_need_begin(pool, session, subscription->selector, "subscription");
     *number_out = subscription->number;
     return MAESTRO_OK;

@@ -149,7 +149,8 @@ typedef struct mst_wire_request {
         uint32_t kinds;     /* SUBSCRIBE: event kinds; WITHDRAW: when */
         uint32_t rows;      /* UNSUBSCRIBE: that were taken of the run at which reading ended */
     };
-    uint16_t start, hold;
+    uint16_t start;
+    uint8_t hold, observe;
     union {
         uint64_t window;    /* SUBSCRIBE: capacity, a power of two */
         uint64_t position;  /* UNSUBSCRIBE: how far the window was read */

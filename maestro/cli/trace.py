@@ -102,7 +102,7 @@ class Recorder:
         kinds, start = "offered,withdrawn,expired", "now" if self.selector is None else "snapshot"
         self.session, self.before, self.sampled = session, session.stats(), begin
         with (
-            session.subscribe(self.selector, kinds=kinds, start=start) as objects,
+            session.subscribe(self.selector, kinds=kinds, start=start, observe=True) as objects,
             session.subscribe(None, kinds="joined,left,required,retracted", start="now") as peers,
         ):
             try:

@@ -46,6 +46,7 @@ def recorded(cli, producer, do, *words, stop=True):
 
 
 def offer_and_withdraw(producer):
+    assert not producer.cdo(param="t", step=0).wanted()  # a recorder is no consumer
     cdos = [producer.offer(bytes(1000), param="t", step=step) for step in range(10)]
     producer.flush()
     time.sleep(0.2)

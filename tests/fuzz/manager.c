@@ -140,7 +140,7 @@ static void control(mst_pool_session_t *session, fuzz_input_t *input) {
     uint8_t how = fuzz_u8(input);
     const char *text = texts[how & 7];
     *r = (mst_wire_request_t){.head.kind = (uint16_t)(MST_WIRE_FLUSH + fuzz_u8(input) % 12), .request = fuzz_u8(input) % 16, .timeout_ns = (int64_t)fuzz_u64(input),
-                              .argument = fuzz_u64(input), .kinds = fuzz_u8(input), .start = fuzz_u8(input) % 4, .hold = how >> 3 & 1,
+                              .argument = fuzz_u64(input), .kinds = fuzz_u8(input), .start = fuzz_u8(input) % 4, .hold = how >> 3 & 1, .observe = how >> 4 & 1,
                               .window = (uint64_t)MST_WIRE_WINDOW_MIN << fuzz_u8(input) % 2, .text_nbytes = (uint32_t)strlen(text)};
     if (r->head.kind == MST_WIRE_WITHDRAW) r->argument |= (uint64_t)session->number << 40;
     if (r->head.kind == MST_WIRE_SUBSCRIBE && !(how & 32)) { /* in a group: the last letter of the selector is its name */
