@@ -12,7 +12,7 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -108,7 +108,8 @@ def remember(pid: int) -> None:
     """Write down what the threads of a process may use; what was pinned before is freed first."""
     path = _memory(pid)
     if path.exists():
-        restore(pid)
+        with suppress(CommandError):  # it may tell of another process, which had this number
+            restore(pid)
     threads = {}
     for tid in _threads(pid):
         with _may_end(pid):

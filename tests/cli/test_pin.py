@@ -74,6 +74,10 @@ def test_a_process_that_took_the_number_of_a_pinned_one_is_left_alone(cli, field
     assert (done.returncode, os.sched_getaffinity(0)) == (1, CORES)
     assert "has ended" in done.stderr
     assert not memory.exists()
+    memory.write_text(json.dumps({"start": 1, "threads": {os.getpid(): [min(CORES)]}}))
+    assert cli("pin", "--pid", os.getpid(), "param = t").returncode == 0
+    assert cli("pin", "--undo", "--pid", os.getpid()).returncode == 0
+    assert os.sched_getaffinity(0) == CORES
     memory.write_text('{"start": []}')
     assert "is damaged" in cli("pin", "--undo", "--pid", os.getpid()).stderr
 
