@@ -320,6 +320,7 @@ static bool open_contents(link_t *link) {
     maestro_subscription_options_init(&options);
     options.kinds = MAESTRO_EVENT_OFFERED | MAESTRO_EVENT_WITHDRAWN | MAESTRO_EVENT_EXPIRED;
     options.hold = true; /* a copy whose end is missed would stay for ever */
+    options.observe = true;
     return !failed(link, maestro_subscribe(link->session, NULL, &options, &link->contents), "hear of what the pool holds");
 }
 

@@ -20,9 +20,8 @@ def main() -> None:
     path = program(family())
     if not path.exists():
         built = ", ".join(name for name in FAMILIES if program(name).exists()) or "none"
-        sys.exit(
-            f"maestro-link: it is not built for this launcher's MPI ({family()}; built for: {built}); build Maestro with that MPI's mpicc first on PATH"
-        )
+        what = f"it is not built for this launcher's MPI ({family()}; built for: {built})"
+        sys.exit(f"maestro-link: {what}; build Maestro with that MPI's mpicc first on PATH")
     os.execv(path, [str(path), *sys.argv[1:]])
 
 
