@@ -42,9 +42,8 @@ def test_who_only_observes_needs_nothing(pool):
         assert not cdo.wanted()
         cdo.offer()
         assert seen.next(timeout=5)["step"] == 6
-    for words in ({"hold": True}, {"group": "g"}):
-        with raises(maestro.ArgumentError, "only observes"):
-            watcher.subscribe(observe=True, **words)
+    with raises(maestro.ArgumentError, "only observes"):
+        watcher.subscribe(observe=True, group="g")
 
 
 def test_who_comes_late_gets_the_needs_that_are_there(pool):

@@ -26,8 +26,8 @@ static maestro_status_t check_options(const maestro_subscription_options_t *opti
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: acknowledge_s is %g; it may be 0 to %d", options->acknowledge_s, ACKNOWLEDGE_S_MAX);
     if (!options->group && (options->limit || options->acknowledge_s > 0))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: limit and acknowledge_s are for members of a consumer group; name one, or leave them 0");
-    if (options->observe && (options->group || options->hold))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: who only observes makes no offer wait and takes no object from a group; leave observe, or hold and group");
+    if (options->observe && options->group)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: who only observes takes no object from a group; leave out one of both");
     if ((unsigned)options->start > MAESTRO_START_QUERY) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: start %d is unknown", (int)options->start);
     return MAESTRO_OK;
 }

@@ -136,6 +136,7 @@ def test_objects_and_demands_cross_with_one_get_each(pool, links):
     producer.offer(b"nobody needs this", param="w", step=0)
     assert request.wait().nbytes == 0
     assert producer.wanted(param="t", step=9)
+    assert not producer.wanted(param="w", step=9)
     first.dispose()
     early.withdraw()
     within(5, lambda: other.count("param = t and step = 0") == 0, "the copy's end")
