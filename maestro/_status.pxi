@@ -145,3 +145,10 @@ def info():
 def check_selector(str schema, str selector):
     """Raise SelectorError if the text is no selector over the schema."""
     check(maestro_selector_check(NULL if schema is None else utf8(schema, "schema"), utf8(selector, "selector")))
+
+
+def selector_tree(str schema, str selector):
+    """The parts of a selector over the schema, as maestro_selector_tree describes them."""
+    cdef char *text
+    check(maestro_selector_tree(NULL if schema is None else utf8(schema, "schema"), utf8(selector, "selector"), &text))
+    return take_json(text)

@@ -66,6 +66,8 @@ class Session(_core.SessionHandle):
     ----------
     timeout : float
         Default bound of every wait, in seconds.
+    group : str or None
+        The component's consumer group as the workflow file says it (``MAESTRO_GROUP``), for `subscribe`.
     closed : bool
 
     Raises
@@ -108,6 +110,7 @@ class Session(_core.SessionHandle):
             relay,
         )
         self.component, self.rank, self.pool = component, rank, pool or os.environ.get("MAESTRO_POOL") or "default"
+        self.group = os.environ.get("MAESTRO_GROUP") or None
         _open.add(self)
 
     def __enter__(self) -> Session:

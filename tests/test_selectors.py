@@ -170,3 +170,21 @@ def test_moments_are_found_in_any_zone(one_pool):
         assert one_pool.count({"maestro.time": moment + timedelta(microseconds=1)}) == 0
         assert one_pool.count("maestro.time >= '2026-11-24T06:30:00Z' and maestro.time < '2026-11-25'") == 1
     one_pool.withdraw(None)
+
+
+def test_a_selectors_parts_are_known_in_the_schemas_form():
+    from maestro._core import selector_tree
+
+    assert selector_tree("mars", "") == {"schema": "mars", "core_only": True, "tree": {"op": "true"}}
+    found = selector_tree(
+        "mars", "expver = 1 and step > 6 and step in 0/to/24/by/6 and not (levelist != 500 or param like 'a\"*' or has(number))"
+    )
+    assert found["core_only"] is False
+    expver, above, strided, negated = found["tree"]["of"]
+    assert expver == {"op": "in", "key": "expver", "values": ["0001"]}
+    assert above == {"op": "range", "key": "step", "low": 6, "open_low": True}
+    assert strided == {"op": "range", "key": "step", "low": 0, "high": 24, "step": 6}
+    assert [part["op"] for part in negated["of"][0]["of"]] == ["ne", "like", "has"]
+    assert negated["of"][0]["of"][1]["pattern"] == 'a"*'
+    with raises(maestro.SelectorError, "character 9"):
+        selector_tree("mars", "step == = 6")

@@ -10,6 +10,8 @@ static const char *const settings[] = {
     "MAESTRO_POOL",          /* name of the pool; default "default" */
     "MAESTRO_COMPONENT",     /* component of sessions that name none; set by `maestro run` */
     "MAESTRO_RANK",          /* rank of such sessions, where no MPI numbers the processes */
+    "MAESTRO_GROUP",         /* consumer group that a program's sessions give as theirs; set by `maestro run` */
+    "MAESTRO_PRIORITY",      /* priority of sessions that name none: urgent, normal or background; default normal */
     "MAESTRO_NODE",          /* name of the node, for several nodes on one machine; default: boot id */
     "MAESTRO_DIR",           /* rendezvous directory; default $XDG_RUNTIME_DIR/maestro or /tmp/maestro-<uid> */
     "MAESTRO_TIMEOUT_S",     /* default bound of every wait; default 60 */

@@ -142,12 +142,28 @@ maestro_status_t maestro_withdraw(maestro_session_t *session, const char *select
     return call_for_number(session, &like, selector, timeout_s, "withdraw", count_out);
 }
 
-maestro_status_t maestro_selector_check(const char *schema_name, const char *text) {
+/* Parses without a pool; appends the selector's parts where `tree` is given. */
+static maestro_status_t parse_alone(const char *schema_name, const char *text, mst_base_buffer_t *tree) {
     mst_meta_schema_t *schema = NULL;
     mst_meta_selector_t *selector = NULL;
     MST_TRY(mst_meta_schema_load(schema_name, &schema));
     maestro_status_t status = mst_meta_selector_parse(schema, text, &selector);
+    if (status == MAESTRO_OK && tree) mst_meta_selector_json(selector, tree);
     if (status == MAESTRO_OK) mst_meta_selector_destroy(selector);
     mst_meta_schema_destroy(schema);
     return status;
+}
+
+maestro_status_t maestro_selector_check(const char *schema, const char *selector) { return parse_alone(schema, selector, NULL); }
+
+maestro_status_t maestro_selector_tree(const char *schema, const char *selector, char **json_out) {
+    mst_base_buffer_t tree = {0};
+    if (!json_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "selector: the output is NULL");
+    MST_TRY(parse_alone(schema, selector, &tree));
+    if (!tree.failed) {
+        *json_out = tree.data;
+        return MAESTRO_OK;
+    }
+    mst_base_buffer_fini(&tree);
+    return mst_base_fail(MAESTRO_SYSTEM, "selector: no memory");
 }

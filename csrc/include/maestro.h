@@ -227,6 +227,11 @@ MAESTRO_API size_t maestro_cdo_describe(const maestro_cdo_t *cdo, char *text, si
 /* Checks a selector against a schema (built-in name or file; NULL: core) without a pool.  Errors: BAD_SELECTOR pointing at the character. */
 MAESTRO_API maestro_status_t maestro_selector_check(const char *schema, const char *selector);
 
+/* The selector's parts as JSON text, for programs that compare selectors; the caller frees it.  {"schema", "core_only", "tree"}; a part has "op":
+ * "and", "or", "not" with parts in "of"; "has", "in" and "ne" with "values", "range" with "low", "high" (and "open_low", "open_high", "step"), "like"
+ * with "pattern", each with its "key"; "true" for everything.  Values are in the schema's form, timestamps in nanoseconds.  Errors: as above. */
+MAESTRO_API maestro_status_t maestro_selector_tree(const char *schema, const char *selector, char **json_out);
+
 /* Waits for exactly one identity that matches and leases its newest version.
  * Errors: NOT_UNIQUE (count and keys that differ), TIMEOUT (what came nearest), BAD_SELECTOR, POOL_LOST, LINK_LOST (it lies on another node, at once). */
 MAESTRO_API maestro_status_t maestro_demand(maestro_session_t *session, const char *selector, double timeout_s, maestro_cdo_t **cdo_out);

@@ -72,5 +72,7 @@ size_t mst_meta_selector_conjuncts(const mst_meta_selector_t *selector, const ms
 bool mst_meta_node_match(const mst_meta_node_t *node, const mst_meta_selector_t *selector, const mst_meta_attributes_t *set, const mst_meta_dictionary_t *dictionary);
 /* Writes one node back as text. */
 size_t mst_meta_node_describe(const mst_meta_node_t *node, const mst_meta_selector_t *selector, char *text, size_t nbytes);
+/* Appends the whole selector as JSON: see maestro_selector_tree. */
+void mst_meta_selector_json(const mst_meta_selector_t *selector, mst_base_buffer_t *out);
 
 #endif

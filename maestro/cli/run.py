@@ -34,17 +34,20 @@ def register(app: typer.Typer) -> None:
 
 
 def check(file: File, as_json: Json = False) -> None:
-    """Validate a workflow file without starting anything."""
+    """Validate a workflow file without starting anything; exits with 1 when it has errors, whatever warnings it has."""
     flow, source = workflow.load(file)
-    problems = checks.check(flow, source, file.parent)
+    found = checks.check(flow, source, file.parent)
     if as_json:
-        print_json({"workflow": flow.workflow, "ok": not problems, "problems": problems})
-    elif problems:
-        err.print("\n".join(f"[bold red]error[/]: {escape(problem)}" for problem in problems), soft_wrap=True)
-    else:
+        print_json({"workflow": flow.workflow, "ok": not found.errors, "problems": found.errors, "warnings": found.warnings})
+        raise typer.Exit(1 if found.errors else 0)
+    for warning in found.warnings:
+        err.print(f"[bold yellow]warning[/]: {escape(warning)}", soft_wrap=True)
+    for error in found.errors:
+        err.print(f"[bold red]error[/]: {escape(error)}", soft_wrap=True)
+    if not found.errors:
         sizes = ", ".join(f"{name} ({part.size()})" for name, part in flow.components.items())
         out.print(f"{file}: workflow {flow.workflow} can start here: {sizes}")
-    raise typer.Exit(1 if problems else 0)
+    raise typer.Exit(1 if found.errors else 0)
 
 
 def run(

@@ -29,6 +29,7 @@ class Line:
     words: list[str]
     ranks: int
     first_rank: int
+    cores: tuple[int, ...] = ()  # that it is bound to, all its ranks together; empty: to none
 
     def text(self) -> str:
         return shlex.join(self.words)
@@ -61,6 +62,8 @@ def lines_of(name: str, component: Component, launcher: list[str] | None) -> lis
         raise LaunchError(
             f"start {name}: no mpiexec beside {sys.executable} and none on PATH; install one with: {sys.executable} -m pip install mpich"
         )
+    if component.resources.cores and launcher[0] == "srun":
+        launcher = [*launcher, f"--cpus-per-task={component.resources.cores}"]
     return [Line(name, [*launcher, "-n", str(component.ranks), *words], component.ranks, 0)]
 
 

@@ -28,7 +28,7 @@ class Member:
         self._tree: dict[int, str] = {}
 
     def start(self, environment: dict[str, str], folder: Path) -> None:
-        with self.log.open("wb") as log:
+        with self.log.open("wb") as log, _bound_to(self.line.cores):
             try:
                 self.process = subprocess.Popen(
                     self.line.words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
@@ -79,6 +79,17 @@ class Member:
         except OSError:
             return []
         return [line.rstrip() for line in lines if line.strip()][-count:]
+
+
+@contextlib.contextmanager
+def _bound_to(cores: tuple[int, ...]):
+    """Lets processes that this thread starts meanwhile inherit these cores; none given: its own."""
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, cores or before)
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def descendants(pid: int) -> dict[int, str]:

@@ -30,7 +30,7 @@ class Peers:
         self._joined: dict[str, set[int]] = {}  # process ids by component
         self._sessions: dict[int, dict] = {}  # the last counters of every session ever seen
         self._next = 0.0
-        for name in ("MAESTRO_POOL_MEMORY", "MAESTRO_LINGER_S"):
+        for name in ("MAESTRO_POOL_MEMORY", "MAESTRO_POOL_OBJECTS", "MAESTRO_LINGER_S"):
             if name in environment:
                 os.environ[name] = environment[name]  # the manager inherits them from this process
         self.session = maestro.Session(pool=flow.pool_name, component="maestro-run", schema=flow.schema(folder))

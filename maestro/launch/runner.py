@@ -12,6 +12,9 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from .lines import Line, find_program, launcher_words, lines_of, search_path
@@ -44,12 +47,14 @@ class Runner:
         """All launch lines, in the file's order."""
         launcher = launcher_words() if any(part.ranks for part in self.flow.components.values()) else None
         lines = [line for name, part in self.flow.components.items() for line in lines_of(name, part, launcher)]
-        return [self._with_program(line) for line in lines]
+        free = iter(sorted(os.sched_getaffinity(0)))
+        return [self._complete(line, free) for line in lines]
 
-    def _with_program(self, line: Line) -> Line:
-        """Name a plain program by its path: its first word is looked up beside this Python first."""
+    def _complete(self, line: Line, free: Iterator[int]) -> Line:
+        """Name a plain program by its path, for its first word is looked up beside this Python first; give it cores of its own."""
         path = find_program(line.words, self.folder)
-        return Line(line.component, [path or line.words[0], *line.words[1:]], line.ranks, line.first_rank)
+        cores = self.flow.components[line.component].resources.cores or 0
+        return replace(line, words=[path or line.words[0], *line.words[1:]], cores=tuple(islice(free, cores * line.ranks)))
 
     def environment(self, line: Line | None = None) -> dict[str, str]:
         """What components find in their environment beyond the caller's own."""
@@ -57,8 +62,13 @@ class Runner:
         values.setdefault("MAESTRO_LINGER_S", "0")  # this run's session holds the pool as long as the run lasts
         if self.flow.pool and self.flow.pool.memory:
             values["MAESTRO_POOL_MEMORY"] = str(int(self.flow.pool.memory))
+        if self.flow.pool and self.flow.pool.objects:
+            values["MAESTRO_POOL_OBJECTS"] = str(self.flow.pool.objects)
         if line is not None:
+            part = self.flow.components[line.component]
             values["MAESTRO_COMPONENT"] = line.component
+            values |= {"MAESTRO_GROUP": part.group} if part.group else {}
+            values |= {"MAESTRO_PRIORITY": part.priority} if part.priority != "normal" else {}
             if line.ranks == 1:
                 values["MAESTRO_RANK"] = str(line.first_rank)
         return values

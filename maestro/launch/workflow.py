@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, PositiveInt, model_validator
 
 from .. import yamlfile
+from ..errors import SelectorError
+from ..selectors import selector_text
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")
 
@@ -31,7 +33,27 @@ def _text(value: Any) -> Any:
 
 
 Name = Annotated[str, BeforeValidator(_text), AfterValidator(_name)]
-Selector = str | dict[str, Any]
+SLASHES = re.compile(r"[\w.:+-]+(/[\w.:+-]+)+")
+
+
+def _selector(value: Any) -> Any:
+    """A selector as text; in keys and values, a text with slashes is a list or a range as MARS has them."""
+    if not isinstance(value, dict):
+        return value
+    lists = {key: text for key, text in value.items() if isinstance(text, str) and SLASHES.fullmatch(text)}
+    others = {key: other for key, other in value.items() if key not in lists}
+    try:
+        clauses = [selector_text({key: ""}).removesuffix("''") + text for key, text in lists.items()]
+        return " and ".join([*clauses, *([selector_text(others)] if others else [])])
+    except SelectorError as error:
+        raise ValueError(str(error)) from None
+
+
+def _list(value: Any) -> Any:
+    return value if value is None or isinstance(value, list) else [value]
+
+
+Selectors = Annotated[list[Annotated[str, BeforeValidator(_selector)]] | None, BeforeValidator(_list)]
 
 
 class Part(BaseModel):
@@ -39,22 +61,43 @@ class Part(BaseModel):
 
 
 class Pool(Part):
-    """The pool that the components share."""
+    """The pool that the components share, and its limits."""
 
     name: Name | None = None
     memory: ByteSize | None = None
+    objects: PositiveInt | None = None
     schema_: str | None = Field(None, alias="schema")
 
 
+class Resources(Part):
+    """What each rank or process of a component needs."""
+
+    cores: PositiveInt | None = None
+    memory: ByteSize | None = None
+
+
 class Component(Part):
-    """A program: `ranks` of one MPI job, or `processes` started plainly."""
+    """A program: `ranks` of one MPI job, or `processes` started plainly; what it offers and needs.
+
+    Without `offers` a component offers nothing; one that says neither what it offers nor what it consumes may do anything.
+    """
 
     run: str | list[str]
     ranks: PositiveInt | None = None
     processes: PositiveInt = 1
-    offers: Selector | None = None
-    consumes: Selector | None = None
+    resources: Resources = Resources()
+    schema_: Annotated[list[str] | None, BeforeValidator(_list)] = Field(None, alias="schema")
+    offers: Selectors = None
+    consumes: Selectors = None
+    group: Name | None = None
+    priority: Literal["urgent", "normal", "background"] = "normal"
     on_failure: Literal["stop", "continue"] = "stop"
+
+    @model_validator(mode="after")
+    def _group_of_consumers(self):
+        if self.group and not self.consumes:
+            raise ValueError("'group' shares out what the component consumes; say that in 'consumes'")
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_start(self):
@@ -75,6 +118,11 @@ class Component(Part):
         """How many ranks or processes join the pool."""
         return self.ranks or self.processes
 
+    @property
+    def unsaid(self) -> bool:
+        """Nothing is known of what it offers and consumes."""
+        return self.offers is None and self.consumes is None
+
 
 class Workflow(Part):
     workflow: Name
@@ -88,13 +136,20 @@ class Workflow(Part):
 
     def schema(self, folder: Path) -> str | None:
         """The pool's schema; a file's name counts from the workflow file's folder."""
-        schema = self.pool.schema_ if self.pool else None
-        return str(folder / schema) if schema and (folder / schema).is_file() else schema
+        return _path(folder, self.pool.schema_ if self.pool else None)
+
+    def schemas(self, name: str, folder: Path) -> list[str | None]:
+        """Those of a component: a selector of it is of the first one that knows its attributes."""
+        return [_path(folder, schema) for schema in self.components[name].schema_ or []] or [self.schema(folder)]
 
     @property
     def needs_pool(self) -> bool:
-        """Whether the runner itself attaches: to give the pool its limits and schema, or to see who has joined."""
-        return self.pool is not None or bool(self.wait_for)
+        """Whether the runner itself attaches: to give the pool its limits and schema, to see who has joined, or to say what is consumed."""
+        return self.pool is not None or bool(self.wait_for) or any(part.consumes for part in self.components.values())
+
+
+def _path(folder: Path, schema: str | None) -> str | None:
+    return str(folder / schema) if schema and (folder / schema).is_file() else schema
 
 
 def load(path) -> tuple[Workflow, yamlfile.Source]:

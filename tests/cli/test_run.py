@@ -56,6 +56,23 @@ def test_components_are_told_the_pool_their_name_and_rank(cli):
     assert told == {"MAESTRO_POOL": "toy", "MAESTRO_LINGER_S": "0", "MAESTRO_COMPONENT": "a", "MAESTRO_RANK": "1"}
 
 
+def test_components_are_told_group_priority_and_limits_and_have_their_cores(cli):
+    cli.write("a.py", "import os; print(os.environ['MAESTRO_GROUP'], os.environ['MAESTRO_PRIORITY'], len(os.sched_getaffinity(0)))")
+    cli.write("b.py", "import os; print(os.environ.get('MAESTRO_PRIORITY'), os.sched_getaffinity(0))")
+    cli.write("w.yaml", """
+workflow: toy
+pool: {schema: mars, objects: 1000, memory: 64MiB}
+components:
+  a: {run: python a.py, offers: {param: t}, consumes: {param: t}, group: g, priority: background, resources: {cores: 1}}
+  b: {run: python b.py, processes: 2}
+""")  # fmt: skip
+    done = cli("run", "w.yaml", "--logs", "logs")
+    assert done.returncode == 0, done.stderr
+    assert (cli.folder / "logs" / "a.log").read_text() == "g background 1\n"
+    assert (cli.folder / "logs" / "b.0.log").read_text() == f"None {os.sched_getaffinity(0)}\n"
+    assert cli.json("run", "w.yaml", "--dry-run")["environment"]["MAESTRO_POOL_OBJECTS"] == "1000"
+
+
 def test_dry_run_prints_the_lines_and_starts_nothing(cli):
     cli.write("w.yaml", f"workflow: toy\ncomponents: {{a: {{run: touch {cli.folder}/made}}, b: {{run: python b.py, ranks: 3}}}}")
     lines = cli.json("run", "w.yaml", "--dry-run")["lines"]
