@@ -30,6 +30,7 @@ cdef extern from "maestro.h" nogil:
         bint start_pool
         bint relay
         bint interruptible
+        int priority
 
     void maestro_session_options_init(maestro_session_options_t *options)
     maestro_status_t maestro_session_open(const maestro_session_options_t *options, maestro_session_t **session_out)

@@ -26,7 +26,8 @@ cdef bint slice_is_over(int status, double slice_s, double took) noexcept:
 
 
 cdef class SessionHandle:
-    def _open(self, str pool, str component, int64_t rank, str schema, timeout, bint start_pool, bint relay):
+    def _open(self, str pool, str component, int64_t rank, str schema, timeout, bint start_pool, bint relay,
+              int priority):
         cdef maestro_session_options_t options
         cdef int status = MAESTRO_INTERRUPTED
         maestro_session_options_init(&options)
@@ -38,6 +39,7 @@ cdef class SessionHandle:
         options.start_pool = start_pool
         options.relay = relay
         options.interruptible = True
+        options.priority = priority
         cdef double end = monotonic() + timeout
         while status == MAESTRO_INTERRUPTED:
             PyErr_CheckSignals()

@@ -344,8 +344,8 @@ def _layout(dtype: str, shape: str | None) -> tuple[np.dtype, tuple[int, ...] | 
     return element, lengths
 
 
-def choose(what: str, word: str, known: Mapping[str, int]) -> int:
+def choose(what: str, word: str | None, known: Mapping[Any, int]) -> int:
     """The number of a word, or an error that lists the known ones."""
     if word in known:
         return known[word]
-    raise errors.ArgumentError(f"{what}={word!r} is unknown; known are: {', '.join(known)}")
+    raise errors.ArgumentError(f"{what}={word!r} is unknown; known are: {', '.join(filter(None, known))}")

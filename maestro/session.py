@@ -34,6 +34,13 @@ TYPES = {
     "timestamp": _core.MAESTRO_TYPE_TIMESTAMP,
     "blob": _core.MAESTRO_TYPE_BLOB,
 }
+Priority = Literal["urgent", "normal", "background"]
+PRIORITIES = {
+    None: _core.MAESTRO_PRIORITY_DEFAULT,
+    "urgent": _core.MAESTRO_PRIORITY_URGENT,
+    "normal": _core.MAESTRO_PRIORITY_NORMAL,
+    "background": _core.MAESTRO_PRIORITY_BACKGROUND,
+}
 _open: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
@@ -61,6 +68,9 @@ class Session(_core.SessionHandle):
     relay : bool
         For programs that pass on what others have offered elsewhere, such as archives: they may set maestro.component, maestro.rank,
         maestro.version and maestro.node of what they offer.
+    priority : {"urgent", "normal", "background"}, optional
+        Class of service of this session, and of its objects unless `maestro.priority` says otherwise; default is
+        ``MAESTRO_PRIORITY``, else "normal".
 
     Attributes
     ----------
@@ -96,19 +106,13 @@ class Session(_core.SessionHandle):
         timeout: float | None = None,
         start_pool: bool = True,
         relay: bool = False,
+        priority: Priority | None = None,
     ):
         component = component or os.environ.get("MAESTRO_COMPONENT") or script_name()
         rank = rank or int(number_from_environment("MAESTRO_RANK", 0))
         schema, pool = (None if given is None else os.fspath(given) for given in (schema, pool))
-        self._open(
-            pool,
-            component,
-            rank,
-            schema,
-            number_from_environment("MAESTRO_TIMEOUT_S", 60) if timeout is None else timeout,
-            start_pool,
-            relay,
-        )
+        timeout = number_from_environment("MAESTRO_TIMEOUT_S", 60) if timeout is None else timeout
+        self._open(pool, component, rank, schema, timeout, start_pool, relay, choose("priority", priority, PRIORITIES))
         self.component, self.rank, self.pool = component, rank, pool or os.environ.get("MAESTRO_POOL") or "default"
         self.group = os.environ.get("MAESTRO_GROUP") or None
         _open.add(self)

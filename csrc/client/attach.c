@@ -129,7 +129,8 @@ static maestro_status_t start_manager(const mst_wire_rendezvous_t *rendezvous, p
 /* ---- Hello. */
 
 static maestro_status_t make_hello(maestro_session_t *session, const maestro_session_options_t *options, mst_wire_hello_t *hello, int *schema_fd_out) {
-    *hello = (mst_wire_hello_t){.magic = MST_WIRE_MAGIC, .protocol = MST_WIRE_PROTOCOL, .rank = session->rank, .relay = session->relay};
+    *hello = (mst_wire_hello_t){.magic = MST_WIRE_MAGIC, .protocol = MST_WIRE_PROTOCOL, .rank = session->rank,
+                                .relay = session->relay, .priority = (uint16_t)session->priority};
     memcpy(hello->component, session->component, sizeof hello->component);
     *schema_fd_out = -1;
     if (!options->schema) return MAESTRO_OK;

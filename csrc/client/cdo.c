@@ -98,6 +98,7 @@ maestro_status_t maestro_cdo_declare(maestro_session_t *session, const char *nam
     }
     maestro_status_t status = !cdo ? mst_base_fail(MAESTRO_SYSTEM, "declare: no memory")
                               : name ? mst_meta_builder_set_text(&cdo->builder, MST_META_KEY_NAME, name, strlen(name)) : MAESTRO_OK;
+    if (status == MAESTRO_OK) status = mst_client_prioritize(session, &cdo->builder);
     if (cdo && status != MAESTRO_OK) {
         mst_client_cdo_spare(cdo);
         session->handles--;
@@ -113,6 +114,7 @@ maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo
     MST_TRY(maestro_cdo_declare(like->session, NULL, &cdo));
     maestro_status_t status = like->building ? mst_meta_builder_copy(&cdo->builder, &like->builder)
                                              : mst_meta_builder_load(&cdo->builder, (const mst_meta_attributes_t *)like->packed);
+    if (status == MAESTRO_OK) status = mst_client_prioritize(like->session, &cdo->builder);
     if (status != MAESTRO_OK) {
         maestro_cdo_dispose(cdo);
         return status;

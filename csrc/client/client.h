@@ -128,6 +128,7 @@ struct maestro_session {
     double timeout_s;
     int64_t memory_limit;              /* of the pool */
     bool interruptible, relay;
+    maestro_priority_t priority;       /* not the default */
     void *channel_memory;
     mst_wire_channel_t channel;
     void *dictionary_memory;
@@ -172,6 +173,7 @@ static inline void mst_client_error_restore(const mst_client_error_t *error) { m
 #define MST_CLIENT_GRACE_NS 2000000000ll /* what a manager gets beyond a deadline that it keeps itself: longer, and it is stopped */
 
 /* ---- session.c */
+maestro_status_t mst_client_prioritize(const maestro_session_t *session, mst_meta_builder_t *builder); /* the session's priority, where none was set */
 extern unsigned mst_client_forks; /* counts forks that made this process */
 /* Takes the lock if the session is open and its manager lives; leave gives it back.  While a thread is inside, connection and memory stay.
  * `operation` begins the error. */

@@ -221,6 +221,7 @@ maestro_status_t maestro_offer_many(maestro_session_t *session, size_t count, co
     mst_meta_builder_init(&batch.builder, session->schema, session->dictionary);
     mst_client_drain(session);
     maestro_status_t status = resolve(session, columns, ncolumns, batch.keys);
+    if (status == MAESTRO_OK) status = mst_client_prioritize(session, &batch.builder);
     if (status == MAESTRO_OK) find_own(&batch);
     for (size_t rung = 0; offered < count && status == MAESTRO_OK; offered += taken) {
         status = offer_some(session, &batch, offered, &taken);

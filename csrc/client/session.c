@@ -95,6 +95,27 @@ static void default_component(char *component, size_t nbytes) {
     snprintf(component, nbytes, "%.63s", slash && slash[1] ? slash + 1 : "program");
 }
 
+static const char *const priorities[] = {[MAESTRO_PRIORITY_URGENT] = "urgent", [MAESTRO_PRIORITY_NORMAL] = "normal", [MAESTRO_PRIORITY_BACKGROUND] = "background"};
+
+static maestro_status_t take_priority(maestro_session_t *session, maestro_priority_t priority) {
+    const char *setting = priority == MAESTRO_PRIORITY_DEFAULT ? mst_base_setting("MAESTRO_PRIORITY") : NULL;
+    session->priority = priority == MAESTRO_PRIORITY_DEFAULT ? MAESTRO_PRIORITY_NORMAL : priority;
+    if ((unsigned)priority >= MST_COUNT(priorities))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "open a session: priority %d is none of urgent, normal and background", (int)priority);
+    for (unsigned i = 1; setting && i < MST_COUNT(priorities); i++) {
+        if (strcmp(setting, priorities[i]) != 0) continue;
+        session->priority = (maestro_priority_t)i;
+        setting = NULL;
+    }
+    if (!setting) return MAESTRO_OK;
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "open a session: MAESTRO_PRIORITY is \"%.80s\"; set it to urgent, normal or background", setting);
+}
+
+maestro_status_t mst_client_prioritize(const maestro_session_t *session, mst_meta_builder_t *builder) {
+    if (MST_LIKELY(session->priority == MAESTRO_PRIORITY_NORMAL) || builder->mask[0] >> MST_META_KEY_PRIORITY & 1) return MAESTRO_OK;
+    return mst_meta_builder_set_text(builder, MST_META_KEY_PRIORITY, priorities[session->priority], strlen(priorities[session->priority]));
+}
+
 static maestro_status_t take_options(maestro_session_t *session, const maestro_session_options_t *options) {
     if (options->size != sizeof *options)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "open a session: the options' size is %zu, expected %zu; call maestro_session_options_init first",
@@ -108,6 +129,7 @@ static maestro_status_t take_options(maestro_session_t *session, const maestro_s
     session->rank = options->rank ? options->rank : (int64_t)mst_base_setting_f64("MAESTRO_RANK", 0);
     session->interruptible = options->interruptible;
     session->relay = options->relay;
+    MST_TRY(take_priority(session, options->priority));
     session->timeout_s = options->timeout_s < 0 ? mst_base_setting_f64("MAESTRO_TIMEOUT_S", 60) : options->timeout_s;
     return MAESTRO_OK;
 }

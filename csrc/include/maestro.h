@@ -96,6 +96,15 @@ typedef struct maestro_cdo maestro_cdo_t;
 typedef struct maestro_subscription maestro_subscription_t;
 typedef struct maestro_request maestro_request_t;
 
+/* Class of service.  The manager serves urgent sessions before others, and again between others; background ones come last, in small shares.  Objects have
+ * their session's class unless the attribute maestro.priority says another; each producer's order is kept. */
+typedef enum maestro_priority {
+    MAESTRO_PRIORITY_DEFAULT = 0, /* MAESTRO_PRIORITY, else normal */
+    MAESTRO_PRIORITY_URGENT = 1,
+    MAESTRO_PRIORITY_NORMAL = 2,
+    MAESTRO_PRIORITY_BACKGROUND = 3
+} maestro_priority_t;
+
 typedef struct maestro_session_options {
     size_t size;            /* set by _init */
     const char *pool;       /* the pool's name; NULL: MAESTRO_POOL, else "default" */
@@ -107,6 +116,7 @@ typedef struct maestro_session_options {
     bool relay;             /* for programs that pass on what others have offered elsewhere, such as links and archives: they may set maestro.component,
                                maestro.rank, maestro.version and maestro.node of what they offer (default false) */
     bool interruptible;     /* waits return MAESTRO_INTERRUPTED after a signal (default false: they go on) */
+    maestro_priority_t priority;
 } maestro_session_options_t;
 
 MAESTRO_API void maestro_session_options_init(maestro_session_options_t *options);

@@ -39,9 +39,13 @@ static inline void random_world_fini(random_world_t *world) {
     free(world->dictionary);
 }
 
-static inline void random_value(random_world_t *world, maestro_type_t type, char *text, size_t nbytes) {
+static inline void random_value(random_world_t *world, const mst_meta_attribute_t *attribute, char *text, size_t nbytes) {
     int i = (int)random_below(world, 12);
-    switch (type) {
+    if (attribute->nvalues) {
+        snprintf(text, nbytes, "%s", attribute->values[(size_t)i % attribute->nvalues]);
+        return;
+    }
+    switch (attribute->type) {
     case MAESTRO_TYPE_BOOL: snprintf(text, nbytes, "%s", i % 2 ? "true" : "false"); break;
     case MAESTRO_TYPE_I64: snprintf(text, nbytes, "%d", i - 4); break;
     case MAESTRO_TYPE_F64: snprintf(text, nbytes, "%g", (i - 6) * 0.5); break;
@@ -54,8 +58,7 @@ static inline void random_set_value(random_world_t *world, mst_meta_builder_t *b
     const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
     char text[40];
     int64_t number = 0;
-    if (key == MST_META_KEY_ORDER) snprintf(text, sizeof text, "%c", random_below(world, 2) ? 'C' : 'F');
-    else random_value(world, attribute->type, text, sizeof text);
+    random_value(world, attribute, text, sizeof text);
     switch (attribute->type) {
     case MAESTRO_TYPE_BOOL: CHECK_OK(mst_meta_builder_set_bool(builder, key, text[0] == 't')); break;
     case MAESTRO_TYPE_I64: CHECK_OK(mst_meta_builder_set_i64(builder, key, atoll(text))); break;
@@ -94,9 +97,8 @@ static inline void random_comparison(random_world_t *world, const mst_meta_schem
     bool ordered = type == MAESTRO_TYPE_I64 || type == MAESTRO_TYPE_F64 || type == MAESTRO_TYPE_TIMESTAMP;
     unsigned how = random_below(world, 10);
     char a[40], b[40];
-    random_value(world, type, a, sizeof a);
-    random_value(world, type, b, sizeof b);
-    if (key == MST_META_KEY_ORDER) strcpy(a, "C"), strcpy(b, "F");
+    random_value(world, &schema->attribute[key], a, sizeof a);
+    random_value(world, &schema->attribute[key], b, sizeof b);
     if (type == MAESTRO_TYPE_BLOB || how == 0) mst_base_buffer_printf(out, "has(%s)", name);
     else if (how == 1 && type == MAESTRO_TYPE_I64) mst_base_buffer_printf(out, "%s in %d/to/%d/by/%u", name, -4 + atoi(a) % 2, atoi(b), 1 + random_below(world, 3));
     else if (how < 4 && type == MAESTRO_TYPE_STRING) mst_base_buffer_printf(out, "%s like \"%c*\"", name, a[0]);

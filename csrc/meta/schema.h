@@ -36,6 +36,8 @@ typedef enum mst_meta_core_key {
     MST_META_KEY_SELECTOR,  /* maestro.selector   string             what it selects, */
     MST_META_KEY_SCHEMA,    /* maestro.schema     string, common     of which schema */
     MST_META_KEY_NODE,      /* maestro.node       string, common     of copies: where they come from */
+    MST_META_KEY_PRIORITY,  /* maestro.priority   string, common     urgent, normal or background; absent: normal */
+    MST_META_KEY_DEADLINE,  /* maestro.deadline   timestamp          when it has to be with its consumers */
     MST_META_CORE_KEYS
 } mst_meta_core_key_t;
 

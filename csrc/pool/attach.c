@@ -179,6 +179,7 @@ static maestro_status_t create(mst_pool_t *pool, const mst_wire_hello_t *hello, 
     session->relay = hello->relay;
     session->rank = hello->rank;
     session->pid = pid;
+    session->priority = hello->priority == MAESTRO_PRIORITY_URGENT || hello->priority == MAESTRO_PRIORITY_BACKGROUND ? hello->priority : MAESTRO_PRIORITY_NORMAL;
     session->joined_ns = pool->now_ns;
     memcpy(session->component, hello->component, sizeof session->component);
     session->component_code = mst_meta_dictionary_intern(pool->dictionary, session->component, strlen(session->component));
@@ -235,6 +236,8 @@ static maestro_status_t attach(mst_pool_t *pool, int socket, const mst_wire_hell
     session->socket = socket;
     pool->by_number[session->number] = session;
     pool->session[pool->nsessions++] = session;
+    pool->nurgent += session->priority == MAESTRO_PRIORITY_URGENT;
+    pool->nbackground += session->priority == MAESTRO_PRIORITY_BACKGROUND;
     session->notice = make_notice(pool, session, MAESTRO_EVENT_JOINED, NULL);
     announce(pool, session->notice, MAESTRO_EVENT_JOINED);
     return MAESTRO_OK;
@@ -271,6 +274,8 @@ void mst_pool_session_detach(mst_pool_t *pool, mst_pool_session_t *session, cons
     for (size_t i = 0; i < MST_COUNT(session->template); i++)
         if (session->template[i]) mst_pool_template_unref(pool, session->template[i]);
     pool->by_number[session->number] = NULL;
+    pool->nurgent -= session->priority == MAESTRO_PRIORITY_URGENT;
+    pool->nbackground -= session->priority == MAESTRO_PRIORITY_BACKGROUND;
     mst_pool_lending_orphan(pool, session);
     if (session->notice != MST_POOL_NONE) mst_pool_catalogue_withdraw(pool, session->notice);
     for (size_t i = 0; i < pool->ntouched; i++)

@@ -181,7 +181,7 @@ static maestro_status_t create(mst_pool_t *pool, const mst_pool_subscription_t *
     if (!group) return mst_base_fail(MAESTRO_NO_MEMORY, "subscribe: no memory in the pool manager");
     snprintf(group->name, sizeof group->name, "%s", name);
     group->schema = subscription->session->schema;
-    group->cursor = mst_pool_log_last(&pool->log);
+    group->cursor = group->ahead_from = group->ahead = mst_pool_log_last(&pool->log);
     group->snapshot = snapshot;
     char *text = strdup(subscription->selector->source);
     maestro_status_t status = text ? mst_meta_selector_parse(pool->schema[group->schema], text, &group->selector) : MAESTRO_NO_MEMORY;
@@ -255,12 +255,47 @@ static bool give(mst_pool_t *pool, mst_pool_group_t *group, uint32_t handle, uin
     return true;
 }
 
+/* ---- Ahead of others. */
+
+static bool went_ahead(const mst_pool_t *pool, const mst_pool_group_t *group, uint64_t sequence) {
+    if (MST_LIKELY(sequence <= group->ahead_from || sequence > group->ahead)) return false;
+    const mst_pool_ahead_entry_t *entry = mst_pool_ahead_next(pool, sequence - 1);
+    return entry && entry->sequence == sequence;
+}
+
+/* Puts it where it belongs: the latest first, of equals too. */
+static void hasten(mst_pool_group_t *group, mst_pool_ahead_entry_t entry) {
+    size_t at = group->nhastened++;
+    for (; at && group->hastened[at - 1].order <= entry.order; at--) group->hastened[at] = group->hastened[at - 1];
+    group->hastened[at] = entry;
+}
+
+/* False: what goes ahead waits for a member that takes it, and all others with it. */
+static bool advance_ahead(mst_pool_t *pool, mst_pool_group_t *group) {
+    for (;;) {
+        const mst_pool_ahead_entry_t *entry = NULL;
+        while (group->nhastened < MST_POOL_GROUP_AHEAD && (entry = mst_pool_ahead_next(pool, group->ahead))) {
+            group->ahead = entry->sequence;
+            if (mst_pool_selects(pool, group->selector, group->schema, mst_pool_object(&pool->catalogue, entry->handle))) hasten(group, *entry);
+        }
+        if (!group->nhastened) return true;
+        entry = &group->hastened[group->nhastened - 1];
+        if (!give(pool, group, entry->handle, entry->sequence, 0)) {
+            group->waits = true;
+            return false;
+        }
+        group->nhastened--;
+    }
+}
+
+/* ---- In turn. */
+
 static bool advance_snapshot(mst_pool_t *pool, mst_pool_group_t *group) {
     mst_pool_entry_t entries[SLICE];
     bool done;
     size_t count = mst_pool_search_step(pool, &group->search, entries, SLICE, &done);
     for (size_t i = 0; i < count; i++) {
-        if (give(pool, group, entries[i].handle, entries[i].sequence, 0)) continue;
+        if (went_ahead(pool, group, entries[i].sequence) || give(pool, group, entries[i].handle, entries[i].sequence, 0)) continue;
         mst_pool_search_unread(&group->search, entries, i, count);
         group->waits = true;
         return false;
@@ -278,7 +313,7 @@ static void advance_tail(mst_pool_t *pool, mst_pool_group_t *group) {
     mst_pool_verdict_t verdict = {0};
     size_t count = mst_pool_log_read(pool, group->cursor, entries, SLICE, &reached);
     for (size_t i = 0; i < count; i++) {
-        bool wanted = entries[i].kind == MAESTRO_EVENT_OFFERED &&
+        bool wanted = entries[i].kind == MAESTRO_EVENT_OFFERED && !went_ahead(pool, group, entries[i].sequence) &&
                       mst_pool_selects_next(pool, group->selector, group->schema, mst_pool_object(&pool->catalogue, entries[i].handle), &verdict);
         if (wanted && !give(pool, group, entries[i].handle, entries[i].sequence, 0)) {
             group->waits = true;
@@ -305,6 +340,7 @@ static void advance(mst_pool_t *pool, mst_pool_group_t *group) {
         if (!give(pool, group, handle, mst_pool_object(&pool->catalogue, handle)->sequence, MST_WIRE_EVENT_REDELIVERED)) return;
         dequeue(group, pool);
     }
+    if (!advance_ahead(pool, group)) return;
     if (!group->snapshot || advance_snapshot(pool, group)) advance_tail(pool, group);
 }
 
@@ -353,9 +389,19 @@ uint64_t mst_pool_group_needs(const mst_pool_t *pool) {
     return needs;
 }
 
+static bool is_hastened(const mst_pool_group_t *group, uint64_t sequence) {
+    for (size_t i = 0; i < group->nhastened; i++)
+        if (group->hastened[i].sequence == sequence) return true;
+    return false;
+}
+
 bool mst_pool_group_awaits(mst_pool_t *pool, const mst_pool_object_t *object, uint32_t handle) {
     for (const mst_pool_group_t *group = pool->groups; group; group = group->next) {
         if (object->returned && has_returned(group, handle)) return true;
+        if (went_ahead(pool, group, object->sequence)) {
+            if (is_hastened(group, object->sequence)) return true;
+            continue;
+        }
         if (mst_pool_search_awaits(&group->search, group->snapshot, group->cursor, object->sequence) && mst_pool_selects(pool, group->selector, group->schema, object)) return true;
     }
     return false;

@@ -114,6 +114,7 @@ void mst_pool_destroy(mst_pool_t *pool) {
     mst_pool_group_fini(pool);
     mst_pool_lifetime_fini(pool);
     mst_pool_elsewhere_fini(pool);
+    mst_pool_ahead_fini(pool);
     while (pool->log.base < pool->log.next) mst_pool_log_trim(pool, UINT64_MAX);
     mst_pool_log_fini(pool);
     close(pool->lock_fd); /* the next manager need not wait until all pages have gone */
@@ -260,6 +261,7 @@ static void wake_sessions(mst_pool_t *pool) {
 }
 
 static void wake_all(mst_pool_t *pool) {
+    pool->urgent_news = false;
     mst_pool_subscription_wake(pool);
     wake_sessions(pool);
 }
@@ -272,16 +274,29 @@ static void drop_broken(mst_pool_t *pool) {
     }
 }
 
+/* The sessions of one priority; urgent ones again after each other one that had something, who are told at once. */
+static size_t serve_sessions(mst_pool_t *pool, maestro_priority_t priority, bool *broken) {
+    size_t served = 0;
+    for (size_t i = 0; i < pool->nsessions; i++) {
+        mst_pool_session_t *session = pool->session[i];
+        if (session->priority != priority) continue;
+        size_t taken = mst_pool_session_serve(pool, session);
+        if (taken) session->heard_ns = pool->now_ns;
+        served += taken;
+        *broken |= session->broken;
+        if (taken && pool->nurgent && priority != MAESTRO_PRIORITY_URGENT) served += serve_sessions(pool, MAESTRO_PRIORITY_URGENT, broken);
+    }
+    if (pool->urgent_news) wake_all(pool);
+    return served;
+}
+
 static size_t serve_round(mst_pool_t *pool) {
     size_t served = 0;
     bool broken = false;
     pool->stall_deadline_ns = INT64_MAX;
-    for (size_t i = 0; i < pool->nsessions; i++) {
-        size_t taken = mst_pool_session_serve(pool, pool->session[i]);
-        if (taken) pool->session[i]->heard_ns = pool->now_ns;
-        served += taken;
-        broken |= pool->session[i]->broken;
-    }
+    if (pool->nurgent) served += serve_sessions(pool, MAESTRO_PRIORITY_URGENT, &broken);
+    served += serve_sessions(pool, MAESTRO_PRIORITY_NORMAL, &broken);
+    if (pool->nbackground) served += serve_sessions(pool, MAESTRO_PRIORITY_BACKGROUND, &broken);
     if (served && served < BUSY_MESSAGES) wake_all(pool); /* who waits for little is told before the books are tidied */
     if (!pool->requests) pool->next_deadline_ns = INT64_MAX;
     else if (served || pool->recheck_consumed || pool->now_ns >= pool->next_deadline_ns) mst_pool_request_step_all(pool);
@@ -316,7 +331,7 @@ static bool more_to_do(mst_pool_t *pool) {
 static void end_round(mst_pool_t *pool) {
     mst_pool_subscription_show(pool);
     mst_pool_catalogue_prepare(pool);
-    if (pool->now_ns - pool->called_ns < GATHER_NS && more_to_do(pool)) return;
+    if (!pool->urgent_news && pool->now_ns - pool->called_ns < GATHER_NS && more_to_do(pool)) return;
     pool->called_ns = pool->now_ns;
     wake_all(pool);
     poll_descriptors(pool, 0);

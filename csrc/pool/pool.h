@@ -6,6 +6,7 @@
  *   catalogue  live objects: identity, leases, end of life; identities: the table of them
  *   log        numbered events, and the live objects in the order of their offers
  *   lifetime   objects that expire
+ *   ahead      objects that groups hand out before others
  *   lending    segments lent to sessions, limits, the way back of blocks
  *   session    one client: its rings, leases, counters; serve: what comes through the rings; offers: objects among that
  *   subscription, request, search   what clients wait for; group: what several share; need: that they do, told to who provides
@@ -236,6 +237,25 @@ void mst_pool_lifetime_expire(mst_pool_t *pool);        /* one slice of those wh
 bool mst_pool_lifetime_holds(mst_pool_t *pool);         /* one lives that is to expire, for which the pool stays */
 void mst_pool_lifetime_fini(mst_pool_t *pool);
 
+/* ---- ahead.c: objects that groups hand out before others. */
+#define MST_POOL_AHEAD_KEYS (1ull << MST_META_KEY_PRIORITY | 1ull << MST_META_KEY_DEADLINE) /* an object that has none of them goes in its turn */
+
+typedef struct mst_pool_ahead_entry {
+    uint64_t sequence;      /* of its offer */
+    int64_t order;          /* the lowest first */
+    uint32_t handle;        /* good as long as the log has the offer */
+} mst_pool_ahead_entry_t;
+
+typedef struct mst_pool_ahead {
+    mst_pool_ahead_entry_t *entry; /* a ring, by sequence */
+    size_t first, count, capacity;
+} mst_pool_ahead_t;
+
+void mst_pool_ahead_note(mst_pool_t *pool, uint32_t handle, const mst_meta_attributes_t *set); /* an offer that has its sequence */
+void mst_pool_ahead_trim(mst_pool_t *pool); /* after the log */
+const mst_pool_ahead_entry_t *mst_pool_ahead_next(const mst_pool_t *pool, uint64_t after); /* the first one behind a sequence; NULL: none */
+void mst_pool_ahead_fini(mst_pool_t *pool);
+
 /* ---- log.c */
 typedef struct mst_pool_entry {
     uint64_t sequence;
@@ -333,6 +353,7 @@ struct mst_pool_session {
     uint32_t component_code;
     int64_t rank;
     int pid;
+    maestro_priority_t priority;
     uint16_t schema;
     uint32_t template[4];        /* those used last, one for each set of keys; 0: none yet */
     uint32_t next_template;
@@ -532,6 +553,7 @@ void mst_pool_request_end_object(mst_pool_t *pool, uint32_t handle, uint32_t kin
 void mst_pool_request_unleased(mst_pool_t *pool, uint32_t handle); /* the last lease of an object that is to be consumed has ended */
 
 /* ---- group.c: consumer groups. */
+enum { MST_POOL_GROUP_AHEAD = 64 }; /* of a group's objects that go before others, so many are put in order at a time */
 enum { MST_POOL_GROUP_LIMIT = 256 }; /* unacknowledged objects of a member at most, unless it says otherwise */
 
 struct mst_pool_member {             /* lives until its subscription is disposed and all it was given is settled */
@@ -554,6 +576,9 @@ struct mst_pool_group {
     bool snapshot;
     bool waits;                      /* for a member that takes what comes next */
     uint64_t cursor;
+    uint64_t ahead_from, ahead;      /* of offers behind the first and up to the second, those that go ahead of others were taken to `hastened` */
+    mst_pool_ahead_entry_t hastened[MST_POOL_GROUP_AHEAD]; /* of those, what was not yet handed out, the latest first */
+    size_t nhastened;
     mst_pool_member_t *members;
     uint32_t last_taker;             /* number */
     mst_pool_member_t *taker;        /* takes the next objects, so many more */
@@ -632,6 +657,9 @@ struct mst_pool {
     mst_pool_catalogue_t catalogue;
     mst_pool_log_t log;
     mst_pool_lifetimes_t lifetimes;
+    mst_pool_ahead_t ahead;
+    bool urgent_news;                /* somebody waits for what came who is not to wait for others */
+    uint32_t nurgent, nbackground;   /* sessions */
     mst_pool_lending_t lending;
     mst_pool_helper_t helper;
     mst_meta_matcher_t *matcher;

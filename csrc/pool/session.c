@@ -38,6 +38,7 @@ void mst_pool_queue_clear(mst_pool_queue_t *queue) {
 /* ---- Talking to the client. */
 
 void mst_pool_touch(mst_pool_t *pool, mst_pool_session_t *session) {
+    pool->urgent_news |= session->priority == MAESTRO_PRIORITY_URGENT;
     if (session->touched) return;
     session->touched = true;
     pool->touched[pool->ntouched++] = session;

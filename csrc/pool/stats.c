@@ -95,6 +95,11 @@ static void waits(mst_pool_t *pool, const mst_pool_session_t *session, mst_base_
     mst_base_buffer_json_string(out, why, strlen(why));
 }
 
+static void text_of_priority(mst_base_buffer_t *out, maestro_priority_t priority) {
+    const char *name = priority == MAESTRO_PRIORITY_URGENT ? "urgent" : priority == MAESTRO_PRIORITY_BACKGROUND ? "background" : "normal";
+    mst_base_buffer_printf(out, ",\"priority\":\"%s\"", name);
+}
+
 static void sessions(mst_pool_t *pool, mst_base_buffer_t *out) {
     mst_base_buffer_printf(out, ",\"sessions\":[");
     for (size_t i = 0; i < pool->nsessions; i++) {
@@ -106,6 +111,7 @@ static void sessions(mst_pool_t *pool, mst_base_buffer_t *out) {
         number(out, "pid", (uint64_t)session->pid);
         mst_base_buffer_printf(out, ",\"since_s\":%.3f", (double)(pool->now_ns - session->joined_ns) / 1e9);
         waits(pool, session, out);
+        text_of_priority(out, session->priority);
         number(out, "offers", session->total.offers);
         number(out, "offered_bytes", session->total.offered_bytes);
         number(out, "copied", session->total.copied);

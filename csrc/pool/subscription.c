@@ -246,6 +246,7 @@ mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session,
 }
 
 static bool touch_window(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
+    pool->urgent_news |= subscription->session->priority == MAESTRO_PRIORITY_URGENT;
     if (subscription->touched) return true;
     if (pool->ntouched_windows == pool->touched_windows_capacity) {
         size_t capacity = pool->touched_windows_capacity ? pool->touched_windows_capacity * 2 : 64;
@@ -475,6 +476,7 @@ static void trim(mst_pool_t *pool) {
         if (old > keep) keep = old < keep_holding ? old : keep_holding;
     }
     mst_pool_log_trim(pool, keep);
+    mst_pool_ahead_trim(pool);
 }
 
 void mst_pool_subscription_advance_all(mst_pool_t *pool) {

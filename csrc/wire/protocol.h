@@ -32,7 +32,8 @@ typedef struct mst_wire_hello {
     char component[MST_WIRE_NAME_MAX];
     char schema[MST_WIRE_NAME_MAX];     /* "": the pool's first schema, else core */
     uint32_t schema_nbytes;             /* YAML text in the memfd that comes along; 0: none */
-    uint32_t relay;                     /* 1: its offers may say who has offered them elsewhere */
+    uint16_t relay;                     /* 1: its offers may say who has offered them elsewhere */
+    uint16_t priority;                  /* maestro_priority_t; what is none is normal */
 } mst_wire_hello_t;
 
 typedef struct mst_wire_welcome {

@@ -37,6 +37,8 @@ class Member:
             except OSError as error:
                 raise LaunchError(f"start {self.line.component}: {self.line.words[0]}: {error.strerror}") from error
         self.started = time.monotonic()
+        if self.line.background:
+            take_second_place(self.process.pid)
 
     @property
     def running(self) -> bool:
@@ -79,6 +81,17 @@ class Member:
         except OSError:
             return []
         return [line.rstrip() for line in lines if line.strip()][-count:]
+
+
+def take_second_place(pid: int = 0, nice: int = 19) -> None:
+    """Let a process (0: this one), and what it starts from now on, take only the time that others leave.
+
+    Where the kernel groups processes by session (autogroup), a nice value counts within the group alone, so the group gets it too.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+        if os.getsid(pid) == (pid or os.getpid()):  # never the group of someone's terminal
+            Path(f"/proc/{pid or 'self'}/autogroup").write_text(str(nice))
 
 
 @contextlib.contextmanager

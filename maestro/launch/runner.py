@@ -53,8 +53,9 @@ class Runner:
     def _complete(self, line: Line, free: Iterator[int]) -> Line:
         """Name a plain program by its path, for its first word is looked up beside this Python first; give it cores of its own."""
         path = find_program(line.words, self.folder)
-        cores = self.flow.components[line.component].resources.cores or 0
-        return replace(line, words=[path or line.words[0], *line.words[1:]], cores=tuple(islice(free, cores * line.ranks)))
+        part = self.flow.components[line.component]
+        cores = tuple(islice(free, (part.resources.cores or 0) * line.ranks))
+        return replace(line, words=[path or line.words[0], *line.words[1:]], cores=cores, background=part.priority == "background")
 
     def environment(self, line: Line | None = None) -> dict[str, str]:
         """What components find in their environment beyond the caller's own."""

@@ -57,7 +57,9 @@ def test_components_are_told_the_pool_their_name_and_rank(cli):
 
 
 def test_components_are_told_group_priority_and_limits_and_have_their_cores(cli):
-    cli.write("a.py", "import os; print(os.environ['MAESTRO_GROUP'], os.environ['MAESTRO_PRIORITY'], len(os.sched_getaffinity(0)))")
+    cli.write(
+        "a.py", "import os; print(os.environ['MAESTRO_GROUP'], os.environ['MAESTRO_PRIORITY'], len(os.sched_getaffinity(0)), os.nice(0))"
+    )
     cli.write("b.py", "import os; print(os.environ.get('MAESTRO_PRIORITY'), os.sched_getaffinity(0))")
     cli.write("w.yaml", """
 workflow: toy
@@ -68,7 +70,7 @@ components:
 """)  # fmt: skip
     done = cli("run", "w.yaml", "--logs", "logs")
     assert done.returncode == 0, done.stderr
-    assert (cli.folder / "logs" / "a.log").read_text() == "g background 1\n"
+    assert (cli.folder / "logs" / "a.log").read_text() == "g background 1 19\n"
     assert (cli.folder / "logs" / "b.0.log").read_text() == f"None {os.sched_getaffinity(0)}\n"
     assert cli.json("run", "w.yaml", "--dry-run")["environment"]["MAESTRO_POOL_OBJECTS"] == "1000"
 

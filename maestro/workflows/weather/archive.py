@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...launch.member import take_second_place
 from . import fdbstore
 from .plan import Plan
-from .stage import low_priority
 from .trace import Kind, Trace, now
 
 GROUP = 100  # fields per flush
@@ -20,7 +20,7 @@ def run_archive(plan: Plan, run, root: Path, timeout: float = 120) -> int:
     """Archive every field of the plan's pool into the store at `root`; returns how many."""
     from .poolsource import every_field
 
-    low_priority(19)
+    take_second_place()
     store, waiting, count = fdbstore.open_fdb(Path(run) / root), [], 0
     total = len(plan.fields())
     with Trace(Path(run) / "trace" / "archive") as log:

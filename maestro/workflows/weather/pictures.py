@@ -12,6 +12,7 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ...launch.member import take_second_place
 from . import coast, mapstyle
 from .errors import RefusedError, StageTimeoutError, WeatherError, need
 from .grib import eccodes, open_message, text
@@ -19,7 +20,6 @@ from .notices import Reader
 from .outlet import read_part
 from .plan import Plan
 from .requirements import Product
-from .stage import low_priority
 from .trace import Kind, Trace, now
 
 
@@ -196,7 +196,7 @@ def run_pictures(plan: Plan, products: list[Product], run, timeout: float = 120)
 
     Ends when every worker has ended; low priority, so that it takes only time that the others leave.
     """
-    low_priority(10)
+    take_second_place(nice=10)
     _backend()
     coast.outline()
     drawn, refused = [], []

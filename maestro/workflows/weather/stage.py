@@ -37,17 +37,6 @@ def ranks(count: int, words: list[str]) -> list[str]:
     return [*launcher, "-n", str(count), *words]
 
 
-def low_priority(nice: int) -> None:
-    """Let this process take only the time that others leave.
-
-    Where the kernel groups processes by session (autogroup), a nice value counts within the group alone, so the group gets it too.
-    """
-    os.nice(nice)
-    with contextlib.suppress(OSError):
-        if os.getsid(0) == os.getpid():  # never the group of someone's terminal
-            Path("/proc/self/autogroup").write_text(str(nice))
-
-
 class Stage:
     """Components of one run; use as a context manager."""
 
