@@ -188,7 +188,7 @@ def component_state(runner: Runner, name: str) -> str:
     if failed:
         return f"ended with exit code {failed[0]}" if runner.stopping else f"failed with exit code {failed[0]}"
     if not running:
-        return "done"
+        return "waiting for services" if any(member.process is None for member in mine) else "done"
     if runner.stopping:
         return "stopping"
     if runner.peers and name in runner.flow.wait_for:
@@ -198,7 +198,7 @@ def component_state(runner: Runner, name: str) -> str:
 
 
 def screen_table(runner: Runner) -> Table:
-    colours = {"running": "green", "done": "cyan", "joining": "yellow", "stopping": "yellow", "failed": "red"}
+    colours = {"running": "green", "done": "cyan", "joining": "yellow", "waiting": "yellow", "stopping": "yellow", "failed": "red"}
     table = Table(box=None, pad_edge=False, header_style="bold", title=_title(runner), title_justify="left", title_style="")
     for heading, justify in (("component", "left"), ("ranks", "right"), ("time", "right"), ("offered", "right"), ("demands", "right")):
         table.add_column(heading, justify=justify)

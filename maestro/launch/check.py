@@ -15,7 +15,7 @@ from pydantic import ByteSize
 from ..errors import MaestroError
 from ..yamlfile import FileError, Source
 from . import lines
-from .overlap import Selection, selection
+from .overlap import Selection, first_selection
 from .workflow import Component, Workflow
 
 SHOWN = 8  # values in a message
@@ -41,7 +41,7 @@ def check(flow: Workflow, source: Source, folder: Path) -> Findings:
     found = Findings()
     launcher = lines.launcher_words() if any(part.ranks for part in flow.components.values()) else None
     for name, component in flow.components.items():
-        loc = ("components", name)
+        loc = flow.place(name)
         found.errors += _program(source, loc, component, folder)
         if component.ranks and launcher is None:
             found.errors.append(source.problem((*loc, "ranks"), "no mpiexec beside this Python and none on PATH; run: pip install mpich"))
@@ -78,23 +78,12 @@ def _selections(flow: Workflow, source: Source, folder: Path, key: str, found: F
     said = []
     for name, component in flow.components.items():
         for index, selector in enumerate(getattr(component, key) or ()):
-            loc = ("components", name, key, index)
+            loc = (*flow.place(name), key, index)
             try:
-                said.append(Said(name, loc, _parse(selector, flow.schemas(name, folder))))
+                said.append(Said(name, loc, first_selection(selector, flow.schemas(name, folder))))
             except (MaestroError, ValueError, TypeError) as error:
                 found.errors.append(source.problem(loc, str(error)))
     return said
-
-
-def _parse(selector, schemas: list[str | None]) -> Selection:
-    """Over the first schema that knows its attributes; the error is that of the first one."""
-    first = None
-    for schema in schemas:
-        try:
-            return selection(selector, schema)
-        except MaestroError as error:
-            first = first or error
-    raise first
 
 
 def _unsatisfied(flow: Workflow, source: Source, offers: list[Said], consumes: list[Said], found: Findings) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from .. import _core
+from ..errors import MaestroError
 from ..selectors import Selector, selector_text
 
 BOXES_MAX = 512  # more of them are taken together as one without conditions
@@ -26,7 +27,8 @@ class Selection:
     """A parsed selector."""
 
     text: str
-    schema: str | None  # None: it mentions core attributes alone, and so applies to objects of every schema
+    given: str | None  # the schema as it was given,
+    schema: str | None  # and its name; None: it mentions core attributes alone, and so applies to objects of every schema
     boxes: tuple[Box, ...]
 
     def meets(self, other: Selection) -> bool:
@@ -46,7 +48,7 @@ class Selection:
         return found
 
     def _selects(self, schema: str | None, box: Box, key: str, value) -> bool:
-        narrow = Selection("", schema, ({**box, key: [{"op": "in", "values": [value]}]},))
+        narrow = Selection("", None, schema, ({**box, key: [{"op": "in", "values": [value]}]},))
         return self.meets(narrow)
 
 
@@ -55,7 +57,18 @@ def selection(selector: Selector, schema: str | None) -> Selection:
     text = selector_text(selector)
     parsed = _core.selector_tree(schema, text)
     boxes = tuple(_boxes(parsed["tree"], False))
-    return Selection(text, None if parsed["core_only"] else parsed["schema"], boxes if len(boxes) <= BOXES_MAX else (ANYTHING,))
+    return Selection(text, schema, None if parsed["core_only"] else parsed["schema"], boxes if len(boxes) <= BOXES_MAX else (ANYTHING,))
+
+
+def first_selection(selector: Selector, schemas: list[str | None]) -> Selection:
+    """Parse a selector over the first of several schemas that knows its attributes; the error is that of the first one."""
+    first = None
+    for schema in schemas:
+        try:
+            return selection(selector, schema)
+        except MaestroError as error:
+            first = first or error
+    raise first
 
 
 def listed(conditions: list[dict]) -> list:

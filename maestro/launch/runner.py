@@ -23,6 +23,7 @@ from .peers import Peers
 from .workflow import Workflow
 
 STAGES = ((signal.SIGINT, 5.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 2.0))
+ASKED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of who ended because it was asked to
 MISSING_AFTER_S = 4.0  # peers that have not joined by then are named
 TAIL_LINES = 12
 
@@ -40,6 +41,9 @@ class Runner:
         self._waiting = list(flow.wait_for)
         self._named = False
         self._judged: set[Member] = set()
+        self._pending: list[Member] = []  # they start when the services are there
+        self._alone_since = 0.0  # only services are left
+        self.retiring = False  # they have been asked to end
 
     # ---- start
 
@@ -80,14 +84,32 @@ class Runner:
         self.started = time.monotonic()
         if self.flow.needs_pool:
             self.peers = Peers(self.flow, self.environment(), self.folder)
-        for line in lines:
-            member = Member(line, self.logs / self._log_name(line))
-            self.members.append(member)
+        self.members = [Member(line, self.logs / self._log_name(line)) for line in lines]
+        self._start([member for member in self.members if self._is_service(member)])
+        self._pending = [member for member in self.members if not self._is_service(member)]
+        self._start_pending()
+
+    def _start(self, members: list[Member]) -> None:
+        for member in members:
             try:
-                member.start(self.environment(line), self.folder)
+                member.start(self.environment(member.line), self.folder)
             except Exception:
                 self.kill()
                 raise
+
+    def _is_service(self, member: Member) -> bool:
+        return self.flow.components[member.line.component].service
+
+    def _start_pending(self) -> None:
+        """Start what is no service as soon as the services that consume something have subscribed."""
+        services = [name for name, part in self.flow.components.items() if part.service and part.consumes]
+        late = [name for name in services if self.peers.subscribed(name) < self.flow.components[name].size()]
+        if late and not self.peers.lost and time.monotonic() - self.started < self.wait_s:
+            return
+        if late:
+            self.notes.append(f"{', '.join(late)}: has not subscribed within {self.wait_s:g} s; the others start without it")
+        pending, self._pending = self._pending, []
+        self._start(pending)
 
     def _log_name(self, line: Line) -> str:
         component = self.flow.components[line.component]
@@ -98,7 +120,7 @@ class Runner:
 
     @property
     def finished(self) -> bool:
-        return bool(self.members) and not any(member.running for member in self.members)
+        return bool(self.members) and not self._pending and not any(member.running for member in self.members)
 
     def step(self) -> None:
         """Look at everything once; never blocks for longer than the manager's answer takes."""
@@ -115,14 +137,36 @@ class Runner:
             if member.code is not None and member not in self._judged:
                 self._judged.add(member)
                 self._judge(member)
-        if self.stopping and not self.finished and now >= self._deadline:
+        if self.stopping:
+            self._pending = []
+        elif self._pending:
+            self._start_pending()
+        else:
+            self._retire(now)
+        if (self.stopping or self.retiring) and not self.finished and now >= self._deadline:
             self._escalate(now)
+
+    def _retire(self, now: float) -> None:
+        """When all others have ended, and what they left is consumed, services are asked to end."""
+        left = [member for member in self.members if member.running]
+        if self.retiring or not left or not all(self._is_service(member) for member in left):
+            return
+        self._alone_since = self._alone_since or now
+        names = {member.line.component for member in left}
+        consumed = not self.peers or self.peers.lost or (self.peers.looked > self._alone_since and all(map(self.peers.idle, names)))
+        if not consumed and now - self._alone_since < self.wait_s:
+            return
+        if not consumed:
+            self.notes.append(f"{', '.join(sorted(names))}: not done within {self.wait_s:g} s after the others; it is stopped")
+        self.retiring = True
 
     def _judge(self, member: Member) -> None:
         """A member has ended: decide what that means for the others."""
-        if member.code == 0 or self.stopping:
-            return
         name = member.line.component
+        if self.peers and not any(other.running for other in [*self.members, *self._pending] if other.line.component == name):
+            self.peers.retract(name)
+        if member.code == 0 or self.stopping or (self.retiring and member.code in ASKED):
+            return
         tail = "\n".join(f"  | {line}" for line in member.tail(TAIL_LINES)) or "  | (it wrote nothing)"
         goes_on = self.flow.components[name].on_failure == "continue"
         self.notes.append(

@@ -18,6 +18,7 @@ from .. import yamlfile
 from ..errors import SelectorError
 from ..selectors import selector_text
 
+ARCHIVE = "archive-"  # a collection's archive is the component of this and the collection's name
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")
 
 
@@ -92,6 +93,7 @@ class Component(Part):
     group: Name | None = None
     priority: Literal["urgent", "normal", "background"] = "normal"
     on_failure: Literal["stop", "continue"] = "stop"
+    service: bool = False  # it runs until the others have ended and it has consumed what they left
 
     @model_validator(mode="after")
     def _group_of_consumers(self):
@@ -124,11 +126,48 @@ class Component(Part):
         return self.offers is None and self.consumes is None
 
 
+class Persist(Part):
+    """What an archive keeps of a collection, as `maestro archive` takes it."""
+
+    to: str
+    every: PositiveInt = 1
+    filter: str | None = None
+
+
+class Collection(Part):
+    persist: Persist | None = None
+
+    def archive(self, name: str) -> Component:
+        """The component that keeps the rule."""
+        rule = self.persist
+        group = ARCHIVE + name
+        selector = selector_text({"maestro.collection": name})
+        run = ["maestro", "archive", selector, "--group", group, "--to", rule.to, "--every", str(rule.every)]
+        run += ["--filter", rule.filter] if rule.filter else []
+        return Component(run=run, offers=[], consumes=[selector], group=group, priority="background", service=True)
+
+
 class Workflow(Part):
     workflow: Name
     pool: Pool | None = None
     components: Annotated[dict[Name, Component], Field(min_length=1)]
+    collections: dict[Name, Collection] = {}
     wait_for: list[Name] = []
+
+    @model_validator(mode="after")
+    def _archives(self):
+        for name, collection in self.collections.items():
+            if collection.persist and self.components.setdefault(ARCHIVE + name, made := collection.archive(name)) is not made:
+                raise ValueError(f"component '{ARCHIVE}{name}' has the name of the archive of collection '{name}'; choose another one")
+        if all(part.service for part in self.components.values()):
+            raise ValueError("all components are services, which run until others have ended")
+        return self
+
+    def place(self, name: str) -> tuple:
+        """Where the file speaks of a component."""
+        of_collection = name.removeprefix(ARCHIVE)
+        kept = name.startswith(ARCHIVE) and of_collection in self.collections and self.collections[of_collection].persist
+        return ("collections", of_collection, "persist") if kept else ("components", name)
 
     @property
     def pool_name(self) -> str:
@@ -145,7 +184,8 @@ class Workflow(Part):
     @property
     def needs_pool(self) -> bool:
         """Whether the runner itself attaches: to give the pool its limits and schema, to see who has joined, or to say what is consumed."""
-        return self.pool is not None or bool(self.wait_for) or any(part.consumes for part in self.components.values())
+        speaks = any(part.consumes or part.offers for part in self.components.values())
+        return self.pool is not None or bool(self.wait_for) or speaks
 
 
 def _path(folder: Path, schema: str | None) -> str | None:

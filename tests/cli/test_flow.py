@@ -1,0 +1,136 @@
+"""`maestro run` of workflows whose components meet in the pool: needs declared ahead, groups and priorities, services, archives."""
+
+import json
+
+import pytest
+
+PRODUCER = """
+import maestro, numpy as np
+with maestro.Session() as s:
+    for step in range(0, 30, 6):
+        for param in ("t", "u", "v", "q", "w"):
+            if s.wanted(param=param, step=step):
+                s.offer(np.full(20_000, step, "f8"), param=param, step=step)
+    s.flush()
+    mine = next(one for one in s.stats()["sessions"] if one["component"] == "model")
+    print(mine["offers"], mine["offered_bytes"])
+    s.wait_for_peers(["plot"])
+"""
+# It comes late: that its needs are known before is the workflow file's doing.
+CONSUMER = """
+import time; time.sleep(0.7)
+import maestro
+with maestro.Session() as s:
+    print(sum(cdo.array().sum() for cdo in s.subscribe("param in (t, u) and step <= 12", timeout=0.5)))
+"""
+
+
+def write(cli, more_of_model="", more_of_plot="", more=""):
+    cli.write("model.py", PRODUCER)
+    cli.write("plot.py", CONSUMER)
+    cli.write("w.yaml", f"""
+workflow: toy
+pool: {{schema: mars, memory: 64MiB}}
+components:
+  model: {{run: python model.py, {more_of_model}}}
+  plot: {{run: python plot.py, {more_of_plot}}}
+{more}
+""")  # fmt: skip
+
+
+def log(cli, name):
+    return (cli.folder / "logs" / f"{name}.log").read_text()
+
+
+def test_what_nobody_uses_is_neither_made_nor_moved(cli):
+    """Bytes with and without `consumes`: of 25 objects six are used; the result is the same."""
+    results = {}
+    for consumes in ("", "consumes: 'param in (t, u) and step <= 12'"):
+        write(cli, "offers: {param: t/u/v/q/w, step: 0/to/24/by/6}", consumes)
+        done = cli("run", "w.yaml", "--logs", "logs")
+        assert done.returncode == 0, done.stderr
+        results[bool(consumes)] = (*map(int, log(cli, "model").split()), log(cli, "plot"))
+    assert results[False] == (25, 25 * 160_000, results[True][2])
+    assert results[True] == (6, 6 * 160_000, "720000.0\n")
+
+
+def test_a_component_that_has_ended_needs_nothing_any_more(cli):
+    write(cli, "offers: {param: t}", "consumes: 'param in (t, u) and step <= 12'")
+    cli.write("plot.py", "")
+    cli.write("model.py", """
+import maestro, time
+with maestro.Session() as s:
+    while s.wanted(param="t", step=0):
+        time.sleep(0.01)
+    print(s.wanted(param="t", step=6))
+""")  # fmt: skip
+    assert cli("run", "w.yaml", "--logs", "logs").returncode == 0
+    assert log(cli, "model") == "False\n"
+
+
+SERVICE = """
+import maestro, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit(f"done {len(seen)}") if len(seen) == 6 else sys.exit(3))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(4))
+seen = []
+time.sleep(0.3)
+with maestro.Session() as s:
+    for cdo in s.subscribe("param in (t, u) and step <= 12", group=s.group, timeout=60):
+        with cdo:
+            time.sleep(0.1)
+            seen.append(cdo["step"])
+            print(s.group, len(seen), flush=True)
+"""
+
+
+def test_a_service_is_there_before_the_others_and_ends_when_it_has_consumed_what_they_left(cli):
+    cli.write("keep.py", SERVICE.replace('sys.exit(f"done {len(seen)}")', "sys.exit(0)"))
+    write(cli, "offers: {param: t/u/v, step: 0/to/24/by/6}", "consumes: []")
+    cli.write("plot.py", "import maestro; maestro.Session(component='plot')")
+    text = (cli.folder / "w.yaml").read_text()
+    service = (
+        "  keep: {run: python keep.py, consumes: 'param in (t, u) and step <= 12', group: keepers, priority: background, service: true}\n"
+    )
+    (cli.folder / "w.yaml").write_text(text + service)
+    done = cli("run", "w.yaml", "--logs", "logs", "--json")
+    assert done.returncode == 0, done.stderr
+    assert log(cli, "keep").splitlines() == [f"keepers {count}" for count in range(1, 7)]
+    assert [member["exit_code"] for member in json.loads(done.stdout)["members"]] == [0, 0, 0]
+
+
+def test_a_service_alone_is_no_workflow(cli):
+    cli.write("w.yaml", "workflow: w\ncomponents: {a: {run: python x.py, service: true}}")
+    assert "all components are services" in cli("check", "w.yaml").stderr
+
+
+@pytest.fixture
+def collection(cli):
+    cli.write("hydro.py", """
+import maestro, numpy as np
+with maestro.Session() as s:
+    hydro = s.collection("hydro")
+    for step in range(8):
+        with hydro.record(step) as record:
+            record["mesh/rho"] = np.full((4, 5), step, "f8")
+""")  # fmt: skip
+    cli.write("w.yaml", """
+workflow: hydro
+pool: {schema: core}
+components:
+  hydro: {run: python hydro.py, offers: {maestro.collection: hydro}}
+collections:
+  hydro: {persist: {every: 4, to: store}}
+""")  # fmt: skip
+
+
+def test_a_rule_of_a_collection_becomes_an_archive(cli, collection):
+    line = cli.json("run", "w.yaml", "--dry-run")["lines"][-1]
+    assert line["component"] == "archive-hydro"
+    assert line["words"][1:] == ["archive", "maestro.collection = 'hydro'", "--group", "archive-hydro", "--to", "store", "--every", "4"]
+
+
+def test_a_rule_for_a_collection_that_nobody_offers_is_an_error_at_the_rule(cli, collection):
+    text = (cli.folder / "w.yaml").read_text()
+    (cli.folder / "w.yaml").write_text(text.replace("maestro.collection: hydro", "maestro.collection: wind"))
+    problem = cli.json("check", "w.yaml")["problems"][0]
+    assert problem.startswith("w.yaml:7:20: collections.hydro.persist: no component offers what archive-hydro consumes here")
