@@ -108,6 +108,7 @@ cdef extern from "maestro.h" nogil:
         size_t window_bytes
         const char *group
         uint32_t limit
+        uint32_t prefetch
         double acknowledge_s
     ctypedef struct maestro_event_t:
         maestro_event_kind_t kind

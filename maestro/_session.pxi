@@ -299,7 +299,7 @@ cdef class SessionHandle:
         return number
 
     def _subscribe(self, type subscription_class, str selector, uint32_t kinds, int start, bint hold, size_t window_bytes, patience,
-                   group, uint32_t limit, double acknowledge_s, bint observe):
+                   group, uint32_t limit, double acknowledge_s, bint observe, uint32_t prefetch):
         cdef maestro_subscription_options_t options
         cdef SubscriptionHandle subscription = subscription_class.__new__(subscription_class)
         cdef const char *text = utf8(selector, "selector")
@@ -316,6 +316,7 @@ cdef class SessionHandle:
             options.group = utf8(group, "group")
         options.limit = limit
         options.acknowledge_s = acknowledge_s
+        options.prefetch = prefetch
         subscription.session = self
         subscription.plain = kinds == MAESTRO_EVENT_OFFERED
         subscription.patience = -1 if patience is None else self.seconds(patience)

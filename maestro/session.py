@@ -454,6 +454,7 @@ class Session(_core.SessionHandle):
         limit: int = 0,
         acknowledge_within: float = 0,
         observe: bool = False,
+        prefetch: int = 0,
     ) -> Subscription:
         """
         Get every object that matches, exactly once, as it comes.
@@ -480,6 +481,9 @@ class Session(_core.SessionHandle):
         limit : int
             In a group: objects that this member may have without having disposed them; 0 is as its pace suggests, 256 at most.  A loop
             that asks for the next one before it has disposed the last (no ``with cdo:``) needs 2.
+        prefetch : int
+            In a group: objects that this member may have however slow it is, within the limit, so that they are near when it comes to
+            them; 0 is two, the one in work and the next.  What a member has in hand nobody else works on.
         acknowledge_within : float
             In a group: what is not disposed after so many seconds goes to another member; 0 is only when this one leaves or dies.
         observe : bool
@@ -519,6 +523,7 @@ class Session(_core.SessionHandle):
             limit,
             acknowledge_within,
             observe,
+            prefetch,
         )
 
     def collection(self, name: str) -> Collection:

@@ -178,14 +178,18 @@ def test_command_lines_run(block, place):
 @of("yaml")
 def test_files_are_valid(block, place):
     import maestro
-    from maestro.launch import workflow
+    from maestro.launch import check, workflow
 
     path = place / "file.yaml"
     path.write_text(block.text)
     if block.text.startswith("schema:"):
         maestro.check_selector(None, schema=str(path))
-    else:
-        assert workflow.load(path)
+        return
+    found = check.check(*workflow.load(path), place)
+    assert [
+        error for error in found.errors if "program '" not in error and "cores" not in error
+    ] == []  # programs are not there, cores may be few
+    assert found.warnings == []
 
 
 @of("tree")

@@ -72,6 +72,22 @@ def test_limit_of_a_member(pool):
     assert len(held) + len(take_all(member)[0]) == 10
 
 
+def test_a_member_may_have_more_at_hand_than_its_pace_suggests(pool):
+    producer = pool.session("producer")
+    eager = pool.session("eager").subscribe("param = t", group="paint", prefetch=20)
+    other = pool.session("other").subscribe("param = t", group="paint", prefetch=20, limit=5)
+    producer.offer_many(param="t", step=range(100))
+    held = eager.next_many(100, timeout=2)
+    while more := eager.next_many(100, timeout=0.2):
+        held += more
+    assert len(held) == 20
+    assert len(other.next_many(100, timeout=2)) <= 5
+    with raises(maestro.ArgumentError, "prefetch", "16777215"):
+        pool.session().subscribe("param = t", group="paint", prefetch=1 << 24)
+    with raises(maestro.ArgumentError, "prefetch", "consumer group"):
+        pool.session().subscribe("param = t", prefetch=2)
+
+
 def test_what_a_killed_member_had_goes_to_another_one_and_says_so(pool):
     producer, other = pool.session("producer"), pool.session("other")
     survivor = other.subscribe("param = t", group="paint")

@@ -24,10 +24,12 @@ static maestro_status_t check_options(const maestro_subscription_options_t *opti
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: the consumer group's name has %zu bytes; give it 1 to %d", strlen(options->group), GROUP_NAME_MAX);
     if (!(options->acknowledge_s >= 0) || options->acknowledge_s > ACKNOWLEDGE_S_MAX)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: acknowledge_s is %g; it may be 0 to %d", options->acknowledge_s, ACKNOWLEDGE_S_MAX);
-    if (!options->group && (options->limit || options->acknowledge_s > 0))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: limit and acknowledge_s are for members of a consumer group; name one, or leave them 0");
     if (options->observe && options->group)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: who only observes takes no object from a group; leave out one of both");
+    if (!options->group && (options->limit || options->prefetch || options->acknowledge_s > 0))
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: limit, prefetch and acknowledge_s are for members of a consumer group; name one, or leave them 0");
+    if (options->prefetch >> MST_WIRE_PREFETCH_BITS)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: prefetch is %u; it may be 0 to %d", options->prefetch, (1 << MST_WIRE_PREFETCH_BITS) - 1);
     if ((unsigned)options->start > MAESTRO_START_QUERY) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: start %d is unknown", (int)options->start);
     return MAESTRO_OK;
 }
@@ -77,7 +79,7 @@ static maestro_status_t subscribe(maestro_session_t *session, const char *select
     snprintf(text, nbytes, "%s%s", selector, group);
     mst_wire_request_t like = {.head.kind = MST_WIRE_SUBSCRIBE, .after = session->channel.offers.position, .kinds = options->kinds,
                                .start = (uint16_t)options->start, .hold = options->hold, .observe = options->observe, .window = capacity,
-                               .argument = (uint64_t)options->limit << 32 | strlen(group), .acknowledge_ms = (uint32_t)ceil(options->acknowledge_s * 1000)};
+                               .argument = (uint64_t)options->limit << 32 | options->prefetch << 8 | strlen(group), .acknowledge_ms = (uint32_t)ceil(options->acknowledge_s * 1000)};
     maestro_status_t status = mst_client_call(session, &request, &like, text, mst_base_deadline_ns(session->timeout_s), "subscribe");
     free(text);
     if (status == MAESTRO_OK) {

@@ -306,6 +306,7 @@ typedef struct maestro_subscription_options {
     size_t window_bytes;   /* size of the subscription's ring; 0: 1 MiB */
     const char *group;     /* consumer group to join, at most 63 bytes; NULL: none.  Every object that the group's selector selects goes to one member */
     uint32_t limit;        /* in a group: objects that this member may have unacknowledged; 0: as its pace suggests, 256 at most */
+    uint32_t prefetch;     /* in a group: objects that it may have however slow it is, within the limit; 0: two, the one in work and the next */
     double acknowledge_s;  /* in a group: what it has not acknowledged after so long goes to another member; 0: only when it leaves or dies */
 } maestro_subscription_options_t;
 

@@ -53,8 +53,14 @@ static size_t count_members(const mst_pool_group_t *group) {
 
 static uint32_t in_hand(const mst_pool_member_t *member) { return member->unacknowledged + member->overdue; }
 
+/* How many it may have. */
+static uint32_t allowance(const mst_pool_member_t *member) {
+    uint32_t most = member->prefetch > member->credit ? member->prefetch : member->credit;
+    return most < member->limit ? most : member->limit;
+}
+
 static bool can_take(mst_pool_member_t *member) {
-    if (!member->subscription || in_hand(member) >= member->credit) return false;
+    if (!member->subscription || in_hand(member) >= allowance(member)) return false;
     mst_wire_ring_t *window = &member->subscription->window;
     return mst_wire_ring_room(window) >= window->capacity / 2;
 }
@@ -83,7 +89,7 @@ static mst_pool_member_t *taker(mst_pool_t *pool, mst_pool_group_t *group) {
         return member;
     }
     member = group->taker = next_taker(pool, group);
-    group->taker_left = member ? (member->credit - in_hand(member)) / 4 : 0;
+    group->taker_left = member && member->credit > in_hand(member) ? (member->credit - in_hand(member)) / 4 : 0;
     return member;
 }
 
@@ -214,19 +220,21 @@ static void destroy(mst_pool_t *pool, mst_pool_group_t *group) {
     free(group);
 }
 
-maestro_status_t mst_pool_group_join(mst_pool_t *pool, mst_pool_subscription_t *subscription, const char *name, bool snapshot, uint32_t limit, int64_t acknowledge_ns) {
+maestro_status_t mst_pool_group_join(mst_pool_t *pool, mst_pool_subscription_t *subscription, const char *name, const mst_wire_request_t *request) {
+    uint32_t limit = (uint32_t)(request->argument >> 32);
     mst_pool_group_t *group = find_group(pool, name);
     if (group && (group->schema != subscription->session->schema || strcmp(group->selector->source, subscription->selector->source) != 0))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: consumer group %s selects \"%.300s\" of schema %s; join with that selector, or choose another name", name,
                              group->selector->source, pool->schema[group->schema]->name);
-    if (!group) MST_TRY(create(pool, subscription, name, snapshot, &group));
+    if (!group) MST_TRY(create(pool, subscription, name, request->start == MAESTRO_START_SNAPSHOT, &group));
     mst_pool_member_t *member = calloc(1, sizeof *member);
     if (!member) {
         if (!group->members) destroy(pool, group);
         return mst_base_fail(MAESTRO_NO_MEMORY, "subscribe: no memory in the pool manager");
     }
     *member = (mst_pool_member_t){.group = group, .session = subscription->session, .subscription = subscription, .number = subscription->number,
-                                  .limit = limit ? limit : MST_POOL_GROUP_LIMIT, .acknowledge_ns = acknowledge_ns, .lately_since_ns = pool->now_ns};
+                                  .limit = limit ? limit : MST_POOL_GROUP_LIMIT, .prefetch = (uint32_t)request->argument >> 8,
+                                  .acknowledge_ns = request->acknowledge_ms * 1000000ll, .lately_since_ns = pool->now_ns};
     member->credit = bounded_credit(member, CREDIT_LEAST);
     member->of_session = subscription->session->members;
     subscription->session->members = member;

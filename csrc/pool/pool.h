@@ -561,8 +561,8 @@ struct mst_pool_member {             /* lives until its subscription is disposed
     mst_pool_session_t *session;
     mst_pool_subscription_t *subscription; /* NULL: disposed */
     uint32_t number;                 /* of the subscription */
-    uint32_t unacknowledged, overdue, limit;
-    uint32_t credit, lately;         /* how many it may have now; how many it acknowledged since */
+    uint32_t unacknowledged, overdue, limit, prefetch;
+    uint32_t credit, lately;         /* how many its pace suggests; how many it acknowledged since */
     int64_t lately_since_ns;
     int64_t acknowledge_ns;          /* what takes longer goes to another one; 0: never */
     mst_pool_member_t *of_group, *of_session; /* next */
@@ -592,7 +592,7 @@ struct mst_pool_group {
 };
 
 /* The subscription becomes a member; the group is made if need be.  INVALID_ARGUMENT when it selects something else. */
-maestro_status_t mst_pool_group_join(mst_pool_t *pool, mst_pool_subscription_t *subscription, const char *name, bool snapshot, uint32_t limit, int64_t acknowledge_ns);
+maestro_status_t mst_pool_group_join(mst_pool_t *pool, mst_pool_subscription_t *subscription, const char *name, const mst_wire_request_t *request);
 void mst_pool_group_leave(mst_pool_subscription_t *subscription);  /* it is disposed */
 void mst_pool_group_leave_all(mst_pool_t *pool, mst_pool_session_t *session); /* what it did not acknowledge goes to others */
 /* A lease of a member ends: the object is acknowledged, or goes to another member. */

@@ -67,7 +67,7 @@ static maestro_status_t open_selector(mst_pool_t *pool, mst_pool_session_t *sess
 
 /* The group's name, which follows the selector, and is cut off there; empty: none. */
 static maestro_status_t split_group(const mst_wire_request_t *request, char *text, char *group, size_t capacity) {
-    uint32_t nbytes = (uint32_t)request->argument;
+    uint32_t nbytes = (uint8_t)request->argument;
     if (nbytes > request->text_nbytes || nbytes >= capacity) return mst_base_fail(MAESTRO_PROTOCOL, "subscribe: a group's name of %u bytes", nbytes);
     char *name = text + request->text_nbytes - nbytes;
     memcpy(group, name, nbytes);
@@ -107,7 +107,7 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     subscription->shared = group[0];
     subscription->cursor = mst_pool_log_last(&pool->log);
     if (status == MAESTRO_OK && subscription->shared)
-        status = mst_pool_group_join(pool, subscription, group, request->start == MAESTRO_START_SNAPSHOT, (uint32_t)(request->argument >> 32), request->acknowledge_ms * 1000000ll);
+        status = mst_pool_group_join(pool, subscription, group, request);
     else if (status == MAESTRO_OK && !subscription->query)
         status = mst_meta_matcher_add(pool->matcher, subscription, subscription->selector, session->schema);
     if (status != MAESTRO_OK) {

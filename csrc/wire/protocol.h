@@ -20,7 +20,8 @@ enum {
     MST_WIRE_WINDOW_MIN = 256 << 10,
     MST_WIRE_WINDOW_MAX = 64 << 20,
     MST_WIRE_RUN_ROWS = 256,
-    MST_WIRE_RUN_OWN = 16
+    MST_WIRE_RUN_OWN = 16,
+    MST_WIRE_PREFETCH_BITS = 24
 };
 
 #define MST_WIRE_NO_SEGMENT UINT32_MAX
@@ -145,7 +146,7 @@ typedef struct mst_wire_request {
     uint64_t request;       /* the client's number, comes back in the reply */
     uint64_t after;         /* serve when the offers ring has been read up to here */
     int64_t timeout_ns;
-    uint64_t argument;      /* object id; subscription; request to cancel; need; segment; bytes; SUBSCRIBE: limit << 32 | bytes of the group's name */
+    uint64_t argument;      /* object id; subscription; request to cancel; need; segment; bytes; SUBSCRIBE: limit << 32 | prefetch << 8 | bytes of the group's name */
     union {
         uint32_t kinds;     /* SUBSCRIBE: event kinds; WITHDRAW: when */
         uint32_t rows;      /* UNSUBSCRIBE: that were taken of the run at which reading ended */

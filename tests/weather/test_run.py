@@ -49,6 +49,21 @@ def test_pool_run_makes_the_same_products_as_the_file_run_with_one_copy(run, tmp
 
 
 @pytest.mark.usefixtures("private_pool")
+def test_what_no_product_needs_is_not_moved(run, tmp_path, small_plan, wishes):
+    """The same products from a third of the bytes."""
+    runs = {}
+    for only_wanted in (False, True):
+        runs[only_wanted] = other = type(run)(tmp_path / str(only_wanted))
+        other.write(small_plan | {"sink": "maestro", "maestro": {"only_wanted": only_wanted, "pool": f"pool-{only_wanted}"}}, wishes)
+        assert other.execute()["met"] == 8
+    moved = {key: report.traces(other.folder, "hammer.*") for key, other in runs.items()}
+    nbytes = {key: int(records["nbytes"][records["kind"] == Kind.PLACED].sum()) for key, records in moved.items()}
+    assert report.figures(runs[True].folder)["fields_offered"] == 8
+    assert nbytes[True] * 3 == pytest.approx(nbytes[False], rel=0.1)
+    assert report.digests(runs[True].folder) == report.digests(runs[False].folder)
+
+
+@pytest.mark.usefixtures("private_pool")
 def test_a_forecast_larger_than_it_may_keep_takes_consumed_steps_back(run, small_plan, wishes):
     wishes.append({"name": "all", "retrieve": {"param": "t/z/msl/2t"}, "post": {"grid": "5/5"}, "to": "all"})
     run.write(small_plan | {"sink": "maestro", "maestro": {"keep": 100_000}}, wishes)  # of about 300,000 bytes
@@ -97,7 +112,7 @@ def test_a_field_that_kills_mir_fails_its_requirement_only(run, sample_fields, n
     good = (sample_fields / "regular_latlon_surface.grib2").read_bytes()
     path = run.folder.parent / "mine.grib"
     path.write_bytes(good + eccodes_sample(name) + good)
-    run.write({"input": str(path), "sink": sink, "workers": 1}, user_wishes(3))
+    run.write({"input": str(path), "sink": sink, "workers": 2}, user_wishes(3))  # in the pool's group the field goes to the other worker
     outcome = run.execute()
     assert outcome["met"] == 2
     assert [failure["product"] for failure in outcome["failed"]] == [1]

@@ -138,6 +138,8 @@ def _forecast(plan: Plan, fields: list[Field], maker, sink, trace: Trace, pace: 
         if moment not in (None, here):
             sink.end_of_step()
         moment = here
+        if not sink.wanted(item):
+            continue
         sink.prepare(item, maker.nbytes(item))
         pace.wait()
         start = now()

@@ -73,6 +73,7 @@ class PressureLevels(Upper):
 class MaestroSink(Part):
     pool: str | None = None
     schema_name: str = Key("mars", alias="schema")
+    only_wanted: bool = Key(False, description="make and move no field that nobody needs when its turn comes")
     keep: int = Key(4 << 30, ge=0, description="bytes that may be in the pool before the oldest step must have been consumed")
 
 

@@ -38,6 +38,9 @@ class PoolSink(Sink):
         if self.plan.workers:
             wait_for_readers(self.session, "products", self.plan.workers)
 
+    def wanted(self, field) -> bool:
+        return not self.plan.maestro.only_wanted or self.session.wanted(field.keys)
+
     def make_room(self, field, nbytes: int | None) -> None:
         self._drop()
         if nbytes is not None:

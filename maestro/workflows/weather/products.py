@@ -40,7 +40,6 @@ class Supervisor:
     def execute(self) -> dict:
         """Start, watch, restart, assemble; returns the outcome, which also stands in `outcome.json`."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        self.keeper = self._keeper()
         try:
             for worker in range(self.plan.workers):
                 self._start(worker)
@@ -53,8 +52,6 @@ class Supervisor:
                 child.wait()
             for reader in self.readers:
                 reader.close()
-            if self.keeper:
-                self.keeper.close()
         if not self.dry:
             assemble(self.run, self.products)
         return write_outcome(self.run, self.plan, self.products, self.dry)
@@ -67,22 +64,12 @@ class Supervisor:
         with self._log(worker).open("ab") as log:
             self.children[worker] = subprocess.Popen(command, pass_fds=[descriptor], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
-    def _keeper(self):
-        """With the sink maestro, where steps are taken back before the end, and workers may die: in a dry run there is no MIR."""
-        if self.plan.sink != "maestro" or self.dry:
-            return None
-        from .poolsource import Keeper, outgrows
-
-        return Keeper(self.plan, self.products, self.run) if outgrows(self.plan) else None
-
     def _log(self, worker: int) -> Path:
         return self.run / f"products.{worker}.log"
 
     def _watch(self) -> None:
         if time.monotonic() > self.limit:
             raise StageTimeoutError(f"run products of {self.files[0]}: not finished within the limit; see {self.run}/products.*.log")
-        if self.keeper:
-            self.keeper.step()
         for worker, child in list(self.children.items()):
             if child.poll() is None:
                 continue

@@ -28,6 +28,10 @@ class Sink:
     def open(self) -> None:
         """Connect; waits, bounded, for the readers where there are any."""
 
+    def wanted(self, field: Field) -> bool:
+        """Whether the field is to be made at all."""
+        return True
+
     def prepare(self, field: Field, nbytes: int | None) -> None:
         """Do what can be done before the field exists; it makes no field older, but counts as time spent on moving it."""
         start = now()

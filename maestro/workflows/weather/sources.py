@@ -24,12 +24,12 @@ AHEAD = 512  # fields that a worker may hold before it has worked on them: half 
 
 
 class Arrival:
-    """A field in the reader's hands."""
+    """A field in the reader's hands; `again`: another worker was given it before, and is not done with it."""
 
-    __slots__ = ("check", "data", "field", "lease")
+    __slots__ = ("again", "check", "data", "field", "lease")
 
-    def __init__(self, field: Field, data, check: int, lease=None):
-        self.field, self.data, self.check, self.lease = field, data, check, lease
+    def __init__(self, field: Field, data, check: int, lease=None, again: bool = False):
+        self.field, self.data, self.check, self.lease, self.again = field, data, check, lease, again
 
     def release(self) -> None:
         """Give the bytes back; they must not be touched afterwards."""

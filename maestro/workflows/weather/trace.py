@@ -126,17 +126,39 @@ def read(path, first: int = 0):
     return np.frombuffer(content(path, first), np.dtype(DTYPE))
 
 
-class Tally:
-    """Counts the records of one kind in traces that are still being written; each look reads only what is new."""
+class Fresh:
+    """Traces that are still being written; each look gives only what is new."""
 
-    def __init__(self, folder, pattern: str, kind: Kind):
-        self.folder, self.pattern, self.kind = Path(folder), pattern, kind
+    def __init__(self, folder, pattern: str):
+        self.folder, self.pattern = Path(folder), pattern
         self.read: dict[Path, int] = {}
-        self.count = 0
 
-    def __call__(self) -> int:
+    def __call__(self):
+        """Yield the new records of each trace."""
         for path in self.folder.glob(self.pattern):
             fresh = read(path, self.read.get(path, 0))
             self.read[path] = self.read.get(path, 0) + len(fresh)
-            self.count += int((fresh["kind"] == self.kind).sum())
+            yield fresh
+
+
+class Tally:
+    """Counts the records of one kind."""
+
+    def __init__(self, folder, pattern: str, kind: Kind):
+        self.fresh, self.kind, self.count = Fresh(folder, pattern), kind, 0
+
+    def __call__(self) -> int:
+        self.count += sum(int((records["kind"] == self.kind).sum()) for records in self.fresh())
         return self.count
+
+
+class Finished:
+    """Numbers of the fields with which product workers are done."""
+
+    def __init__(self, folder):
+        self.fresh, self.fields = Fresh(folder, "products.*"), set()
+
+    def __call__(self) -> set[int]:
+        for records in self.fresh():
+            self.fields.update(records["field"][records["kind"] == Kind.FINISHED].tolist())
+        return self.fields

@@ -24,14 +24,13 @@ SWITCH_S = 0.0005  # how long the thread that takes fields waits for one that ru
 
 
 def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor: int, *, dry: bool, pictures: bool) -> None:
-    """Serve this worker's share until the producers have ended."""
+    """Serve what comes to this worker until all fields are done with, or the producers have ended."""
     sys.setswitchinterval(SWITCH_S)
-    fields = plan.fields()
-    mine = {i for i in wishes.covers(products, fields) if fields[i].worker(plan.workers) == worker}
+    expected = wishes.covers(products, plan.fields())
     with Trace(Path(run) / "trace" / f"products.{worker}", worker) as log:
         state = State(log)
         tool = None if dry else interpolator(plan, products)
-        source = open_source(plan, products, run, worker, mine, log, descriptor)
+        source = open_source(plan, products, run, worker, expected, log, descriptor)
         outlet = Outlet(run, worker, log, source.pool, pictures)
         needed = {} if dry else wishes.needed(products)
         log.add(Kind.BEGIN)
@@ -48,23 +47,41 @@ def run_worker(plan: Plan, products: list[Product], run, worker: int, descriptor
 
 
 class State:
-    """What has been done with which field and product, also by earlier workers of this number."""
+    """What has been done with which field and product, by earlier workers of this number and, once asked for, by others."""
 
     def __init__(self, log: Trace):
+        self.log = log
         self.finished: set[int] = set()
         self.decided: set[int] = set()
-        for record in trace.records(log.path):
+        self._take(log.path)
+
+    def learn(self) -> None:
+        """Take what all workers have done. A product that one has begun and not decided is what it died of, if its field comes here."""
+        for path in self.log.path.parent.glob("products.*"):
+            begun = self._take(path)
+            if path != self.log.path:
+                self.decided |= begun
+
+    def _take(self, path: Path) -> set[int]:
+        begun: set[int] = set()
+        for record in trace.records(path):
             if record.kind == Kind.FINISHED:
                 self.finished.add(record.field)
+            elif record.kind == Kind.STARTED:
+                begun.add(record.product)
             elif record.kind in (Kind.PRODUCT, Kind.REFUSED):
                 self.decided.add(record.product)
+        return begun
 
 
 def _serve(arrival: Arrival, needed: dict, tool, outlet: Outlet, state: State, log: Trace, run) -> None:
     index, start = arrival.field.index, now()
+    if arrival.again:
+        state.learn()
     wanted = [product for product in needed.get(index, ()) if product.index not in state.decided]
     if index in state.finished:
-        log.add(Kind.AGAIN, index)
+        if not arrival.again:
+            log.add(Kind.AGAIN, index)
         wanted = []
     elif arrival.check and checksum(arrival.data) != arrival.check:
         log.add(Kind.CORRUPT, index)
