@@ -1,7 +1,7 @@
 /* Objects that consumer groups hand out before others: urgent ones, then those with a deadline, the earliest first.
  *
  * The list of their offers follows the event log, as far as that is kept; it is made only while there are groups.  Each group takes from it what it
- * selects into a heap of its own, and passes over what it took when its cursor comes there.  An object for which there was no memory goes in its turn. */
+ * selects, puts that in order, and passes over what it took when its cursor comes there.  An object for which there was no memory goes in its turn. */
 #include "pool/pool.h"
 
 enum { FIRST_CAPACITY = 64 };

@@ -302,8 +302,9 @@ static bool advance_snapshot(mst_pool_t *pool, mst_pool_group_t *group) {
     mst_pool_entry_t entries[SLICE];
     bool done;
     size_t count = mst_pool_search_step(pool, &group->search, entries, SLICE, &done);
+    if (group->ahead_from < group->search.until) group->ahead_from = group->ahead = group->search.until; /* what the snapshot has comes with it: the log may forget it */
     for (size_t i = 0; i < count; i++) {
-        if (went_ahead(pool, group, entries[i].sequence) || give(pool, group, entries[i].handle, entries[i].sequence, 0)) continue;
+        if (give(pool, group, entries[i].handle, entries[i].sequence, 0)) continue;
         mst_pool_search_unread(&group->search, entries, i, count);
         group->waits = true;
         return false;
@@ -348,7 +349,7 @@ static void advance(mst_pool_t *pool, mst_pool_group_t *group) {
         if (!give(pool, group, handle, mst_pool_object(&pool->catalogue, handle)->sequence, MST_WIRE_EVENT_REDELIVERED)) return;
         dequeue(group, pool);
     }
-    if (!advance_ahead(pool, group)) return;
+    if ((!group->snapshot || group->search.started) && !advance_ahead(pool, group)) return;
     if (!group->snapshot || advance_snapshot(pool, group)) advance_tail(pool, group);
 }
 

@@ -156,7 +156,7 @@ def every_field(plan, timeout: float, component: str):
     import maestro
 
     by_keys = {identity(item.keys): item for item in plan.fields()}
-    with maestro.Session(pool=plan.maestro.pool, component=component, schema=plan.maestro.schema_name) as session:
+    with maestro.Session(pool=plan.maestro.pool, component=component, schema=plan.maestro.schema_name, priority="background") as session:
         for cdo in Stream(session, "has(param)", "hammer", timeout, hold=True):
             item = by_keys.get(identity(cdo.attributes))
             if item is None:
