@@ -14,7 +14,7 @@ import maestro
 
 FLOOD = """
 import os
-os.nice(19)  # as `maestro run` starts what is in the background
+os.nice(10)  # as `maestro run` starts what is in the background
 session = Session(component="flood", schema="mars", priority="background")
 print("up", flush=True)
 step = 0
@@ -149,7 +149,7 @@ def test_every_object_comes_to_one_member_once_whatever_its_priority(pool, start
 
 
 def test_background_sessions_do_not_starve_in_a_flood_of_urgent_ones(pool):
-    flood = pool.program(FLOOD.replace("os.nice(19)", "").replace('"background"', '"urgent"'))
+    flood = pool.program(FLOOD.replace("os.nice(10)", "").replace('"background"', '"urgent"'))
     flood.expect("up")
     quiet = pool.session("quiet", priority="background")
     for step in range(50):

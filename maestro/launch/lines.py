@@ -30,7 +30,7 @@ class Line:
     ranks: int
     first_rank: int
     cores: tuple[int, ...] = ()  # that it is bound to, all its ranks together; empty: to none
-    background: bool = False  # it gets the time that others leave
+    background: bool = False  # it gives way to others
 
     def text(self) -> str:
         return shlex.join(self.words)

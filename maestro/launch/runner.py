@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from .lines import Line, find_program, launcher_words, lines_of, search_path
-from .member import Member
+from .member import Member, take_second_place
 from .peers import Peers
 from .workflow import Workflow
 
@@ -72,8 +72,8 @@ class Runner:
         if line is not None:
             part = self.flow.components[line.component]
             values["MAESTRO_COMPONENT"] = line.component
-            values |= {"MAESTRO_GROUP": part.group} if part.group else {}
-            values |= {"MAESTRO_PRIORITY": part.priority} if part.priority != "normal" else {}
+            own = {"MAESTRO_GROUP": part.group, "MAESTRO_PRIORITY": part.priority if part.priority != "normal" else None}
+            values = {name: value for name, value in (values | own).items() if value is not None}
             if line.ranks == 1:
                 values["MAESTRO_RANK"] = str(line.first_rank)
         return values
@@ -96,6 +96,8 @@ class Runner:
             except Exception:
                 self.kill()
                 raise
+            if member.line.background and not self._is_service(member):
+                take_second_place(member.process.pid)
 
     def _is_service(self, member: Member) -> bool:
         return self.flow.components[member.line.component].service
@@ -109,6 +111,9 @@ class Runner:
         if late:
             self.notes.append(f"{', '.join(late)}: has not subscribed within {self.wait_s:g} s; the others start without it")
         pending, self._pending = self._pending, []
+        for member in self.members:
+            if member.running and member.line.background:  # services; before, all have been waiting for them
+                take_second_place(member.process.pid)
         self._start(pending)
 
     def _log_name(self, line: Line) -> str:

@@ -183,9 +183,13 @@ class Workflow(Part):
 
     @property
     def needs_pool(self) -> bool:
-        """Whether the runner itself attaches: to give the pool its limits and schema, to see who has joined, or to say what is consumed."""
-        speaks = any(part.consumes or part.offers for part in self.components.values())
-        return self.pool is not None or bool(self.wait_for) or speaks
+        """Whether the runner itself attaches: to give the pool its limits and schema, to see who has joined, to say what is consumed.
+
+        Also where a component has a core or priority of its own, which a manager that it started would inherit.
+        """
+        parts = self.components.values()
+        special = any(part.consumes or part.offers or part.resources.cores or part.priority != "normal" for part in parts)
+        return self.pool is not None or bool(self.wait_for) or special
 
 
 def _path(folder: Path, schema: str | None) -> str | None:

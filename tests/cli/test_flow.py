@@ -68,6 +68,18 @@ with maestro.Session() as s:
     assert log(cli, "model") == "False\n"
 
 
+def test_the_manager_does_not_inherit_the_place_of_a_background_component(cli):
+    cli.write("a.py", """
+import maestro, os
+with maestro.Session() as s:
+    manager = s.stats()["pid"]
+    print(os.getpriority(os.PRIO_PROCESS, manager), os.sched_getaffinity(manager) == os.sched_getaffinity(os.getppid()), os.nice(0))
+""")  # fmt: skip
+    cli.write("w.yaml", "workflow: w\ncomponents: {a: {run: python a.py, priority: background, resources: {cores: 1}}}")
+    assert cli("run", "w.yaml", "--logs", "logs").returncode == 0
+    assert log(cli, "a") == "0 True 10\n"
+
+
 SERVICE = """
 import maestro, signal, sys, time
 signal.signal(signal.SIGINT, lambda *_: sys.exit(f"done {len(seen)}") if len(seen) == 6 else sys.exit(3))
@@ -86,7 +98,8 @@ with maestro.Session() as s:
 def test_a_service_is_there_before_the_others_and_ends_when_it_has_consumed_what_they_left(cli):
     cli.write("keep.py", SERVICE.replace('sys.exit(f"done {len(seen)}")', "sys.exit(0)"))
     write(cli, "offers: {param: t/u/v, step: 0/to/24/by/6}", "consumes: []")
-    cli.write("plot.py", "import maestro; maestro.Session(component='plot')")
+    cli.write("plot.py", "")
+    cli.write("model.py", PRODUCER.replace('s.wait_for_peers(["plot"])', ""))
     text = (cli.folder / "w.yaml").read_text()
     service = (
         "  keep: {run: python keep.py, consumes: 'param in (t, u) and step <= 12', group: keepers, priority: background, service: true}\n"

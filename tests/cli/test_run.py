@@ -70,7 +70,7 @@ components:
 """)  # fmt: skip
     done = cli("run", "w.yaml", "--logs", "logs")
     assert done.returncode == 0, done.stderr
-    assert (cli.folder / "logs" / "a.log").read_text() == "g background 1 19\n"
+    assert (cli.folder / "logs" / "a.log").read_text() == "g background 1 10\n"
     assert (cli.folder / "logs" / "b.0.log").read_text() == f"None {os.sched_getaffinity(0)}\n"
     assert cli.json("run", "w.yaml", "--dry-run")["environment"]["MAESTRO_POOL_OBJECTS"] == "1000"
 

@@ -20,7 +20,7 @@ def run_archive(plan: Plan, run, root: Path, timeout: float = 120) -> int:
     """Archive every field of the plan's pool into the store at `root`; returns how many."""
     from .poolsource import every_field
 
-    take_second_place()
+    take_second_place(nice=19)
     store, waiting, count = fdbstore.open_fdb(Path(run) / root), [], 0
     total = len(plan.fields())
     with Trace(Path(run) / "trace" / "archive") as log:

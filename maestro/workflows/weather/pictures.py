@@ -196,7 +196,7 @@ def run_pictures(plan: Plan, products: list[Product], run, timeout: float = 120)
 
     Ends when every worker has ended; low priority, so that it takes only time that the others leave.
     """
-    take_second_place(nice=10)
+    take_second_place()
     _backend()
     coast.outline()
     drawn, refused = [], []
