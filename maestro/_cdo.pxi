@@ -107,7 +107,8 @@ cdef class CdoHandle:
         """
         Give up the handle without acknowledging: the consumer group that the object came from gives it to another member.
 
-        Leaving a ``with`` block by an exception does the same.  For an object that came from no group this is `dispose`.
+        Leaving a ``with`` block by an exception does the same.  An object that came from no group is disposed of, and
+        this reading does not count (``maestro.demands``).
 
         Raises
         ------

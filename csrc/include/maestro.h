@@ -193,7 +193,8 @@ MAESTRO_API maestro_status_t maestro_cdo_withdraw(maestro_cdo_t *cdo, maestro_wh
 /* Gives up the handle: a consumer's lease ends; an object not offered is freed; an offered one stays in the pool.  NULL is allowed. */
 MAESTRO_API maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo);
 
-/* The same without acknowledging: the consumer group that the object came from gives it to another member.  Else as maestro_cdo_dispose. */
+/* The same without acknowledging: the consumer group that the object came from gives it to another member, and the
+ * reading does not count (maestro.demands).  Else as maestro_cdo_dispose. */
 MAESTRO_API maestro_status_t maestro_cdo_reject(maestro_cdo_t *cdo);
 
 /* ---- Core data object: reading ------------------------------------------------------------------------------------------ */
@@ -269,7 +270,7 @@ typedef enum maestro_event_kind {
     MAESTRO_EVENT_WITHDRAWN = 2,
     MAESTRO_EVENT_JOINED = 4, /* a component's session: attributes maestro.component, maestro.rank, maestro.pid */
     MAESTRO_EVENT_LEFT = 8,   /* the same, and maestro.reason: "closed" or "died" */
-    MAESTRO_EVENT_EXPIRED = 32, /* the time of maestro.lifetime was over */
+    MAESTRO_EVENT_EXPIRED = 32, /* the time of maestro.lifetime was over, or the readings of maestro.demands */
     MAESTRO_EVENT_REQUIRED = 64, /* somebody needs objects: attributes maestro.need (its number), maestro.selector, maestro.schema, who, and maestro.reason:
                                     "require", "demand" (one that waits) or "subscription" */
     MAESTRO_EVENT_RETRACTED = 128, /* the same need has ended */

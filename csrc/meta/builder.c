@@ -264,9 +264,20 @@ static maestro_status_t fill_defaults(mst_meta_builder_t *builder) {
     return MAESTRO_OK;
 }
 
+/* How long an object lives is said in one way, or in two that bound it. */
+static maestro_status_t check_life(const mst_meta_builder_t *builder) {
+    bool bounded = has(builder, MST_META_KEY_DEMANDS) || has(builder, MST_META_KEY_LIFETIME);
+    if (has(builder, MST_META_KEY_DEMANDS) && (int64_t)builder->value[MST_META_KEY_DEMANDS] < 1)
+        return mst_base_fail(MAESTRO_BAD_VALUE, "maestro.demands is %lld; an object is read at least once before it expires", (long long)builder->value[MST_META_KEY_DEMANDS]);
+    if (bounded && has(builder, MST_META_KEY_PERSIST) && builder->value[MST_META_KEY_PERSIST])
+        return mst_base_fail(MAESTRO_BAD_VALUE, "maestro.persist keeps the object for ever, and maestro.lifetime or maestro.demands ends it; set one of them");
+    return MAESTRO_OK;
+}
+
 maestro_status_t mst_meta_builder_complete(mst_meta_builder_t *builder) {
     const mst_meta_schema_t *schema = builder->schema;
     MST_TRY(fill_defaults(builder));
+    if (MST_UNLIKELY(builder->mask[0] & (1ull << MST_META_KEY_DEMANDS | 1ull << MST_META_KEY_PERSIST))) MST_TRY(check_life(builder));
     uint64_t missing[2] = {schema->required[0] & ~builder->mask[0], schema->required[1] & ~builder->mask[1]};
     if (MST_LIKELY(!(missing[0] | missing[1]))) return MAESTRO_OK;
     char names[512];

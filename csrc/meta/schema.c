@@ -212,7 +212,7 @@ void mst_meta_schema_difference(const mst_meta_schema_t *here, const mst_meta_sc
         if (key < 0) { snprintf(text, nbytes, "attribute %s is missing here", other->name); return; }
         if (difference(&here->attribute[key], other, text, nbytes)) return;
     }
-    for (size_t i = 0; i < here->nattributes; i++)
+    for (size_t i = MST_META_CORE_KEYS; i < here->nattributes; i++)
         if (strcmp(here->attribute[i].name, there->attribute[i].name) != 0) {
             snprintf(text, nbytes, "the order of attributes differs: number %zu is %s here, %s there", i - MST_META_CORE_KEYS + 1, here->attribute[i].name, there->attribute[i].name);
             return;

@@ -36,6 +36,8 @@ typedef enum mst_meta_core_key {
     MST_META_KEY_SELECTOR,  /* maestro.selector   string             what it selects, */
     MST_META_KEY_SCHEMA,    /* maestro.schema     string, common     of which schema */
     MST_META_KEY_NODE,      /* maestro.node       string, common     of copies: where they come from */
+    MST_META_KEY_DEMANDS,   /* maestro.demands    i64                how often it is read before it expires */
+    MST_META_KEY_PERSIST,   /* maestro.persist    bool               it stays until an archive has it */
     MST_META_CORE_KEYS
 } mst_meta_core_key_t;
 
