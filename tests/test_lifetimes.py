@@ -206,7 +206,10 @@ def test_demands_and_a_lifetime_end_at_what_comes_first(pool):
 
 def test_demands_below_one_are_refused(pool):
     session = pool.session()
-    for offer in (lambda: session.offer(None, {"maestro.demands": 0}, param="t"), lambda: session.offer_many(None, {"maestro.demands": -1}, param="t", step=[1, 2])):
+    for offer in (
+        lambda: session.offer(None, {"maestro.demands": 0}, param="t"),
+        lambda: session.offer_many(None, {"maestro.demands": -1}, param="t", step=[1, 2]),
+    ):
         with raises(maestro.AttributeValueError, "maestro.demands", "at least once"):
             offer()
 

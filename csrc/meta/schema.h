@@ -47,7 +47,7 @@ typedef struct mst_meta_alias {
 
 typedef struct mst_meta_attribute {
     const char *name;
-    maestro_type_t type;
+    maestro_type_t type;        /* that of its values, with MAESTRO_TYPE_ARRAY where it has several */
     bool required, identity, common, fold;
     unsigned pad;               /* strings: pad with zeros on the left to this width */
     const char *unit;           /* NULL: none */
