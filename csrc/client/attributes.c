@@ -251,6 +251,7 @@ maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_o
     if (MST_UNLIKELY(atomic_load_explicit(&cdo->session->closed, memory_order_relaxed)))
         return mst_base_fail(MAESTRO_CLOSED, "data: the session is closed, and with it the right to an object's bytes; read before the close");
     if (cdo->state == MST_CLIENT_NOTICE) return mst_base_fail(MAESTRO_WITHDRAWN, "data: the object was withdrawn before its event arrived; its attributes are all that is left");
+    if (MST_UNLIKELY(cdo->session->check & MST_CLIENT_CHECK_SUMS)) MST_TRY(mst_client_check_leased((maestro_cdo_t *)cdo, "data"));
     *bytes_out = cdo->data;
     *nbytes_out = cdo->nbytes;
     return MAESTRO_OK;

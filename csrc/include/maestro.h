@@ -60,6 +60,7 @@ extern "C" {
     X(DUPLICATE, -41, DuplicateError, "an object of this identity exists") \
     X(WITHDRAWN, -42, WithdrawnError, "the object has been withdrawn") \
     X(WRONG_STATE, -43, StateError, "not possible in the object's state") \
+    X(CORRUPT, -45, CorruptError, "the object's bytes are not those that were offered") \
     X(CLOSED, -60, ClosedError, "the session is closed") \
     X(FORKED, -61, ForkedError, "the session belongs to the parent process") \
     X(REFUSED, -62, RefusedError, "the pool manager refused the session") \
@@ -206,7 +207,8 @@ MAESTRO_API maestro_status_t maestro_cdo_wait(maestro_cdo_t *cdo, double timeout
  * come back to the pool later; after CONSUMED it stays in the pool as if nothing had been asked. */
 MAESTRO_API maestro_status_t maestro_cdo_withdraw(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s);
 
-/* Gives up the handle: a consumer's lease ends; an object not offered is freed; an offered one stays in the pool.  NULL is allowed. */
+/* Gives up the handle: a consumer's lease ends; an object not offered is freed; an offered one stays in the pool.  NULL is allowed.
+ * CORRUPT (with MAESTRO_CHECK=sums): the object's bytes were written to since its offer; the handle has been given up all the same. */
 MAESTRO_API maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo);
 
 /* The same without acknowledging: the consumer group that the object came from gives it to another member, and the
