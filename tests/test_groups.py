@@ -268,3 +268,25 @@ def test_a_group_without_members_ends_in_time_though_one_that_left_keeps_an_obje
     assert group_of(producer) is None
     kept.dispose()  # of a group that is no more
     assert [cdo["step"] for cdo in producer.query()] == [1]
+
+
+def test_the_manager_sleeps_when_groups_and_their_times_are_over(pool):
+    pool.set(MAESTRO_POOL_GROUP_S="0.1")
+    session = pool.session()
+    member = session.subscribe("param = t", group="paint", acknowledge_within=0.1)
+    session.offer(None, param="t", step=1)
+    kept = member.next(timeout=2)
+    member.dispose()
+    within(2, lambda: group_of(session) is None)
+    kept.dispose()
+    time.sleep(0.2)
+    began = processor_time(pool.manager())
+    time.sleep(0.5)
+    assert processor_time(pool.manager()) - began < 0.2
+
+
+def processor_time(pid):
+    """Seconds that the process has been on a core."""
+    with open(f"/proc/{pid}/stat") as file:
+        user, system = file.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -140,9 +140,10 @@ void mst_pool_group_settle(mst_pool_t *pool, mst_pool_session_t *session, mst_po
     if (!member->subscription && !in_hand(member)) free_member(member);
 }
 
+static int64_t after(int64_t since_ns, int64_t span_ns) { return span_ns < INT64_MAX - since_ns ? since_ns + span_ns : INT64_MAX; }
+
 static void note_overdue(mst_pool_t *pool, int64_t since_ns, int64_t within_ns) {
-    int64_t when = within_ns < INT64_MAX - since_ns ? since_ns + within_ns : INT64_MAX;
-    if (when < pool->overdue_ns) pool->overdue_ns = when;
+    if (after(since_ns, within_ns) < pool->overdue_ns) pool->overdue_ns = after(since_ns, within_ns);
 }
 
 void mst_pool_group_granted(mst_pool_t *pool, const mst_pool_member_t *member) {
@@ -337,7 +338,7 @@ static void look_for_overdue(mst_pool_t *pool) {
 
 void mst_pool_group_advance_all(mst_pool_t *pool) {
     mst_pool_group_t *next;
-    if (pool->groups) look_for_overdue(pool);
+    look_for_overdue(pool);
     for (mst_pool_group_t *group = pool->groups; group; group = next) {
         next = group->next;
         if (count_members(group)) group->empty_since_ns = 0;
@@ -355,7 +356,7 @@ void mst_pool_group_advance_all(mst_pool_t *pool) {
 int64_t mst_pool_group_next(const mst_pool_t *pool) {
     int64_t next = pool->overdue_ns;
     for (const mst_pool_group_t *group = pool->groups; group; group = group->next)
-        if (group->empty_since_ns && group->empty_since_ns + pool->group_ns < next) next = group->empty_since_ns + pool->group_ns;
+        if (group->empty_since_ns && after(group->empty_since_ns, pool->group_ns) < next) next = after(group->empty_since_ns, pool->group_ns);
     return next;
 }
 
