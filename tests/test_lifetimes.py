@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from poolside import raises, within
+from poolside import managers, raises, within
 
 import maestro
 
@@ -116,7 +116,6 @@ def test_withdraw_when_consumed_is_done_when_the_object_expires(pool):
 def test_lifetimes_of_objects_that_have_gone_take_no_room_and_hold_no_pool(pool, schema):
     pool.set(MAESTRO_LINGER_S="0")
     with pool.session("producer", schema=schema("duplicate: version")) as producer:
-        manager = pool.manager()
         for seconds in (3600.0, 60.0, 7200.0):
             producer.offer_many(None, {"maestro.lifetime": seconds}, station="x", hour=range(1000))
         producer.flush()
@@ -124,7 +123,7 @@ def test_lifetimes_of_objects_that_have_gone_take_no_room_and_hold_no_pool(pool,
         producer.withdraw("hour > 99")
         assert producer.stats()["objects"]["with_lifetime"] == 100
         producer.withdraw("hour >= 0")
-    within(2, lambda: not os.path.exists(f"/proc/{manager}"))
+    within(2, lambda: not managers(pool.folder))
 
 
 def test_lifetimes_keep_their_order_when_others_are_withdrawn(pool):
@@ -251,9 +250,10 @@ def test_the_pool_stays_until_what_is_to_be_kept_is_archived(pool):
         producer.offer(b"precious", {"maestro.persist": True}, param="t", step=1)
     manager = pool.manager()
     time.sleep(0.3)
+    assert pool.manager() == manager
     with pool.session("archive") as session, session.subscribe(group="archive") as archive, archive.next(timeout=2) as copy:
         assert bytes(copy) == b"precious"
-    within(2, lambda: not os.path.exists(f"/proc/{manager}"))
+    within(2, lambda: not managers(pool.folder))
 
 
 def test_no_version_takes_the_place_of_one_that_awaits_its_archive(pool, schema):
