@@ -86,6 +86,7 @@ class Actor:
     def subscribe(self, number, group):
         options = {"group": group} if group else {"kinds": "offered,withdrawn,expired"}
         self.subscriptions[number] = self.session.subscribe(**options)
+        self.sync()  # the snapshot is taken in slices: what ends before its slice comes is not in it
 
     def unsubscribe(self, number):
         self.subscriptions.pop(number).dispose()
@@ -189,10 +190,10 @@ class Model:
         if mark not in self.demands:
             return
         self.demands[mark] -= 1
+        self.call(who, "sync")  # or the last one might come before one that came before it
         if self.demands[mark]:
             return
         del self.demands[mark]
-        self.call(who, "sync")
         identity = next((identity for identity, lives in self.live.items() if lives == mark), None)
         if identity is not None:
             self.drop(identity, "expired")
