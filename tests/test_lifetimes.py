@@ -158,13 +158,15 @@ def test_an_object_expires_after_so_many_readings(pool):
 
 
 def test_what_is_not_read_is_no_demand(pool):
-    """Rejected, unread in a window, in the hands of one that died, or looked at by the command line."""
+    """Rejected, unread in a window, in the hands of one that died, observed, or looked at by the command line."""
     producer, consumer = pool.session("producer"), pool.session("consumer")
     producer.offer(b"once", {"maestro.demands": 1}, param="t", step=1)
     consumer.demand("param = t").reject()
     with consumer.subscribe("param = t") as unread:
         assert unread.fileno() >= 0
         within(2, lambda: pool_leases(producer) == 1)
+    with consumer.subscribe("param = t", observe=True) as observer:
+        observer.next(timeout=2).dispose()
     dying = pool.program("s = Session(schema='mars')\ncdo = s.demand('param = t')\nprint('has it')\nsys.stdin.read()")
     dying.expect("has it")
     dying.kill()

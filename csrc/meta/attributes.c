@@ -24,12 +24,13 @@ size_t mst_meta_array_count(maestro_type_t element, const char *bytes, uint32_t 
     return count;
 }
 
-static bool array_is_valid(const mst_meta_attributes_t *set, uint64_t word, maestro_type_t element) {
-    uint32_t nbytes = mst_meta_word_nbytes(word), cursor = 0, text_nbytes;
-    const char *bytes = mst_meta_attributes_tail(set) + mst_meta_word_offset(word), *text;
-    bool texts = element == MAESTRO_TYPE_STRING, valid = mst_meta_word_offset(word) % 8 == 0;
-    if (texts) valid &= nbytes == 0 || bytes[nbytes - 1] == '\0';
-    else if (element != MAESTRO_TYPE_BOOL) valid &= nbytes % 8 == 0;
+bool mst_meta_array_is_valid(maestro_type_t element, const char *bytes, uint32_t nbytes) {
+    uint32_t cursor = 0, text_nbytes;
+    uint64_t word;
+    const char *text;
+    bool texts = element == MAESTRO_TYPE_STRING, valid = true;
+    if (texts) valid = nbytes == 0 || bytes[nbytes - 1] == '\0';
+    else if (element != MAESTRO_TYPE_BOOL) valid = nbytes % 8 == 0;
     while (valid && mst_meta_array_next(element, bytes, nbytes, &cursor, &word, &text, &text_nbytes)) {
         if (texts) valid = mst_meta_text_is_utf8(text, text_nbytes);
         else if (element == MAESTRO_TYPE_BOOL) valid = word <= 1;
@@ -52,7 +53,8 @@ static bool word_is_valid(const mst_meta_attributes_t *set, uint64_t word, const
     }
     uint32_t offset = mst_meta_word_offset(word), nbytes = mst_meta_word_nbytes(word);
     if (offset > set->tail_nbytes || nbytes > set->tail_nbytes - offset) return false;
-    if (mst_meta_type_is_array(attribute->type)) return array_is_valid(set, word, mst_meta_element_type(attribute->type));
+    if (mst_meta_type_is_array(attribute->type))
+        return offset % 8 == 0 && mst_meta_array_is_valid(mst_meta_element_type(attribute->type), mst_meta_attributes_tail(set) + offset, nbytes);
     return attribute->type == MAESTRO_TYPE_BLOB || mst_meta_text_is_utf8(mst_meta_attributes_tail(set) + offset, nbytes);
 }
 

@@ -88,6 +88,7 @@ static inline bool mst_meta_array_next(maestro_type_t element, const char *bytes
     }
     return true;
 }
+bool mst_meta_array_is_valid(maestro_type_t element, const char *bytes, uint32_t nbytes); /* of bytes from elsewhere */
 size_t mst_meta_array_count(maestro_type_t element, const char *bytes, uint32_t nbytes);
 
 struct mst_meta_schema;
@@ -152,6 +153,8 @@ maestro_status_t mst_meta_builder_set_timestamp(mst_meta_builder_t *builder, uns
 maestro_status_t mst_meta_builder_set_blob(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes);
 /* `values`: bool, int64_t, double or const char * by the element's type. */
 maestro_status_t mst_meta_builder_set_array(mst_meta_builder_t *builder, unsigned key, maestro_type_t element, const void *values, size_t count);
+/* The same from an array's bytes as they lie in a set; BAD_VALUE where they are none. */
+maestro_status_t mst_meta_builder_set_array_bytes(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes);
 void mst_meta_builder_unset(mst_meta_builder_t *builder, unsigned key);
 
 /* Fills in the schema's defaults and checks the required attributes.  Error: MISSING_ATTRIBUTE naming all that are missing. */

@@ -303,6 +303,13 @@ maestro_status_t mst_meta_builder_set_array(mst_meta_builder_t *builder, unsigne
     return put_tail(builder, key, values, count * width);
 }
 
+maestro_status_t mst_meta_builder_set_array_bytes(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    if (nbytes > MST_META_TEXT_MAX || !mst_meta_array_is_valid(mst_meta_element_type(attribute->type), bytes, (uint32_t)nbytes))
+        return mst_base_fail(MAESTRO_BAD_VALUE, "set %s: these %zu bytes are no %s", attribute->name, nbytes, mst_meta_type_name(attribute->type));
+    return put_tail(builder, key, bytes, nbytes);
+}
+
 void mst_meta_builder_unset(mst_meta_builder_t *builder, unsigned key) { builder->mask[key >> 6] &= ~(1ull << (key & 63)); }
 
 /* ---- Completion. */

@@ -55,13 +55,14 @@ static bool word_of(const mst_meta_attributes_t *set, unsigned key, uint64_t *wo
 
 void mst_pool_lifetime_begin(mst_pool_t *pool, uint32_t handle, const mst_meta_attributes_t *set) {
     mst_pool_life_t *life = life_of(pool, handle);
+    bool copy = mst_meta_attributes_has(set, MST_META_KEY_NODE); /* its original is read and archived where it was offered */
     uint64_t word;
-    if (word_of(set, MST_META_KEY_PERSIST, &word) && word) { /* which goes before other ends of its life */
+    if (!copy && word_of(set, MST_META_KEY_PERSIST, &word) && word) { /* which goes before other ends of its life */
         life->for_ever = 1;
         pool->lifetimes.unarchived++;
         return;
     }
-    if (word_of(set, MST_META_KEY_DEMANDS, &word) && (int64_t)word > 0) {
+    if (!copy && word_of(set, MST_META_KEY_DEMANDS, &word) && (int64_t)word > 0) {
         life->demands = word < DEMANDS_MAX ? (uint32_t)word : DEMANDS_MAX;
         pool->lifetimes.counted++;
     }

@@ -335,8 +335,9 @@ void mst_pool_lending_holders(mst_pool_t *pool, char *text, size_t nbytes); /* "
 typedef struct mst_pool_lease {
     uint32_t object, generation; /* free slots: next free, generation */
     int64_t since_ns;
-    uint32_t member : 31;        /* number of a subscription in a consumer group, for which its end acknowledges; 0: none */
+    uint32_t member : 30;        /* number of a subscription in a consumer group, for which its end acknowledges; 0: none */
     uint32_t overdue : 1;        /* no longer: it took too long */
+    uint32_t observed : 1;       /* it is no reading (maestro.demands) */
 } mst_pool_lease_t;
 
 typedef struct mst_pool_message {
@@ -472,6 +473,7 @@ struct mst_pool_subscription {
     mst_meta_selector_t *selector;
     uint32_t kinds;
     bool hold, query, lagging, touched, fetched;
+    bool observes;                   /* neither a need nor a reader */
     bool shared;                     /* a consumer group's cursor serves it */
     bool ending;                     /* it gets no events any more; what was not taken goes back: */
     uint32_t unread_row;

@@ -104,6 +104,7 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     subscription->kinds = request->kinds;
     subscription->hold = request->hold;
     subscription->query = request->start == MAESTRO_START_QUERY;
+    subscription->observes = request->observe;
     subscription->shared = group[0];
     subscription->cursor = mst_pool_log_last(&pool->log);
     if (status == MAESTRO_OK && subscription->shared)
@@ -333,7 +334,9 @@ static bool open_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, co
 /* A lease for the subscription, or for the consumer group that it is a member of; 0: no memory. */
 static uint64_t grant(mst_pool_t *pool, const mst_pool_subscription_t *subscription, uint32_t handle) {
     if (subscription->member) mst_pool_group_granted(pool, subscription->member);
-    return mst_pool_session_grant(pool, subscription->session, handle, subscription->member ? subscription->number : 0);
+    uint64_t lease = mst_pool_session_grant(pool, subscription->session, handle, subscription->member ? subscription->number : 0);
+    if (lease) subscription->session->lease[(uint32_t)lease].observed = subscription->observes;
+    return lease;
 }
 
 static bool goes_on(const mst_pool_subscription_t *subscription, const mst_pool_object_t *object, uint64_t sequence) {
