@@ -2,7 +2,7 @@
 
 One process at a time does something, so that the model knows the order; what the pool does by itself in between (leases that come back,
 shares of consumer groups) is checked where it must show: each object once in each group, marked when it comes again, nothing left at the
-end.  MODEL_OPERATIONS says how many (default 6,000; a million are ten minutes).
+end.  MODEL_OPERATIONS says how many (default 6,000; a million are some minutes).
 """
 
 import multiprocessing
