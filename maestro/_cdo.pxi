@@ -61,20 +61,17 @@ cdef class CdoHandle:
         if self.c != NULL:
             maestro_cdo_dispose(self.c)
 
-    cdef void drop(self) noexcept:
-        """Ends the C handle, and the lease with it."""
+    cdef int drop(self) noexcept:
+        """Ends the C handle, and the lease with it; the status."""
         cdef maestro_cdo_t *c = self.c
         self.c = NULL
-        if self.rejected:
-            maestro_cdo_reject(c)
-        else:
-            maestro_cdo_dispose(c)
+        return maestro_cdo_reject(c) if self.rejected else maestro_cdo_dispose(c)
 
     cdef int end(self) except -1:
         self.use("dispose")
         self.ended = True
-        if self.views == 0:
-            self.drop()
+        if self.views == 0 and self.drop() == MAESTRO_CORRUPT:
+            check(MAESTRO_CORRUPT)
         return 0
 
     cdef void view_ends(self) noexcept:
@@ -107,7 +104,8 @@ cdef class CdoHandle:
         """
         Give up the handle without acknowledging: the consumer group that the object came from gives it to another member.
 
-        Leaving a ``with`` block by an exception does the same.  For an object that came from no group this is `dispose`.
+        Leaving a ``with`` block by an exception does the same.  An object that came from no group is disposed of, and
+        this reading does not count (``maestro.demands``).
 
         Raises
         ------

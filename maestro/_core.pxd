@@ -62,7 +62,7 @@ cdef class CdoHandle:
     cdef int wrap_and_give(self, object data) except -1
     cdef Memory memory(self)
     cdef void view_ends(self) noexcept
-    cdef void drop(self) noexcept
+    cdef int drop(self) noexcept
     cdef int end(self) except -1
 
 

@@ -1,4 +1,5 @@
 # Attribute values: Python to C by the value's type, C to Python by the schema's.
+# Arrays are lists, tuples or one-dimensional numpy arrays on the way to C; on the way back read-only numpy arrays, of texts tuples.
 # Timestamps are int64 nanoseconds there and aware datetimes (microseconds, UTC) here; a naive datetime is taken as UTC.
 
 cdef object EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -41,6 +42,52 @@ cdef int set_blob(maestro_cdo_t *c, const char *key, object value) except -1000:
         PyBuffer_Release(&view)
 
 
+cdef int set_texts(maestro_cdo_t *c, const char *key, list values) except -1000:
+    cdef const char **texts = <const char **>malloc(max(len(values), 1) * sizeof(char *))
+    cdef Py_ssize_t i
+    if texts == NULL:
+        raise MemoryError
+    try:
+        for i in range(len(values)):
+            if not isinstance(values[i], str):
+                raise own_failure(MAESTRO_WRONG_TYPE, f"set {key.decode()}: the array has texts, but its value {i} is {values[i]!r}")
+            values[i] = str(values[i])  # of subclasses too
+            texts[i] = utf8(values[i], key.decode())
+        return maestro_cdo_set_str_array(c, key, <const char *const *>texts, len(values))
+    finally:
+        free(texts)
+
+
+cdef int set_numbers(maestro_cdo_t *c, const char *key, object array) except -1000:
+    cdef size_t at = array.__array_interface__["data"][0], count = len(array)
+    if array.dtype.kind == "f":
+        return maestro_cdo_set_f64_array(c, key, <const double *>at, count)
+    if array.dtype.kind == "b":
+        return maestro_cdo_set_bool_array(c, key, <const stdbool *>at, count)
+    return maestro_cdo_set_i64_array(c, key, <const int64_t *>at, count)
+
+
+cdef int set_array(maestro_cdo_t *c, const char *key, object given) except -1000:
+    cdef object array = np.asarray(given)
+    cdef size_t at
+    if array.ndim != 1:
+        raise own_failure(MAESTRO_WRONG_TYPE, f"set {key.decode()}: an array of attributes has one dimension, and this one {array.ndim}")
+    if len(array) == 0:
+        return maestro_cdo_set_f64_array(c, key, NULL, 0)  # of any type
+    if array.dtype.kind in "UO" and isinstance(given[0], str):
+        return set_texts(c, key, list(given))
+    if array.dtype.kind == "M" or isinstance(given[0], date):
+        array = np.array([nanoseconds(key, moment) for moment in given], "i8")
+        at = array.__array_interface__["data"][0]
+        return maestro_cdo_set_timestamp_array(c, key, <const int64_t *>at, len(array))
+    if array.dtype.kind == "u" and array.max() >= 2**63:
+        raise own_failure(MAESTRO_BAD_VALUE, f"set {key.decode()}: {array.max()} does not fit into 64 bits")
+    if array.dtype.kind not in "iufb":
+        raise own_failure(MAESTRO_WRONG_TYPE, f"set {key.decode()}: an array of {array.dtype} is no attribute value; "
+                                              "give bools, ints, floats, texts or datetimes, all of one kind")
+    return set_numbers(c, key, np.ascontiguousarray(array, {"f": "f8", "b": "?"}.get(array.dtype.kind, "i8")))
+
+
 cdef int set_other(maestro_cdo_t *c, const char *key, object value) except -1000:
     """The types that are not met often: subclasses, dates, numpy's scalars, blobs."""
     if isinstance(value, str):
@@ -55,8 +102,12 @@ cdef int set_other(maestro_cdo_t *c, const char *key, object value) except -1000
         return maestro_cdo_set_f64(c, key, float(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return set_blob(c, key, value)
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return set_other(c, key, value[()])
+    if isinstance(value, (list, tuple, range, np.ndarray)):
+        return set_array(c, key, value)
     raise own_failure(MAESTRO_WRONG_TYPE, f"set {key.decode()}: a {type(value).__name__} is no attribute value; "
-                                          "give a bool, int, float, str, datetime or bytes")
+                                          "give a bool, int, float, str, datetime, bytes, or a list of those")
 
 
 cdef int set_value(maestro_cdo_t *c, object key, object value) except -1000:
@@ -80,6 +131,39 @@ cdef int set_value(maestro_cdo_t *c, object key, object value) except -1000:
 
 
 # ---- From C
+cdef object read_only(const void *values, size_t count, size_t width, str dtype):
+    return np.frombuffer(PyBytes_FromStringAndSize(<const char *>values, count * width), dtype)
+
+
+cdef object read_array(const maestro_cdo_t *c, const char *key, int kind, int *status_out):
+    """An array's values; None with a status that is not OK."""
+    cdef const int64_t *integers
+    cdef const double *reals
+    cdef const stdbool *truths
+    cdef const char *text
+    cdef size_t count
+    cdef list texts = []
+    if kind == MAESTRO_TYPE_I64_ARRAY:
+        status_out[0] = maestro_cdo_get_i64_array(c, key, &integers, &count)
+        return read_only(integers, count, 8, "i8") if status_out[0] == MAESTRO_OK else None
+    elif kind == MAESTRO_TYPE_F64_ARRAY:
+        status_out[0] = maestro_cdo_get_f64_array(c, key, &reals, &count)
+        return read_only(reals, count, 8, "f8") if status_out[0] == MAESTRO_OK else None
+    elif kind == MAESTRO_TYPE_BOOL_ARRAY:
+        status_out[0] = maestro_cdo_get_bool_array(c, key, &truths, &count)
+        return read_only(truths, count, 1, "?") if status_out[0] == MAESTRO_OK else None
+    elif kind == MAESTRO_TYPE_TIMESTAMP_ARRAY:
+        status_out[0] = maestro_cdo_get_timestamp_array(c, key, &integers, &count)
+        return read_only(integers, count, 8, "M8[ns]") if status_out[0] == MAESTRO_OK else None
+    status_out[0] = maestro_cdo_get_str_array(c, key, &text, &count)
+    if status_out[0] != MAESTRO_OK:
+        return None
+    for _ in range(count):
+        texts.append(text.decode("utf-8", "replace"))
+        text += strlen(text) + 1
+    return tuple(texts)
+
+
 cdef object read_value(const maestro_cdo_t *c, const char *key, int kind, int *status_out):
     """An attribute's value of this type; None with a status that is not OK."""
     cdef int64_t number
@@ -109,6 +193,8 @@ cdef object read_value(const maestro_cdo_t *c, const char *key, int kind, int *s
         status = maestro_cdo_get_timestamp(c, key, &number)
         status_out[0] = status
         return EPOCH + timedelta(microseconds=number // 1000) if status == MAESTRO_OK else None
+    elif kind & MAESTRO_TYPE_ARRAY:
+        return read_array(c, key, kind, status_out)
     else:
         status = maestro_cdo_get_blob(c, key, &bytes, &nbytes)
         status_out[0] = status
@@ -126,6 +212,7 @@ cdef int get_value(const maestro_cdo_t *c, const char *key, int kind, list out) 
 
 cdef tuple ALL_TYPES = (
     MAESTRO_TYPE_STRING, MAESTRO_TYPE_I64, MAESTRO_TYPE_F64, MAESTRO_TYPE_BOOL, MAESTRO_TYPE_TIMESTAMP, MAESTRO_TYPE_BLOB,
+    MAESTRO_TYPE_I64_ARRAY, MAESTRO_TYPE_F64_ARRAY, MAESTRO_TYPE_STRING_ARRAY, MAESTRO_TYPE_BOOL_ARRAY, MAESTRO_TYPE_TIMESTAMP_ARRAY,
 )
 
 

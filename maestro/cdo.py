@@ -106,7 +106,7 @@ class Cdo(_core.CdoHandle):
     def __repr__(self) -> str:
         try:
             size = "" if self.disposed else f" {self.nbytes:,} bytes"
-        except errors.WithdrawnError:  # of what events tell only the attributes are left
+        except (errors.WithdrawnError, errors.CorruptError):  # of what events tell only the attributes are left
             size = " (withdrawn)" if self.gone else ""
         return f"<maestro.Cdo {self._describe()}{size}>"
 

@@ -572,7 +572,10 @@ class Session(_core.SessionHandle):
     def types_of(self, keys: Iterable[str]) -> dict[str, int]:
         """The C type of each attribute; the library's error for an unknown one."""
         if not hasattr(self, "_types_read"):
-            self._types_read = {attribute["name"]: TYPES[attribute["type"]] for attribute in self.schema["attributes"]}
+            self._types_read = {
+                attribute["name"]: TYPES[attribute["type"]] | (_core.MAESTRO_TYPE_ARRAY if attribute.get("array") else 0)
+                for attribute in self.schema["attributes"]
+            }
         known = self._types_read
         for key in keys:
             if key not in known:

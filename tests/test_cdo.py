@@ -99,7 +99,7 @@ def test_attribute_comes_back_before_and_after_the_offer(every, key, value, read
         ("text", "a\0b", maestro.AttributeValueError, ["text", "NUL"]),
         ("text", object(), maestro.AttributeTypeError, ["text", "object"]),
         ("truth", 1, maestro.AttributeTypeError, ["truth", "bool"]),
-        ("real", [1.0], maestro.AttributeTypeError, ["real", "list"]),
+        ("real", [1.0], maestro.AttributeTypeError, ["real", "f64 array", "says f64"]),
         ("word", "blue", maestro.AttributeValueError, ["word", "blue", "red", "green"]),
         ("moment", "yesterday", maestro.MaestroError, ["moment", "yesterday"]),
         ("moment", np.datetime64("NaT"), maestro.AttributeValueError, ["moment", "NaT"]),

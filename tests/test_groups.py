@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from poolside import raises, within
+from poolside import raises, takes_less_than, within
 
 import maestro
 from maestro.cli import telemetry, top
@@ -256,3 +256,53 @@ def test_top_and_prometheus_show_groups(pool):
     assert f"maestro_group_members{{{where}}} 1" in lines
     assert "# TYPE maestro_group_acknowledged_total counter" in lines
     held.dispose()
+
+
+# ---- Times at which nobody else wakes the manager
+def test_overdue_objects_are_handed_on_in_time_though_the_manager_sleeps(pool):
+    producer = pool.session("producer")
+    slow = pool.session("slow").subscribe("param = t", group="paint", acknowledge_within=0.2)
+    producer.offer(None, param="t", step=1).wait()
+    held = slow.next(timeout=2)
+    other = pool.session("other").subscribe("param = t", group="paint", acknowledge_within=0.2)
+    with takes_less_than(0.5):
+        assert other.next(timeout=2).redelivered
+    held.dispose()
+
+
+def test_a_group_without_members_ends_in_time_though_one_that_left_keeps_an_object(pool):
+    """What waits for the group goes on then: the withdrawal that waits until all have had the object."""
+    pool.set(MAESTRO_POOL_GROUP_S="0.2")
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    member = consumer.subscribe("param = t", group="paint")
+    producer.offer(None, param="t", step=1)
+    kept = member.next(timeout=2)
+    member.dispose()
+    unseen = producer.offer(None, param="t", step=2)
+    with takes_less_than(0.6):
+        unseen.withdraw(when="consumed", timeout=5)
+    assert group_of(producer) is None
+    kept.dispose()  # of a group that is no more
+    assert [cdo["step"] for cdo in producer.query()] == [1]
+
+
+def test_the_manager_sleeps_when_groups_and_their_times_are_over(pool):
+    pool.set(MAESTRO_POOL_GROUP_S="0.1")
+    session = pool.session()
+    member = session.subscribe("param = t", group="paint", acknowledge_within=0.1)
+    session.offer(None, param="t", step=1)
+    kept = member.next(timeout=2)
+    member.dispose()
+    within(2, lambda: group_of(session) is None)
+    kept.dispose()
+    time.sleep(0.2)
+    began = processor_time(pool.manager())
+    time.sleep(0.5)
+    assert processor_time(pool.manager()) - began < 0.2
+
+
+def processor_time(pid):
+    """Seconds that the process has been on a core."""
+    with open(f"/proc/{pid}/stat") as file:
+        user, system = file.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

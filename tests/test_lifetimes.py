@@ -1,12 +1,15 @@
 """How long objects live: those with a lifetime expire, and are named so; versions take each other's place; how far identities reach."""
 
+import gc
 import itertools
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
-from poolside import raises, within
+from poolside import managers, raises, within
 
 import maestro
 
@@ -108,6 +111,170 @@ def test_withdraw_when_consumed_is_done_when_the_object_expires(pool):
     assert not request.test()
     held.dispose()
     request.wait(2)
+
+
+def test_lifetimes_of_objects_that_have_gone_take_no_room_and_hold_no_pool(pool, schema):
+    pool.set(MAESTRO_LINGER_S="0")
+    with pool.session("producer", schema=schema("duplicate: version")) as producer:
+        for seconds in (3600.0, 60.0, 7200.0):
+            producer.offer_many(None, {"maestro.lifetime": seconds}, station="x", hour=range(1000))
+        producer.flush()
+        assert producer.stats()["objects"]["with_lifetime"] == 1000
+        producer.withdraw("hour > 99")
+        assert producer.stats()["objects"]["with_lifetime"] == 100
+        producer.withdraw("hour >= 0")
+    within(2, lambda: not managers(pool.folder))
+
+
+def test_lifetimes_keep_their_order_when_others_are_withdrawn(pool):
+    """Any of them may be taken out: the rest expire as they would have."""
+    producer, watch = pool.session("producer"), pool.session("watcher").subscribe(kinds="expired", start="now")
+    lifetimes = [0.3 + 0.001 * (i * 37 % 200) for i in range(200)]
+    cdos = [producer.offer(None, {"maestro.lifetime": s}, param="t", step=i) for i, s in enumerate(lifetimes)]
+    for cdo in cdos[::3]:
+        cdo.withdraw()
+    came = [lifetimes[event.cdo["step"]] for event in watch.events(timeout=0.5)]
+    assert came == sorted(s for i, s in enumerate(lifetimes) if i % 3)
+
+
+# ---- Demands
+def test_an_object_expires_after_so_many_readings(pool):
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    watch = consumer.subscribe(kinds="expired", start="now")
+    cdo = producer.offer(b"thrice", {"maestro.demands": 3}, param="t", step=1)
+    subscription = consumer.subscribe("param = t")
+    with subscription.next(timeout=2) as read:
+        assert bytes(read) == b"thrice"
+    with consumer.demand("param = t"):
+        assert producer.count() == 1
+    assert [bytes(cdo) for cdo in consumer.query("param = t")] == [b"thrice"]
+    gc.collect()
+    event = watch.next(timeout=2)
+    assert (event.cdo["step"], event.component) == (1, "producer")
+    with raises(maestro.TimeoutError, "one that matches expired", "after 3 demands", "step=1"):
+        consumer.demand("param = t", timeout=0.1)
+    with raises(maestro.WithdrawnError, "expired", "after 3 demands"):
+        cdo.withdraw()
+
+
+def test_what_is_not_read_is_no_demand(pool):
+    """Rejected, unread in a window, in the hands of one that died, observed, or looked at by the command line."""
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    producer.offer(b"once", {"maestro.demands": 1}, param="t", step=1)
+    consumer.demand("param = t").reject()
+    with consumer.subscribe("param = t") as unread:
+        assert unread.fileno() >= 0
+        within(2, lambda: pool_leases(producer) == 1)
+    with consumer.subscribe("param = t", observe=True) as observer:
+        observer.next(timeout=2).dispose()
+    dying = pool.program("s = Session(schema='mars')\ncdo = s.demand('param = t')\nprint('has it')\nsys.stdin.read()")
+    dying.expect("has it")
+    dying.kill()
+    looked = subprocess.run([sys.executable, "-m", "maestro.cli", "ls"], check=True, capture_output=True, text=True)
+    assert looked.stdout.startswith("1 objects")
+    within(2, lambda: pool_leases(producer) == 0)
+    assert producer.count() == 1
+    consumer.demand("param = t").dispose()
+    within(2, lambda: producer.count() == 0)
+
+
+def pool_leases(session):
+    return session.stats()["leases"]["live"]
+
+
+def test_the_last_demand_ends_an_object_that_others_read_on(pool):
+    producer, consumer = pool.session("producer"), pool.session("consumer")
+    producer.offer(np.arange(10.0), {"maestro.demands": 1}, param="t", step=1)
+    kept = consumer.demand("param = t").array()
+    consumer.demand("param = t").dispose()
+    within(2, lambda: producer.count() == 0)
+    producer.offer(np.zeros(10), param="t", step=2).wait()
+    assert (kept == np.arange(10.0)).all()
+
+
+def test_demands_and_a_lifetime_end_at_what_comes_first(pool):
+    session = pool.session()
+    both = {"maestro.demands": 2, "maestro.lifetime": 0.3}
+    session.offer(None, both, param="t", step=1)
+    session.offer(None, both, param="t", step=2)
+    for _ in range(2):
+        session.demand("step = 2").dispose()
+    within(0.2, lambda: session.count() == 1)
+    within(1, lambda: session.count() == 0)
+    with raises(maestro.TimeoutError, "after its lifetime of 0.3 s"):
+        session.demand("step = 1", timeout=0)
+
+
+def test_demands_below_one_are_refused(pool):
+    session = pool.session()
+    for offer in (
+        lambda: session.offer(None, {"maestro.demands": 0}, param="t"),
+        lambda: session.offer_many(None, {"maestro.demands": -1}, param="t", step=[1, 2]),
+    ):
+        with raises(maestro.AttributeValueError, "maestro.demands", "at least once"):
+            offer()
+
+
+# ---- For ever
+def test_a_persistent_object_is_withdrawn_once_an_archive_has_acknowledged_it(pool):
+    producer, archive = pool.session("producer"), pool.session("archive")
+    cdo = producer.offer(b"precious", {"maestro.persist": True}, param="t", step=1)
+    with raises(maestro.TimeoutError, "no archive has acknowledged 1"):
+        cdo.withdraw(timeout=0.2)
+    assert producer.count() == 1
+    request = cdo.withdraw_start(timeout=10)
+    painter = pool.session("painter").subscribe(group="paint")
+    painter.next(timeout=2).dispose()  # a group, and no archive
+    copies = archive.subscribe("param = t", group="archive")
+    copy = copies.next(timeout=2)
+    assert not request.test()
+    copy.reject()
+    copy = copies.next(timeout=2)
+    assert copy.redelivered
+    assert not request.test()
+    copy.dispose()
+    request.wait(2)
+    assert producer.count() == 0
+
+
+def test_a_persistent_object_that_is_archived_is_withdrawn_as_any_other(pool):
+    producer = pool.session("producer")
+    cdo = producer.offer(b"precious", {"maestro.persist": True}, param="t", step=1)
+    archive = pool.session("archive").subscribe(group="archive-1")
+    archive.next(timeout=2).dispose()
+    archive.dispose()
+    cdo.withdraw(timeout=2)
+
+
+def test_the_pool_stays_until_what_is_to_be_kept_is_archived(pool):
+    pool.set(MAESTRO_LINGER_S="0")
+    with pool.session("producer") as producer:
+        producer.offer(b"precious", {"maestro.persist": True}, param="t", step=1)
+    manager = pool.manager()
+    time.sleep(0.3)
+    assert pool.manager() == manager
+    with pool.session("archive") as session, session.subscribe(group="archive") as archive, archive.next(timeout=2) as copy:
+        assert bytes(copy) == b"precious"
+    within(2, lambda: not managers(pool.folder))
+
+
+def test_no_version_takes_the_place_of_one_that_awaits_its_archive(pool, schema):
+    session = pool.session("producer", schema=schema("duplicate: version"))
+    session.offer(b"one", {"maestro.persist": True}, station="x", hour=1).wait()
+    with raises(maestro.DuplicateError, "version before", "no archive has acknowledged it"):
+        session.offer(b"two", station="x", hour=1).wait()
+    archive = session.subscribe(group="archive")
+    archive.next(timeout=2).dispose()
+    session.offer(b"two", station="x", hour=1).wait()
+    assert bytes(session.demand("station = x")) == b"two"
+
+
+def test_for_ever_and_an_end_exclude_each_other(pool):
+    session = pool.session()
+    for end in ({"maestro.lifetime": 3.0}, {"maestro.demands": 3}):
+        with raises(maestro.AttributeValueError, "maestro.persist", "set one of them"):
+            session.offer(None, {"maestro.persist": True, **end}, param="t")
+    session.offer(None, {"maestro.persist": False, "maestro.lifetime": 0}, param="t", step=1)
 
 
 # ---- Versions

@@ -24,6 +24,7 @@ static const char *const settings[] = {
     "MAESTRO_MANAGER",       /* path of the maestro-pool executable; default: beside the library */
     "MAESTRO_SCHEMA_PATH",   /* folders, separated by colons, searched for <name>.yaml before the built-in schemas */
     "MAESTRO_SPIN_US",       /* how long waits spin before they sleep; default 100, and none while others want the core */
+    "MAESTRO_CHECK",         /* finds writes to objects after their offer: pages (they fault), sums (checksums are compared), or pages,sums; default: none */
     "MAESTRO_CACHE",         /* where fetched samples and computed weights are kept; used by the workflows */
 };
 

@@ -80,6 +80,20 @@ maestro_status_t maestro_cdo_set_blob(maestro_cdo_t *cdo, const char *name, cons
     return mst_meta_builder_set_blob(&cdo->builder, key, bytes, nbytes);
 }
 
+#define ARRAY_SETTER(suffix, element, type)                                                                                    \
+    maestro_status_t maestro_cdo_set_##suffix##_array(maestro_cdo_t *cdo, const char *name, const type *values, size_t count) { \
+        unsigned key;                                                                                                           \
+        MST_TRY(begin_set(cdo, name, &key));                                                                                    \
+        if (!values && count) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "set %s: the values are NULL", name);              \
+        return mst_meta_builder_set_array(&cdo->builder, key, element, values, count);                                          \
+    }
+
+ARRAY_SETTER(bool, MAESTRO_TYPE_BOOL, bool)
+ARRAY_SETTER(i64, MAESTRO_TYPE_I64, int64_t)
+ARRAY_SETTER(f64, MAESTRO_TYPE_F64, double)
+ARRAY_SETTER(str, MAESTRO_TYPE_STRING, char *const)
+ARRAY_SETTER(timestamp, MAESTRO_TYPE_TIMESTAMP, int64_t)
+
 maestro_status_t maestro_cdo_unset(maestro_cdo_t *cdo, const char *name) {
     unsigned key;
     MST_TRY(begin_set(cdo, name, &key));
@@ -165,6 +179,28 @@ maestro_status_t maestro_cdo_get_blob(const maestro_cdo_t *cdo, const char *name
     return MAESTRO_OK;
 }
 
+/* They stand where the type wants them: the place of an array is a multiple of 8, and memory for attributes begins at such. */
+static maestro_status_t get_array(const maestro_cdo_t *cdo, const char *name, maestro_type_t element, const void **values_out, size_t *count_out) {
+    uint64_t word;
+    unsigned key;
+    uint32_t nbytes;
+    MST_TRY(begin_get(cdo, name, MAESTRO_TYPE_ARRAY | element, &key, &word));
+    *values_out = text_of(cdo, word, &nbytes);
+    *count_out = mst_meta_array_count(element, *values_out, nbytes);
+    return MAESTRO_OK;
+}
+
+#define ARRAY_GETTER(suffix, element, type)                                                                                                       \
+    maestro_status_t maestro_cdo_get_##suffix##_array(const maestro_cdo_t *cdo, const char *name, const type **values_out, size_t *count_out) {    \
+        return get_array(cdo, name, element, (const void **)values_out, count_out);                                                               \
+    }
+
+ARRAY_GETTER(bool, MAESTRO_TYPE_BOOL, bool)
+ARRAY_GETTER(i64, MAESTRO_TYPE_I64, int64_t)
+ARRAY_GETTER(f64, MAESTRO_TYPE_F64, double)
+ARRAY_GETTER(str, MAESTRO_TYPE_STRING, char)
+ARRAY_GETTER(timestamp, MAESTRO_TYPE_TIMESTAMP, int64_t)
+
 /* Dictionary texts are terminated and stay; others are copied into the handle, once each.  NULL without memory. */
 static const char *terminated(maestro_cdo_t *cdo, unsigned key, const char *text, uint32_t nbytes) {
     if (!cdo->texts && !(cdo->texts = malloc(sizeof *cdo->texts))) return NULL;
@@ -215,6 +251,7 @@ maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_o
     if (MST_UNLIKELY(atomic_load_explicit(&cdo->session->closed, memory_order_relaxed)))
         return mst_base_fail(MAESTRO_CLOSED, "data: the session is closed, and with it the right to an object's bytes; read before the close");
     if (cdo->state == MST_CLIENT_NOTICE) return mst_base_fail(MAESTRO_WITHDRAWN, "data: the object was withdrawn before its event arrived; its attributes are all that is left");
+    if (MST_UNLIKELY(cdo->session->check & MST_CLIENT_CHECK_SUMS)) MST_TRY(mst_client_check_leased((maestro_cdo_t *)cdo, "data"));
     *bytes_out = cdo->data;
     *nbytes_out = cdo->nbytes;
     return MAESTRO_OK;

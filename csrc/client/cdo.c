@@ -24,7 +24,7 @@ maestro_cdo_t *mst_client_cdo_new(maestro_session_t *session) {
     cdo->data = cdo->wrapped = NULL;
     cdo->nbytes = 0;
     cdo->until = 0;
-    cdo->has_block = cdo->copied = cdo->block_is_back = cdo->building = false;
+    cdo->has_block = cdo->copied = cdo->block_is_back = cdo->building = cdo->summed = false;
     cdo->refused = MAESTRO_OK;
     cdo->uncounted_in = 0;
     cdo->next = session->cdos;
@@ -119,6 +119,7 @@ maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo
         maestro_cdo_dispose(cdo);
         return status;
     }
+    if (!like->session->relay) mst_meta_builder_unset(&cdo->builder, MST_META_KEY_CHECKSUM); /* which is of other bytes */
     if (!like->building && !like->session->relay) { /* who offered it is Maestro's to say */
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_COMPONENT);
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_RANK);
@@ -132,11 +133,16 @@ maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo
 static maestro_status_t dispose(maestro_cdo_t *cdo, uint64_t how) {
     if (!cdo) return MAESTRO_OK;
     maestro_session_t *session = cdo->session;
+    maestro_status_t status = MAESTRO_OK;
     if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "dispose: this object belongs to the parent process");
     pthread_mutex_lock(&session->lock);
     if (cdo->state == MST_CLIENT_FREE) {
         pthread_mutex_unlock(&session->lock);
         return mst_base_fail(MAESTRO_WRONG_STATE, "dispose: this handle has been disposed already");
+    }
+    if (MST_UNLIKELY(cdo->summed) && cdo->has_block && !session->closed) {
+        mst_client_take_freed(session);
+        status = mst_client_check_own(cdo, "dispose");
     }
     if (cdo->lease && !session->closed) {
         mst_client_release(session, cdo->lease | how);
@@ -151,7 +157,7 @@ static maestro_status_t dispose(maestro_cdo_t *cdo, uint64_t how) {
     cdo->offered_at = 0;
     mst_client_cdo_spare(cdo);
     mst_client_let_go(session);
-    return MAESTRO_OK;
+    return status;
 }
 
 maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo) { return dispose(cdo, 0); }
@@ -301,7 +307,12 @@ maestro_status_t mst_client_write_offer(maestro_session_t *session, const mst_me
 
 static maestro_status_t send_offer(maestro_cdo_t *cdo, int64_t deadline_ns) {
     maestro_session_t *session = cdo->session;
-    MST_TRY(mst_client_write_offer(session, &cdo->builder, &cdo->place, cdo->copied ? MST_WIRE_OFFER_COPIED : 0, deadline_ns, "offer", &cdo->id));
+    if (MST_UNLIKELY(session->check)) MST_TRY(mst_client_check_offer(cdo));
+    maestro_status_t status = mst_client_write_offer(session, &cdo->builder, &cdo->place, cdo->copied ? MST_WIRE_OFFER_COPIED : 0, deadline_ns, "offer", &cdo->id);
+    if (status != MAESTRO_OK) {
+        if (cdo->has_block && session->check & MST_CLIENT_CHECK_PAGES) mst_client_check_unprotect(session, cdo->place.segment, cdo->place.offset);
+        return status;
+    }
     cdo->offered_at = session->channel.offers.position;
     cdo->state = MST_CLIENT_OFFERED;
     if (cdo->has_block) mst_client_hold(session, cdo);
@@ -351,6 +362,7 @@ static maestro_status_t start_withdraw(maestro_cdo_t *cdo, maestro_when_t when, 
     if (cdo->state == MST_CLIENT_REFUSED) return offer_status(cdo);
     if (cdo->state == MST_CLIENT_WITHDRAWN) return mst_base_fail(MAESTRO_WITHDRAWN, "withdraw: the object has been withdrawn already");
     if (cdo->state != MST_CLIENT_OFFERED) return mst_base_fail(MAESTRO_WRONG_STATE, "withdraw: only an own offered object can be withdrawn; dispose gives a lease back");
+    MST_TRY(mst_client_check_own(cdo, "withdraw"));
     mst_wire_request_t like = {.head.kind = MST_WIRE_WITHDRAW, .after = cdo->offered_at, .argument = cdo->id, .kinds = when};
     MST_TRY(mst_client_send(cdo->session, request, &like, NULL, deadline_ns, "withdraw"));
     request->cdo = cdo;

@@ -53,6 +53,7 @@ struct maestro_cdo {
     const void *data;
     size_t nbytes;
     bool has_block, copied, block_is_back;
+    bool summed;                       /* MAESTRO_CHECK=sums: its checksum was made here; of a leased one: it is right */
     int64_t until;                     /* deadline of the allocation or offer that a signal ended; 0: none */
     const void *wrapped;
     uint64_t offered_at;               /* position in the offers ring after its offer */
@@ -129,6 +130,7 @@ struct maestro_session {
     int64_t memory_limit;              /* of the pool */
     bool interruptible, relay;
     maestro_priority_t priority;       /* not the default */
+    uint8_t check;                     /* bits of MAESTRO_CHECK */
     void *channel_memory;
     mst_wire_channel_t channel;
     void *dictionary_memory;
@@ -230,6 +232,15 @@ void mst_client_unhold(maestro_session_t *session, maestro_cdo_t *cdo);
 
 /* ---- need.c */
 void mst_client_needs_fini(maestro_session_t *session); /* the session is closed; may be called again */
+
+/* ---- check.c: MAESTRO_CHECK.  Lock held, but for the last one. */
+enum { MST_CLIENT_CHECK_PAGES = 1, MST_CLIENT_CHECK_SUMS = 2 };
+maestro_status_t mst_client_check_init(maestro_session_t *session);
+uint64_t mst_client_check_nbytes(uint64_t nbytes); /* what to allocate with PAGES */
+maestro_status_t mst_client_check_offer(maestro_cdo_t *cdo); /* before it is sent; undone by: */
+void mst_client_check_unprotect(const maestro_session_t *session, uint32_t segment, uint64_t offset); /* with PAGES: a block is this process's again, or no block */
+maestro_status_t mst_client_check_own(const maestro_cdo_t *cdo, const char *operation);   /* CORRUPT: it was written to since its offer */
+maestro_status_t mst_client_check_leased(maestro_cdo_t *cdo, const char *operation);      /* with SUMS */
 
 /* ---- attributes.c: what a component must not set. */
 static inline bool mst_client_key_is_origin(unsigned key) { /* a relay may */

@@ -142,6 +142,7 @@ static maestro_status_t ask_for_segment(maestro_session_t *session, int64_t dead
 
 maestro_status_t mst_client_try_alloc(maestro_session_t *session, uint64_t nbytes, mst_mem_block_t *block_out) {
     if (MST_UNLIKELY(!mst_wire_ring_empty(&session->channel.freed))) mst_client_take_freed(session);
+    if (MST_UNLIKELY(session->check & MST_CLIENT_CHECK_PAGES)) nbytes = mst_client_check_nbytes(nbytes);
     return mst_mem_allocator_alloc(session->allocator, nbytes, block_out);
 }
 
@@ -217,6 +218,7 @@ void mst_client_take_freed(maestro_session_t *session) {
     while ((word = mst_wire_ring_peek(&session->channel.freed, &nbytes, &broken))) {
         uint32_t segment = (uint32_t)(word->word >> 32);
         uint64_t offset = (uint64_t)(uint32_t)word->word * 64;
+        if (MST_UNLIKELY(session->check & MST_CLIENT_CHECK_PAGES)) mst_client_check_unprotect(session, segment, offset);
         maestro_cdo_t *cdo = find_held(session, segment, offset);
         if (cdo) cdo->block_is_back = true;
         else mst_mem_allocator_free(session->allocator, segment, offset);

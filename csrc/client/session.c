@@ -131,7 +131,7 @@ static maestro_status_t take_options(maestro_session_t *session, const maestro_s
     session->relay = options->relay;
     MST_TRY(take_priority(session, options->priority));
     session->timeout_s = options->timeout_s < 0 ? mst_base_setting_f64("MAESTRO_TIMEOUT_S", 60) : options->timeout_s;
-    return MAESTRO_OK;
+    return mst_client_check_init(session);
 }
 
 static maestro_session_t *new_session(void) {

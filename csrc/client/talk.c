@@ -109,9 +109,12 @@ static char *refusal_text(maestro_session_t *session, const mst_wire_refused_t *
     if (cdo) maestro_cdo_describe(cdo, description, sizeof description);
     else if (message->status == MAESTRO_DUPLICATE && message->text_nbytes) /* the manager describes it, for its handle may be gone */
         snprintf(description, sizeof description, "%.*s", (int)message->text_nbytes, message->text);
-    if (message->status == MAESTRO_DUPLICATE && session->schema->whole_pool && message->other >> 40 != session->number)
+    if (message->status == MAESTRO_DUPLICATE && session->schema->whole_pool && !session->schema->versions && message->other >> 40 != session->number)
         snprintf(text, sizeof text, "offer %s: another session has offered an object of this identity (id %llu), and identities of schema %s reach the whole pool; demand that one, or set other identity attributes",
                  description, (unsigned long long)message->other, session->schema->name);
+    else if (message->status == MAESTRO_DUPLICATE && session->schema->versions)
+        snprintf(text, sizeof text, "offer %s: the version before (id %llu) is kept for ever (maestro.persist), and no archive has acknowledged it yet; start one, or offer again later",
+                 description, (unsigned long long)message->other);
     else if (message->status == MAESTRO_DUPLICATE)
         snprintf(text, sizeof text, "offer %s: component %s rank %lld has offered an object of this identity before (id %llu); withdraw that one first, or set other identity attributes",
                  description, session->component, (long long)session->rank, (unsigned long long)message->other);

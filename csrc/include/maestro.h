@@ -60,6 +60,7 @@ extern "C" {
     X(DUPLICATE, -41, DuplicateError, "an object of this identity exists") \
     X(WITHDRAWN, -42, WithdrawnError, "the object has been withdrawn") \
     X(WRONG_STATE, -43, StateError, "not possible in the object's state") \
+    X(CORRUPT, -45, CorruptError, "the object's bytes are not those that were offered") \
     X(CLOSED, -60, ClosedError, "the session is closed") \
     X(FORKED, -61, ForkedError, "the session belongs to the parent process") \
     X(REFUSED, -62, RefusedError, "the pool manager refused the session") \
@@ -147,7 +148,13 @@ typedef enum maestro_type {
     MAESTRO_TYPE_F64 = 3,
     MAESTRO_TYPE_STRING = 4,
     MAESTRO_TYPE_TIMESTAMP = 5, /* int64 nanoseconds since 1970-01-01T00:00 UTC */
-    MAESTRO_TYPE_BLOB = 6
+    MAESTRO_TYPE_BLOB = 6,
+    MAESTRO_TYPE_ARRAY = 16,    /* added to one of the first five: several values of that type */
+    MAESTRO_TYPE_BOOL_ARRAY = MAESTRO_TYPE_ARRAY | MAESTRO_TYPE_BOOL,
+    MAESTRO_TYPE_I64_ARRAY = MAESTRO_TYPE_ARRAY | MAESTRO_TYPE_I64,
+    MAESTRO_TYPE_F64_ARRAY = MAESTRO_TYPE_ARRAY | MAESTRO_TYPE_F64,
+    MAESTRO_TYPE_STRING_ARRAY = MAESTRO_TYPE_ARRAY | MAESTRO_TYPE_STRING,
+    MAESTRO_TYPE_TIMESTAMP_ARRAY = MAESTRO_TYPE_ARRAY | MAESTRO_TYPE_TIMESTAMP
 } maestro_type_t;
 
 typedef enum maestro_tier { MAESTRO_TIER_DEFAULT = 0, MAESTRO_TIER_DRAM = 1 } maestro_tier_t;
@@ -172,6 +179,16 @@ MAESTRO_API maestro_status_t maestro_cdo_set_f64(maestro_cdo_t *cdo, const char 
 MAESTRO_API maestro_status_t maestro_cdo_set_str(maestro_cdo_t *cdo, const char *key, const char *value);
 MAESTRO_API maestro_status_t maestro_cdo_set_timestamp(maestro_cdo_t *cdo, const char *key, int64_t nanoseconds);
 MAESTRO_API maestro_status_t maestro_cdo_set_blob(maestro_cdo_t *cdo, const char *key, const void *bytes, size_t nbytes);
+
+/* Set an attribute that the schema marks as an array (array: true) to `count` values, which may be none; they are copied.  Each value is checked and
+ * brought to the schema's form as a single one is; i64 values are taken for arrays of f64.  An array has 60 KiB at most, and counts among the object's texts.
+ * Errors: as above; TOO_LARGE. */
+MAESTRO_API maestro_status_t maestro_cdo_set_bool_array(maestro_cdo_t *cdo, const char *key, const bool *values, size_t count);
+MAESTRO_API maestro_status_t maestro_cdo_set_i64_array(maestro_cdo_t *cdo, const char *key, const int64_t *values, size_t count);
+MAESTRO_API maestro_status_t maestro_cdo_set_f64_array(maestro_cdo_t *cdo, const char *key, const double *values, size_t count);
+MAESTRO_API maestro_status_t maestro_cdo_set_str_array(maestro_cdo_t *cdo, const char *key, const char *const *values, size_t count);
+MAESTRO_API maestro_status_t maestro_cdo_set_timestamp_array(maestro_cdo_t *cdo, const char *key, const int64_t *nanoseconds, size_t count);
+
 MAESTRO_API maestro_status_t maestro_cdo_unset(maestro_cdo_t *cdo, const char *key);
 
 /* Gives nbytes of pool memory (64-byte aligned, content undefined) to be filled in place: no copy later.
@@ -200,10 +217,12 @@ MAESTRO_API maestro_status_t maestro_cdo_wait(maestro_cdo_t *cdo, double timeout
  * come back to the pool later; after CONSUMED it stays in the pool as if nothing had been asked. */
 MAESTRO_API maestro_status_t maestro_cdo_withdraw(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s);
 
-/* Gives up the handle: a consumer's lease ends; an object not offered is freed; an offered one stays in the pool.  NULL is allowed. */
+/* Gives up the handle: a consumer's lease ends; an object not offered is freed; an offered one stays in the pool.  NULL is allowed.
+ * CORRUPT (with MAESTRO_CHECK=sums): the object's bytes were written to since its offer; the handle has been given up all the same. */
 MAESTRO_API maestro_status_t maestro_cdo_dispose(maestro_cdo_t *cdo);
 
-/* The same without acknowledging: the consumer group that the object came from gives it to another member.  Else as maestro_cdo_dispose. */
+/* The same without acknowledging: the consumer group that the object came from gives it to another member, and the
+ * reading does not count (maestro.demands).  Else as maestro_cdo_dispose. */
 MAESTRO_API maestro_status_t maestro_cdo_reject(maestro_cdo_t *cdo);
 
 /* ---- Core data object: reading ------------------------------------------------------------------------------------------ */
@@ -225,6 +244,14 @@ MAESTRO_API maestro_status_t maestro_cdo_get_f64(const maestro_cdo_t *cdo, const
 MAESTRO_API maestro_status_t maestro_cdo_get_str(const maestro_cdo_t *cdo, const char *key, const char **value_out);
 MAESTRO_API maestro_status_t maestro_cdo_get_timestamp(const maestro_cdo_t *cdo, const char *key, int64_t *nanoseconds_out);
 MAESTRO_API maestro_status_t maestro_cdo_get_blob(const maestro_cdo_t *cdo, const char *key, const void **bytes_out, size_t *nbytes_out);
+
+/* Get an array's values, which belong to the handle, until dispose or the next set.  The texts of a string array stand one behind the other, each with its
+ * terminating zero: the next one is at first + strlen(first) + 1.  Errors: as above. */
+MAESTRO_API maestro_status_t maestro_cdo_get_bool_array(const maestro_cdo_t *cdo, const char *key, const bool **values_out, size_t *count_out);
+MAESTRO_API maestro_status_t maestro_cdo_get_i64_array(const maestro_cdo_t *cdo, const char *key, const int64_t **values_out, size_t *count_out);
+MAESTRO_API maestro_status_t maestro_cdo_get_f64_array(const maestro_cdo_t *cdo, const char *key, const double **values_out, size_t *count_out);
+MAESTRO_API maestro_status_t maestro_cdo_get_str_array(const maestro_cdo_t *cdo, const char *key, const char **first_out, size_t *count_out);
+MAESTRO_API maestro_status_t maestro_cdo_get_timestamp_array(const maestro_cdo_t *cdo, const char *key, const int64_t **nanoseconds_out, size_t *count_out);
 
 /* Walks the attributes that are set, in the schema's order: start with *cursor = 0; END after the last one. */
 MAESTRO_API maestro_status_t maestro_cdo_next_attribute(const maestro_cdo_t *cdo, uint32_t *cursor, const char **key_out, maestro_type_t *type_out);
@@ -284,7 +311,7 @@ typedef enum maestro_event_kind {
     MAESTRO_EVENT_WITHDRAWN = 2,
     MAESTRO_EVENT_JOINED = 4, /* a component's session: attributes maestro.component, maestro.rank, maestro.pid */
     MAESTRO_EVENT_LEFT = 8,   /* the same, and maestro.reason: "closed" or "died" */
-    MAESTRO_EVENT_EXPIRED = 32, /* the time of maestro.lifetime was over */
+    MAESTRO_EVENT_EXPIRED = 32, /* the time of maestro.lifetime was over, or the readings of maestro.demands */
     MAESTRO_EVENT_REQUIRED = 64, /* somebody needs objects: attributes maestro.need (its number), maestro.selector, maestro.schema, who, and maestro.reason:
                                     "require", "demand" (one that waits) or "subscription" */
     MAESTRO_EVENT_RETRACTED = 128, /* the same need has ended */

@@ -426,11 +426,21 @@ maestro_status_t mst_mem_allocator_alloc(mst_mem_allocator_t *allocator, uint64_
     return MAESTRO_OK;
 }
 
+static inline bool is_used(const area_t *area, uint64_t offset) {
+    return (offset & 63) == 0 && offset >> GRANULE_SHIFT < area->fresh && area->state[offset >> GRANULE_SHIFT] & USED;
+}
+
+uint64_t mst_mem_allocator_block_nbytes(const mst_mem_allocator_t *allocator, uint32_t segment, uint64_t offset) {
+    uint32_t at = index_find(allocator, segment);
+    if (at == NONE || !is_used(&allocator->area[at], offset)) return 0;
+    return (uint64_t)size_of(class_at(&allocator->area[at], (uint32_t)(offset >> GRANULE_SHIFT))) << GRANULE_SHIFT;
+}
+
 maestro_status_t mst_mem_allocator_free(mst_mem_allocator_t *allocator, uint32_t segment, uint64_t offset) {
     uint32_t at = allocator->recent;
     if (MST_UNLIKELY(at >= allocator->nareas || allocator->area[at].number != segment)) at = index_find(allocator, segment);
     area_t *area = at == NONE ? NULL : &allocator->area[at];
-    if (!area || (offset & 63) || offset >> GRANULE_SHIFT >= area->fresh || !(area->state[offset >> GRANULE_SHIFT] & USED))
+    if (!area || !is_used(area, offset))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "free block %llu of segment %u: no such block is allocated", (unsigned long long)offset, segment);
     uint32_t granule = (uint32_t)(offset >> GRANULE_SHIFT), class = class_at(area, granule), size = size_of(class);
     allocator->recent = at;

@@ -35,6 +35,7 @@ maestro_status_t mst_mem_allocator_alloc(mst_mem_allocator_t *allocator, uint64_
 /* segment and offset as given by alloc.  Anything that is no allocated block (double free, unknown segment, no block's start) is refused with
  * INVALID_ARGUMENT and changes nothing: the numbers come from another process. */
 maestro_status_t mst_mem_allocator_free(mst_mem_allocator_t *allocator, uint32_t segment, uint64_t offset);
+uint64_t mst_mem_allocator_block_nbytes(const mst_mem_allocator_t *allocator, uint32_t segment, uint64_t offset); /* 0: no allocated block starts there */
 void mst_mem_allocator_trim(mst_mem_allocator_t *allocator); /* gives every entirely free segment back */
 
 typedef struct mst_mem_allocator_stats {

@@ -8,11 +8,36 @@
 #include <math.h>
 #include <stdio.h>
 
+enum { SHOWN = 8 }; /* values of an array in a message */
+
 #define EACH_KEY(mask_, key_)                                                                                    \
     for (unsigned half_ = 0; half_ < 2; half_++)                                                                 \
         for (uint64_t bits_ = (mask_)[half_]; bits_ && ((key_) = half_ * 64 + (unsigned)__builtin_ctzll(bits_), 1); bits_ &= bits_ - 1)
 
 /* ---- Checking. */
+
+size_t mst_meta_array_count(maestro_type_t element, const char *bytes, uint32_t nbytes) {
+    size_t count = 0;
+    if (element == MAESTRO_TYPE_BOOL) return nbytes;
+    if (element != MAESTRO_TYPE_STRING) return nbytes / 8;
+    for (uint32_t i = 0; i < nbytes; i++) count += bytes[i] == '\0';
+    return count;
+}
+
+bool mst_meta_array_is_valid(maestro_type_t element, const char *bytes, uint32_t nbytes) {
+    uint32_t cursor = 0, text_nbytes;
+    uint64_t word;
+    const char *text;
+    bool texts = element == MAESTRO_TYPE_STRING, valid = true;
+    if (texts) valid = nbytes == 0 || bytes[nbytes - 1] == '\0';
+    else if (element != MAESTRO_TYPE_BOOL) valid = nbytes % 8 == 0;
+    while (valid && mst_meta_array_next(element, bytes, nbytes, &cursor, &word, &text, &text_nbytes)) {
+        if (texts) valid = mst_meta_text_is_utf8(text, text_nbytes);
+        else if (element == MAESTRO_TYPE_BOOL) valid = word <= 1;
+        else if (element == MAESTRO_TYPE_F64) valid = mst_meta_word_is_real(word);
+    }
+    return valid;
+}
 
 static bool word_is_valid(const mst_meta_attributes_t *set, uint64_t word, const mst_meta_attribute_t *attribute, uint32_t codes) {
     switch (attribute->type) {
@@ -23,12 +48,13 @@ static bool word_is_valid(const mst_meta_attributes_t *set, uint64_t word, const
     case MAESTRO_TYPE_STRING:
         if (!mst_meta_word_is_tail(word)) return attribute->common && word > 0 && word <= codes;
         break;
-    case MAESTRO_TYPE_BLOB:
+    default:
         if (!mst_meta_word_is_tail(word)) return false;
-        break;
     }
     uint32_t offset = mst_meta_word_offset(word), nbytes = mst_meta_word_nbytes(word);
     if (offset > set->tail_nbytes || nbytes > set->tail_nbytes - offset) return false;
+    if (mst_meta_type_is_array(attribute->type))
+        return offset % 8 == 0 && mst_meta_array_is_valid(mst_meta_element_type(attribute->type), mst_meta_attributes_tail(set) + offset, nbytes);
     return attribute->type == MAESTRO_TYPE_BLOB || mst_meta_text_is_utf8(mst_meta_attributes_tail(set) + offset, nbytes);
 }
 
@@ -126,12 +152,14 @@ bool mst_meta_attributes_identity_equal(const mst_meta_attributes_t *a, const ms
 
 /* ---- Text for people. */
 
-static void append_value(mst_base_buffer_t *out, const mst_meta_attributes_t *set, unsigned key, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary, bool json) {
-    uint64_t word = set->value[mst_meta_attributes_rank(set, key)];
-    uint32_t nbytes = 0;
-    const char *text;
+static void append_text(mst_base_buffer_t *out, const char *text, size_t nbytes, bool json) {
+    if (json) mst_base_buffer_json_string(out, text, nbytes);
+    else mst_base_buffer_append(out, text, nbytes);
+}
+
+static void append_number(mst_base_buffer_t *out, uint64_t word, maestro_type_t type, bool json) {
     char when[40];
-    switch (schema->attribute[key].type) {
+    switch (type) {
     case MAESTRO_TYPE_BOOL: mst_base_buffer_printf(out, "%s", word ? "true" : "false"); return;
     case MAESTRO_TYPE_I64: mst_base_buffer_printf(out, "%lld", (long long)word); return;
     case MAESTRO_TYPE_F64:
@@ -140,17 +168,42 @@ static void append_value(mst_base_buffer_t *out, const mst_meta_attributes_t *se
         return;
     case MAESTRO_TYPE_TIMESTAMP:
         mst_meta_text_format_timestamp((int64_t)word, when);
-        if (json) mst_base_buffer_json_string(out, when, strlen(when));
-        else mst_base_buffer_printf(out, "%s", when);
+        append_text(out, when, strlen(when), json);
         return;
-    case MAESTRO_TYPE_BLOB: mst_base_buffer_printf(out, json ? "\"%u bytes\"" : "(%u bytes)", mst_meta_word_nbytes(word)); return;
-    case MAESTRO_TYPE_STRING:
-        text = mst_meta_attributes_text(set, word, dictionary, &nbytes);
-        if (!text) text = "?", nbytes = 1;
-        if (json) mst_base_buffer_json_string(out, text, nbytes);
-        else mst_base_buffer_append(out, text, nbytes);
+    default: return;
+    }
+}
+
+/* Messages show the first values of a long one. */
+static void append_array(mst_base_buffer_t *out, const char *bytes, uint32_t nbytes, maestro_type_t element, bool json) {
+    uint32_t cursor = 0, text_nbytes = 0;
+    uint64_t word = 0;
+    const char *text = "";
+    mst_base_buffer_printf(out, "[");
+    for (int i = 0; mst_meta_array_next(element, bytes, nbytes, &cursor, &word, &text, &text_nbytes); i++) {
+        if (i) mst_base_buffer_printf(out, json ? "," : ", ");
+        if (i == SHOWN && !json) {
+            mst_base_buffer_printf(out, "... (%zu values)", mst_meta_array_count(element, bytes, nbytes));
+            break;
+        }
+        if (element == MAESTRO_TYPE_STRING) append_text(out, text, text_nbytes, json);
+        else append_number(out, word, element, json);
+    }
+    mst_base_buffer_printf(out, "]");
+}
+
+static void append_value(mst_base_buffer_t *out, const mst_meta_attributes_t *set, unsigned key, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary, bool json) {
+    uint64_t word = set->value[mst_meta_attributes_rank(set, key)];
+    maestro_type_t type = schema->attribute[key].type;
+    uint32_t nbytes = 0;
+    if (!mst_meta_type_is_text(type)) {
+        append_number(out, word, type, json);
         return;
     }
+    const char *text = mst_meta_attributes_text(set, word, dictionary, &nbytes);
+    if (mst_meta_type_is_array(type)) append_array(out, text, nbytes, mst_meta_element_type(type), json);
+    else if (type == MAESTRO_TYPE_BLOB) mst_base_buffer_printf(out, json ? "\"%u bytes\"" : "(%u bytes)", nbytes);
+    else append_text(out, text ? text : "?", text ? nbytes : 1, json);
 }
 
 void mst_meta_attributes_value_json(mst_base_buffer_t *out, const mst_meta_attributes_t *set, unsigned key, const mst_meta_schema_t *schema, const mst_meta_dictionary_t *dictionary) {

@@ -6,7 +6,8 @@
  * process is used only after mst_meta_attributes_check.
  *
  * Words: bool 0/1; i64 and timestamp as they are; f64 its bits (no NaN, -0 stored as 0); string either a dictionary code (< 2^32) or,
- * with the top bit set, a reference into the tail; blob always such a reference. */
+ * with the top bit set, a reference into the tail; blob always such a reference.  An array too: to a place that is a multiple of 8, where its values
+ * stand as bytes (bool), words (i64, f64, timestamp) or texts, each with a zero behind it. */
 #ifndef MST_META_ATTRIBUTES_H
 #define MST_META_ATTRIBUTES_H
 
@@ -38,7 +39,10 @@ static inline bool mst_meta_attributes_has(const mst_meta_attributes_t *set, uns
     return set->mask[key >> 6] >> (key & 63) & 1;
 }
 
-static inline bool mst_meta_type_is_text(maestro_type_t type) { return type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB; }
+static inline bool mst_meta_type_is_array(maestro_type_t type) { return type & MAESTRO_TYPE_ARRAY; }
+static inline maestro_type_t mst_meta_element_type(maestro_type_t type) { return type & ~(unsigned)MAESTRO_TYPE_ARRAY; } /* of an array; else the type itself */
+/* Its values may lie in the tail. */
+static inline bool mst_meta_type_is_text(maestro_type_t type) { return type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_BLOB || mst_meta_type_is_array(type); }
 
 /* Position of a key that is set in value[]. */
 static inline unsigned mst_meta_attributes_rank(const mst_meta_attributes_t *set, unsigned key) {
@@ -65,6 +69,27 @@ static inline double mst_meta_word_f64(uint64_t word) {
     memcpy(&value, &word, 8);
     return value;
 }
+
+/* Walks an array that lies in `nbytes` bytes: with *cursor = 0 first, false after the last value.  Numbers come as words, texts by place and length. */
+static inline bool mst_meta_array_next(maestro_type_t element, const char *bytes, uint32_t nbytes, uint32_t *cursor, uint64_t *word_out, const char **text_out,
+                                       uint32_t *text_nbytes_out) {
+    const char *at = bytes + *cursor;
+    if (*cursor >= nbytes) return false;
+    if (element == MAESTRO_TYPE_STRING) {
+        *text_out = at;
+        *text_nbytes_out = (uint32_t)strnlen(at, nbytes - *cursor);
+        *cursor += *text_nbytes_out + 1;
+    } else if (element == MAESTRO_TYPE_BOOL) {
+        *word_out = (unsigned char)*at;
+        *cursor += 1;
+    } else {
+        memcpy(word_out, at, 8);
+        *cursor += 8;
+    }
+    return true;
+}
+bool mst_meta_array_is_valid(maestro_type_t element, const char *bytes, uint32_t nbytes); /* of bytes from elsewhere */
+size_t mst_meta_array_count(maestro_type_t element, const char *bytes, uint32_t nbytes);
 
 struct mst_meta_schema;
 struct mst_meta_dictionary;
@@ -126,6 +151,10 @@ maestro_status_t mst_meta_builder_set_f64(mst_meta_builder_t *builder, unsigned 
 maestro_status_t mst_meta_builder_set_text(mst_meta_builder_t *builder, unsigned key, const char *text, size_t nbytes);
 maestro_status_t mst_meta_builder_set_timestamp(mst_meta_builder_t *builder, unsigned key, int64_t nanoseconds);
 maestro_status_t mst_meta_builder_set_blob(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes);
+/* `values`: bool, int64_t, double or const char * by the element's type. */
+maestro_status_t mst_meta_builder_set_array(mst_meta_builder_t *builder, unsigned key, maestro_type_t element, const void *values, size_t count);
+/* The same from an array's bytes as they lie in a set; BAD_VALUE where they are none. */
+maestro_status_t mst_meta_builder_set_array_bytes(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes);
 void mst_meta_builder_unset(mst_meta_builder_t *builder, unsigned key);
 
 /* Fills in the schema's defaults and checks the required attributes.  Error: MISSING_ATTRIBUTE naming all that are missing. */

@@ -12,7 +12,8 @@ static const char yaml[] =
     "  flag: {type: bool, default: true}\n  count: {type: i64, identity: true}\n  step: {type: i64, unit: h, required: true, identity: true}\n"
     "  level: {type: f64, identity: true}\n  kind: {type: string, common: true, identity: true, fold: true, values: [oper, enfo], aliases: {ef: enfo}}\n"
     "  ver: {type: string, common: true, pad: 4, default: 1}\n  note: {type: string, identity: true}\n  at: {type: timestamp}\n  raw: {type: blob}\n"
-    "  clock: {type: string, pad: 4, unit: hhmm}\n  day: {type: string, pad: 8, unit: yyyymmdd}\n  label: {type: string, common: true, identity: true}\n";
+    "  clock: {type: string, pad: 4, unit: hhmm}\n  day: {type: string, pad: 8, unit: yyyymmdd}\n  label: {type: string, common: true, identity: true}\n"
+    "  flags: {type: bool, array: true}\n  levels: {type: i64, array: true}\n  weights: {type: f64, array: true}\n  tags: {type: string, array: true, fold: true}\n";
 
 static mst_meta_schema_t *schema;
 static mst_meta_dictionary_t *dictionary;
@@ -279,6 +280,48 @@ static void test_random_bytes_are_refused_or_usable(void) {
     CHECK(passed > 100);
 }
 
+static void test_arrays_lie_in_the_tail_in_their_place(void) {
+    static const int64_t levels[] = {1, -2, 3};
+    static const char *const tags[] = {"A", "", "bc"};
+    static const bool flags[] = {true, false};
+    mst_meta_builder_t builder;
+    mst_meta_builder_init(&builder, schema, dictionary);
+    CHECK_OK(mst_meta_builder_set_text(&builder, key_of("note"), "odd", 3));
+    CHECK_OK(mst_meta_builder_set_array(&builder, key_of("tags"), MAESTRO_TYPE_STRING, tags, MST_COUNT(tags)));
+    CHECK_OK(mst_meta_builder_set_array(&builder, key_of("levels"), MAESTRO_TYPE_I64, levels, MST_COUNT(levels)));
+    CHECK_OK(mst_meta_builder_set_array(&builder, key_of("weights"), MAESTRO_TYPE_I64, levels, MST_COUNT(levels)));
+    CHECK_OK(mst_meta_builder_set_array(&builder, key_of("flags"), MAESTRO_TYPE_BOOL, flags, MST_COUNT(flags)));
+    CHECK(strcmp(json_of(&builder, key_of("tags")), "[\"a\",\"\",\"bc\"]") == 0);
+    CHECK(strcmp(json_of(&builder, key_of("levels")), "[1,-2,3]") == 0);
+    CHECK(strcmp(json_of(&builder, key_of("weights")), "[1,-2,3]") == 0);
+    CHECK(strcmp(json_of(&builder, key_of("flags")), "[true,false]") == 0);
+    CHECK_STATUS(mst_meta_builder_set_array(&builder, key_of("levels"), MAESTRO_TYPE_F64, levels, 1), MAESTRO_WRONG_TYPE);
+    CHECK_STATUS(mst_meta_builder_set_array(&builder, key_of("count"), MAESTRO_TYPE_I64, levels, 1), MAESTRO_WRONG_TYPE);
+    CHECK_STATUS(mst_meta_builder_set_i64(&builder, key_of("levels"), 1), MAESTRO_WRONG_TYPE);
+    CHECK_ERROR_SAYS("set levels: a value of type i64 was given, the schema says i64 array");
+    mst_meta_builder_fini(&builder);
+}
+
+/* Of each array one that no builder writes. */
+static void test_malformed_arrays_are_refused(void) {
+    static const uint64_t two = 2, nan_bits = 0x7ff8000000000000ull, bad_utf8 = 0x00ffull;
+    static const struct { const char *key; uint32_t offset, nbytes; const uint64_t *content; bool valid; } rows[] = {
+        {"levels", 0, 8, &two, true},   {"levels", 4, 8, &two, false}, {"levels", 0, 7, &two, false},    {"levels", 0, 24, &two, false}, {"levels", 24, 0, &two, false},
+        {"flags", 0, 1, &two, false},   {"flags", 0, 0, &two, true},   {"weights", 0, 8, &nan_bits, false}, {"tags", 0, 1, &two, false}, {"tags", 0, 2, &two, true},
+        {"tags", 0, 2, &bad_utf8, false}, {"tags", 0, 8, &two, true},  {"tags", 1, 1, &two, false}};
+    for (size_t i = 0; i < MST_COUNT(rows); i++) {
+        object_t object = {0};
+        mst_meta_attributes_t *set = set_of(&object);
+        unsigned key = key_of(rows[i].key);
+        set->mask[key >> 6] = 1ull << (key & 63);
+        set->nvalues = 1;
+        set->tail_nbytes = 16;
+        set->value[0] = mst_meta_tail_word(rows[i].offset, rows[i].nbytes);
+        set->value[1] = *rows[i].content;
+        CHECK_STATUS(mst_meta_attributes_check(set, mst_meta_attributes_nbytes(set), schema, dictionary, false), rows[i].valid ? MAESTRO_OK : MAESTRO_PROTOCOL);
+    }
+}
+
 int main(void) {
     CHECK_OK(mst_meta_schema_parse(yaml, strlen(yaml), "test.yaml", &schema));
     void *block = calloc(1, mst_meta_dictionary_nbytes(1000, 10000));
@@ -291,6 +334,8 @@ int main(void) {
     test_identity_is_by_content_however_it_is_written();
     test_description_begins_with_the_identity();
     test_each_kind_of_malformed_set_is_refused();
+    test_arrays_lie_in_the_tail_in_their_place();
+    test_malformed_arrays_are_refused();
     test_random_bytes_are_refused_or_usable();
     mst_meta_schema_destroy(schema);
     free(block);

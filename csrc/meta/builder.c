@@ -46,26 +46,33 @@ static inline void put(mst_meta_builder_t *builder, unsigned key, uint64_t word)
     builder->mask[key >> 6] |= 1ull << (key & 63);
 }
 
+/* Where a value's bytes begin in a tail that is filled up to here. */
+static uint32_t aligned(const mst_meta_builder_t *builder, unsigned key, uint32_t used) {
+    return mst_meta_type_is_array(builder->schema->attribute[key].type) ? (uint32_t)MST_ALIGN(used, 8) : used;
+}
+
 /* Bytes of a tail without garbage. */
 static size_t tail_needed(const mst_meta_builder_t *builder) {
-    size_t nbytes = 0;
+    uint32_t nbytes = 0;
     if (!builder->tail_nbytes) return 0;
     for (unsigned half = 0; half < 2; half++)
         for (uint64_t bits = builder->mask[half]; bits; bits &= bits - 1) {
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
-            if (mst_meta_type_is_text(builder->schema->attribute[key].type) && mst_meta_word_is_tail(builder->value[key])) nbytes += mst_meta_word_nbytes(builder->value[key]);
+            if (mst_meta_type_is_text(builder->schema->attribute[key].type) && mst_meta_word_is_tail(builder->value[key]))
+                nbytes = aligned(builder, key, nbytes) + mst_meta_word_nbytes(builder->value[key]);
         }
     return MST_ALIGN(nbytes, 8);
 }
 
 /* Moves what is in use to the front when overwritten values have left garbage. */
 static bool compact(mst_meta_builder_t *builder) {
-    char *fresh = malloc(builder->tail_capacity);
+    char *fresh = malloc(MST_META_TAIL_MAX); /* in another order the gaps before arrays are others */
     uint32_t used = 0;
     if (!fresh) return false;
     for (unsigned key = 0; key < builder->schema->nattributes; key++) {
         uint64_t word = builder->value[key];
         if (!has(builder, key) || !mst_meta_type_is_text(builder->schema->attribute[key].type) || !mst_meta_word_is_tail(word)) continue;
+        used = aligned(builder, key, used);
         memcpy(fresh + used, builder->tail + mst_meta_word_offset(word), mst_meta_word_nbytes(word));
         builder->value[key] = mst_meta_tail_word(used, mst_meta_word_nbytes(word));
         used += mst_meta_word_nbytes(word);
@@ -73,32 +80,34 @@ static bool compact(mst_meta_builder_t *builder) {
     free(builder->tail);
     builder->tail = fresh;
     builder->tail_nbytes = used;
+    builder->tail_capacity = MST_META_TAIL_MAX;
     return true;
 }
 
 static maestro_status_t put_tail(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes) {
     const char *name = builder->schema->attribute[key].name;
     if (nbytes > MST_META_TEXT_MAX) return mst_base_fail(MAESTRO_TOO_LARGE, "set %s: %zu bytes; a value has at most %d; put large things into the object's data", name, nbytes, MST_META_TEXT_MAX);
-    if (builder->tail_nbytes + nbytes > MST_META_TAIL_MAX) {
+    if (aligned(builder, key, builder->tail_nbytes) + nbytes > MST_META_TAIL_MAX) {
         uint64_t mask[2] = {builder->mask[0], builder->mask[1]};
         builder->mask[key >> 6] &= ~(1ull << (key & 63)); /* its old value goes */
-        if (tail_needed(builder) + nbytes > MST_META_TAIL_MAX) {
+        if (tail_needed(builder) + nbytes > MST_META_TAIL_MAX) { /* which is aligned */
             memcpy(builder->mask, mask, sizeof mask);
             return mst_base_fail(MAESTRO_TOO_LARGE, "set %s: the object's texts would exceed %d bytes in sum; put large things into the object's data", name, MST_META_TAIL_MAX);
         }
         if (!compact(builder)) return memcpy(builder->mask, mask, sizeof mask), mst_base_fail(MAESTRO_SYSTEM, "set %s: no memory", name);
     }
-    if (builder->tail_nbytes + nbytes > builder->tail_capacity) {
+    uint32_t offset = aligned(builder, key, builder->tail_nbytes);
+    if (offset + nbytes > builder->tail_capacity) {
         uint32_t capacity = builder->tail_capacity ? builder->tail_capacity : 256;
-        while (capacity < builder->tail_nbytes + nbytes) capacity *= 2;
+        while (capacity < offset + nbytes) capacity *= 2;
         char *larger = realloc(builder->tail, capacity);
         if (!larger) return mst_base_fail(MAESTRO_SYSTEM, "set %s: no memory", name);
         builder->tail = larger;
         builder->tail_capacity = capacity;
     }
-    if (nbytes) memcpy(builder->tail + builder->tail_nbytes, bytes, nbytes);
-    put(builder, key, mst_meta_tail_word(builder->tail_nbytes, (uint32_t)nbytes));
-    builder->tail_nbytes += (uint32_t)nbytes;
+    if (nbytes) memcpy(builder->tail + offset, bytes, nbytes);
+    put(builder, key, mst_meta_tail_word(offset, (uint32_t)nbytes));
+    builder->tail_nbytes = offset + (uint32_t)nbytes;
     return MAESTRO_OK;
 }
 
@@ -248,6 +257,59 @@ maestro_status_t mst_meta_builder_set_text(mst_meta_builder_t *builder, unsigned
     }
 }
 
+/* ---- Arrays. */
+
+/* The canonical texts, each with its zero, appended to `out`. */
+static maestro_status_t join_texts(const mst_meta_attribute_t *attribute, const char *const *texts, size_t count, mst_base_buffer_t *out) {
+    char canonical[MST_META_TEXT_MAX + 1];
+    for (size_t i = 0; i < count; i++) {
+        size_t nbytes;
+        if (!texts[i]) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "set %s: text %zu of the array is NULL", attribute->name, i);
+        MST_TRY(mst_meta_schema_canonical(attribute, texts[i], strlen(texts[i]), canonical, &nbytes));
+        canonical[nbytes] = '\0';
+        mst_base_buffer_append(out, canonical, nbytes + 1);
+        if (out->nbytes > MST_META_TEXT_MAX) break; /* which is told when they are put */
+    }
+    return out->failed ? mst_base_fail(MAESTRO_SYSTEM, "set %s: no memory", attribute->name) : MAESTRO_OK;
+}
+
+static maestro_status_t put_texts(mst_meta_builder_t *builder, unsigned key, const char *const *texts, size_t count) {
+    mst_base_buffer_t joined = {0};
+    maestro_status_t status = join_texts(&builder->schema->attribute[key], texts, count, &joined);
+    if (status == MAESTRO_OK) status = put_tail(builder, key, joined.data, joined.nbytes);
+    mst_base_buffer_fini(&joined);
+    return status;
+}
+
+static maestro_status_t put_reals(mst_meta_builder_t *builder, unsigned key, bool integers, const void *values, size_t count) {
+    uint64_t words[MST_META_TEXT_MAX / 8];
+    for (size_t i = 0; i < count; i++) {
+        double value = integers ? (double)((const int64_t *)values)[i] : ((const double *)values)[i];
+        if (isnan(value)) return mst_base_fail(MAESTRO_BAD_VALUE, "set %s: value %zu of the array is NaN, which is no attribute value", builder->schema->attribute[key].name, i);
+        words[i] = mst_meta_f64_word(value);
+    }
+    return put_tail(builder, key, words, count * 8);
+}
+
+maestro_status_t mst_meta_builder_set_array(mst_meta_builder_t *builder, unsigned key, maestro_type_t element, const void *values, size_t count) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    maestro_type_t wanted = mst_meta_element_type(attribute->type);
+    bool widens = element == MAESTRO_TYPE_I64 && wanted == MAESTRO_TYPE_F64, fits = element == wanted || widens || !count;
+    if (!mst_meta_type_is_array(attribute->type) || !fits) return wrong_type(attribute, mst_meta_type_name(element | MAESTRO_TYPE_ARRAY));
+    size_t width = wanted == MAESTRO_TYPE_BOOL || wanted == MAESTRO_TYPE_STRING ? 1 : 8; /* of texts the least */
+    if (count > MST_META_TEXT_MAX / width) return mst_base_fail(MAESTRO_TOO_LARGE, "set %s: %zu values; an array has at most %d bytes; put large ones into the object's data", attribute->name, count, MST_META_TEXT_MAX);
+    if (wanted == MAESTRO_TYPE_STRING) return put_texts(builder, key, values, count);
+    if (wanted == MAESTRO_TYPE_F64) return put_reals(builder, key, widens, values, count);
+    return put_tail(builder, key, values, count * width);
+}
+
+maestro_status_t mst_meta_builder_set_array_bytes(mst_meta_builder_t *builder, unsigned key, const void *bytes, size_t nbytes) {
+    const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
+    if (nbytes > MST_META_TEXT_MAX || !mst_meta_array_is_valid(mst_meta_element_type(attribute->type), bytes, (uint32_t)nbytes))
+        return mst_base_fail(MAESTRO_BAD_VALUE, "set %s: these %zu bytes are no %s", attribute->name, nbytes, mst_meta_type_name(attribute->type));
+    return put_tail(builder, key, bytes, nbytes);
+}
+
 void mst_meta_builder_unset(mst_meta_builder_t *builder, unsigned key) { builder->mask[key >> 6] &= ~(1ull << (key & 63)); }
 
 /* ---- Completion. */
@@ -264,9 +326,20 @@ static maestro_status_t fill_defaults(mst_meta_builder_t *builder) {
     return MAESTRO_OK;
 }
 
+/* How long an object lives is said in one way, or in two that bound it. */
+static maestro_status_t check_life(const mst_meta_builder_t *builder) {
+    bool bounded = has(builder, MST_META_KEY_DEMANDS) || has(builder, MST_META_KEY_LIFETIME);
+    if (has(builder, MST_META_KEY_DEMANDS) && (int64_t)builder->value[MST_META_KEY_DEMANDS] < 1)
+        return mst_base_fail(MAESTRO_BAD_VALUE, "maestro.demands is %lld; an object is read at least once before it expires", (long long)builder->value[MST_META_KEY_DEMANDS]);
+    if (bounded && has(builder, MST_META_KEY_PERSIST) && builder->value[MST_META_KEY_PERSIST])
+        return mst_base_fail(MAESTRO_BAD_VALUE, "maestro.persist keeps the object for ever, and maestro.lifetime or maestro.demands ends it; set one of them");
+    return MAESTRO_OK;
+}
+
 maestro_status_t mst_meta_builder_complete(mst_meta_builder_t *builder) {
     const mst_meta_schema_t *schema = builder->schema;
     MST_TRY(fill_defaults(builder));
+    if (MST_UNLIKELY(builder->mask[0] & (1ull << MST_META_KEY_DEMANDS | 1ull << MST_META_KEY_PERSIST))) MST_TRY(check_life(builder));
     uint64_t missing[2] = {schema->required[0] & ~builder->mask[0], schema->required[1] & ~builder->mask[1]};
     if (MST_LIKELY(!(missing[0] | missing[1]))) return MAESTRO_OK;
     char names[512];
@@ -281,6 +354,8 @@ maestro_status_t mst_meta_builder_complete(mst_meta_builder_t *builder) {
 maestro_status_t mst_meta_builder_pack(const mst_meta_builder_t *builder, uint16_t schema_number, void *out, size_t capacity, size_t *nbytes_out) {
     unsigned count = (unsigned)(__builtin_popcountll(builder->mask[0]) + __builtin_popcountll(builder->mask[1]));
     size_t tail_nbytes = tail_needed(builder), needed = sizeof(mst_meta_attributes_t) + 8u * count + tail_nbytes;
+    if (tail_nbytes > MST_META_TAIL_MAX)
+        return mst_base_fail(MAESTRO_TOO_LARGE, "the object's texts and arrays have %zu bytes, and may have %d; put large things into the object's data", tail_nbytes, MST_META_TAIL_MAX);
     *nbytes_out = needed;
     if (!out) return MAESTRO_OK;
     if (needed > capacity) return mst_base_fail(MAESTRO_TOO_LARGE, "pack attributes: %zu bytes into %zu", needed, capacity);
@@ -294,7 +369,9 @@ maestro_status_t mst_meta_builder_pack(const mst_meta_builder_t *builder, uint16
             unsigned key = half * 64 + (unsigned)__builtin_ctzll(bits);
             uint64_t value = builder->value[key];
             if (mst_meta_word_is_tail(value) && mst_meta_type_is_text(builder->schema->attribute[key].type)) {
-                uint32_t nbytes = mst_meta_word_nbytes(value);
+                uint32_t nbytes = mst_meta_word_nbytes(value), at = aligned(builder, key, used);
+                if (at > used) memset(tail + used, 0, at - used);
+                used = at;
                 if (nbytes) memcpy(tail + used, builder->tail + mst_meta_word_offset(value), nbytes);
                 value = mst_meta_tail_word(used, nbytes);
                 used += nbytes;

@@ -7,7 +7,7 @@
 #include "meta/column.h"
 
 typedef struct index_row {
-    uint64_t strings[2], blobs[2];                /* keys of these types, as far as known */
+    uint64_t strings[2], blobs[2], arrays[2];     /* keys of these types, as far as known */
     mst_meta_column_t *column[MST_META_KEYS_MAX]; /* NULL: no object had this attribute */
 } index_row_t;
 
@@ -73,6 +73,7 @@ maestro_status_t mst_meta_index_know(mst_meta_index_t *index, const mst_meta_sch
         uint64_t bit = 1ull << (key & 63);
         if (row->column[key]) continue; /* too late: its objects are kept by what was known */
         if (schema->attribute[key].type == MAESTRO_TYPE_STRING) row->strings[key >> 6] |= bit;
+        if (mst_meta_type_is_array(schema->attribute[key].type)) row->arrays[key >> 6] |= bit;
         if (schema->attribute[key].type == MAESTRO_TYPE_BLOB) row->blobs[key >> 6] |= bit;
     }
     return MAESTRO_OK;
@@ -85,13 +86,14 @@ static mst_meta_column_t *make_column(mst_meta_index_t *index, size_t schema, un
     return *column;
 }
 
-/* Under which word a column keeps a value; false: with its tails, because nothing better is known of it. */
+/* Under which word a column keeps a value; false: with its tails, because it has several, or nothing better is known of it. */
 static bool column_word(const mst_meta_index_t *index, const mst_meta_attributes_t *set, unsigned key, uint64_t word, uint64_t *word_out) {
     const index_row_t *row = index->row[column_schema(set->schema, key)];
     uint64_t bit = 1ull << (key & 63);
     *word_out = word;
     if (MST_LIKELY(!mst_meta_word_is_tail(word))) return true;
     if (row->strings[key >> 6] & bit) return *word_out = mst_meta_string_word(set, word), true;
+    if (row->arrays[key >> 6] & bit) return false;
     if (row->blobs[key >> 6] & bit) return *word_out = 0, true; /* one word for all of them: only their presence can be asked */
     bool inside = mst_meta_word_offset(word) <= set->tail_nbytes && mst_meta_word_nbytes(word) <= set->tail_nbytes - mst_meta_word_offset(word);
     return !inside; /* a number that looks so by chance costs time and never a result */

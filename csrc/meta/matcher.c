@@ -246,6 +246,7 @@ static bool is_cheaper(price_t a, price_t b) { return a.length != b.length ? a.l
 
 /* How a leaf is hung: IN at each of its values, RANGE at its interval, HAS where the attribute is present; TRUE: not at all. */
 static mst_meta_op_t way_of(const mst_meta_node_t *node) {
+    if (node->array) return MST_META_OP_HAS; /* one place cannot have several values */
     if (node->op == MST_META_OP_IN) return node->nwords <= VALUES_MAX ? MST_META_OP_IN : MST_META_OP_HAS;
     if (node->op == MST_META_OP_NE || node->op == MST_META_OP_LIKE || node->op == MST_META_OP_HAS) return MST_META_OP_HAS;
     if (node->op != MST_META_OP_RANGE) return MST_META_OP_TRUE;

@@ -28,6 +28,7 @@ static maestro_status_t set_value(mst_meta_builder_t *builder, unsigned key, con
     maestro_type_t type = builder->schema->attribute[key].type;
     uint64_t word;
     if (type == MAESTRO_TYPE_STRING) return mst_meta_builder_set_text(builder, key, value, nbytes);
+    if (mst_meta_type_is_array(type)) return mst_meta_builder_set_array_bytes(builder, key, value, nbytes);
     if (type == MAESTRO_TYPE_BLOB) return mst_meta_builder_set_blob(builder, key, value, nbytes);
     if (nbytes != sizeof word) return mst_base_fail(MAESTRO_PROTOCOL, "unpack attribute %s: %u bytes instead of 8", builder->schema->attribute[key].name, nbytes);
     memcpy(&word, value, sizeof word);

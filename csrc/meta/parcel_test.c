@@ -4,7 +4,8 @@
 
 static const char yaml[] =
     "schema: x\nattributes:\n  flag: {type: bool}\n  count: {type: i64}\n  level: {type: f64}\n  kind: {type: string, common: true, values: [oper, enfo]}\n"
-    "  note: {type: string}\n  at: {type: timestamp}\n  raw: {type: blob}\n";
+    "  note: {type: string}\n  at: {type: timestamp}\n  raw: {type: blob}\n"
+    "  levels: {type: i64, array: true}\n  tags: {type: string, array: true}\n";
 
 static mst_meta_schema_t *schema;
 static mst_meta_dictionary_t *here, *there;
@@ -31,6 +32,8 @@ static void make(uint64_t *packed, size_t capacity) {
     CHECK_OK(mst_meta_builder_set_text(&builder, key_of("note"), "nine byte", 9));
     CHECK_OK(mst_meta_builder_set_timestamp(&builder, key_of("at"), 1234567890123456789));
     CHECK_OK(mst_meta_builder_set_blob(&builder, key_of("raw"), "\0\1\2", 3));
+    CHECK_OK(mst_meta_builder_set_array(&builder, key_of("levels"), MAESTRO_TYPE_I64, (const int64_t[]){1, -2, 3}, 3));
+    CHECK_OK(mst_meta_builder_set_array(&builder, key_of("tags"), MAESTRO_TYPE_STRING, (const char *const[]){"a", "", "bc"}, 3));
     CHECK_OK(mst_meta_builder_pack(&builder, 0, packed, capacity, &nbytes));
     mst_meta_attributes_intern((mst_meta_attributes_t *)packed, schema, here, true);
     mst_meta_builder_fini(&builder);

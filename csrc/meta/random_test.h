@@ -8,10 +8,12 @@
 
 static const char random_first_yaml[] =
     "schema: first\nversion: 1\nattributes:\n  param: {type: string, common: true}\n  note: {type: string}\n  step: {type: i64}\n"
-    "  level: {type: f64}\n  flag: {type: bool}\n  valid: {type: timestamp}\n  raw: {type: blob}\n";
+    "  level: {type: f64}\n  flag: {type: bool}\n  valid: {type: timestamp}\n  raw: {type: blob}\n"
+    "  numbers: {type: i64, array: true}\n  words: {type: string, array: true}\n";
 static const char random_second_yaml[] =
     "schema: second\nversion: 1\nattributes:\n  step: {type: i64}\n  level: {type: f64}\n  param: {type: string, common: true}\n"
-    "  valid: {type: timestamp}\n  flag: {type: bool}\n  note: {type: string}\n  raw: {type: blob}\n";
+    "  valid: {type: timestamp}\n  flag: {type: bool}\n  note: {type: string}\n  raw: {type: blob}\n"
+    "  numbers: {type: i64, array: true}\n  words: {type: string, array: true}\n";
 
 typedef struct random_world {
     mst_meta_schema_t *schema[3]; /* core, first, second */
@@ -45,7 +47,7 @@ static inline void random_value(random_world_t *world, const mst_meta_attribute_
         snprintf(text, nbytes, "%s", attribute->values[(size_t)i % attribute->nvalues]);
         return;
     }
-    switch (attribute->type) {
+    switch (mst_meta_element_type(attribute->type)) {
     case MAESTRO_TYPE_BOOL: snprintf(text, nbytes, "%s", i % 2 ? "true" : "false"); break;
     case MAESTRO_TYPE_I64: snprintf(text, nbytes, "%d", i - 4); break;
     case MAESTRO_TYPE_F64: snprintf(text, nbytes, "%g", (i - 6) * 0.5); break;
@@ -54,10 +56,27 @@ static inline void random_value(random_world_t *world, const mst_meta_attribute_
     }
 }
 
+static inline void random_set_array(random_world_t *world, mst_meta_builder_t *builder, unsigned key) {
+    maestro_type_t element = mst_meta_element_type(builder->schema->attribute[key].type);
+    char text[3][40];
+    const char *texts[3] = {text[0], text[1], text[2]};
+    int64_t numbers[3];
+    size_t count = random_below(world, 4);
+    for (size_t i = 0; i < count; i++) {
+        random_value(world, &builder->schema->attribute[key], text[i], sizeof text[i]);
+        numbers[i] = atoll(text[i]);
+    }
+    CHECK_OK(mst_meta_builder_set_array(builder, key, element, element == MAESTRO_TYPE_STRING ? (const void *)texts : numbers, count));
+}
+
 static inline void random_set_value(random_world_t *world, mst_meta_builder_t *builder, unsigned key) {
     const mst_meta_attribute_t *attribute = &builder->schema->attribute[key];
     char text[40];
     int64_t number = 0;
+    if (mst_meta_type_is_array(attribute->type)) {
+        random_set_array(world, builder, key);
+        return;
+    }
     random_value(world, attribute, text, sizeof text);
     switch (attribute->type) {
     case MAESTRO_TYPE_BOOL: CHECK_OK(mst_meta_builder_set_bool(builder, key, text[0] == 't')); break;
@@ -92,7 +111,7 @@ static inline mst_meta_attributes_t *random_object(random_world_t *world) {
 static inline void random_comparison(random_world_t *world, const mst_meta_schema_t *schema, bool core_only, mst_base_buffer_t *out) {
     static const char *const operators[] = {"=", "!=", "<", "<=", ">", ">="};
     unsigned key = random_below(world, core_only ? MST_META_CORE_KEYS : (unsigned)schema->nattributes);
-    maestro_type_t type = schema->attribute[key].type;
+    maestro_type_t type = mst_meta_element_type(schema->attribute[key].type);
     const char *name = schema->attribute[key].name, *quote = type == MAESTRO_TYPE_STRING || type == MAESTRO_TYPE_TIMESTAMP ? "\"" : "";
     bool ordered = type == MAESTRO_TYPE_I64 || type == MAESTRO_TYPE_F64 || type == MAESTRO_TYPE_TIMESTAMP;
     unsigned how = random_below(world, 10);

@@ -30,6 +30,8 @@ void mst_meta_schema_destroy(mst_meta_schema_t *schema) {
 
 const char *mst_meta_type_name(maestro_type_t type) {
     static const char *const names[] = {"?", "bool", "i64", "f64", "string", "timestamp", "blob"};
+    static const char *const arrays[] = {"?", "bool array", "i64 array", "f64 array", "string array", "timestamp array"};
+    if (mst_meta_type_is_array(type)) return mst_meta_element_type(type) < MST_COUNT(arrays) ? arrays[mst_meta_element_type(type)] : arrays[0];
     return (unsigned)type < MST_COUNT(names) ? names[type] : names[0];
 }
 
@@ -138,7 +140,7 @@ static void mix_attribute(mst_base_buffer_t *content, const mst_meta_attribute_t
     mst_base_buffer_printf(content, "%zu %zu %llx ", a->nvalues, a->naliases, (unsigned long long)sum);
 }
 
-static bool word_can_be_wrong(maestro_type_t type) { return type != MAESTRO_TYPE_I64 && type != MAESTRO_TYPE_TIMESTAMP; }
+static bool word_can_be_wrong(maestro_type_t type) { /* of an array all */ return type != MAESTRO_TYPE_I64 && type != MAESTRO_TYPE_TIMESTAMP; }
 
 void mst_meta_schema_seal(mst_meta_schema_t *schema) {
     mst_base_buffer_t content = {0};
@@ -212,7 +214,7 @@ void mst_meta_schema_difference(const mst_meta_schema_t *here, const mst_meta_sc
         if (key < 0) { snprintf(text, nbytes, "attribute %s is missing here", other->name); return; }
         if (difference(&here->attribute[key], other, text, nbytes)) return;
     }
-    for (size_t i = 0; i < here->nattributes; i++)
+    for (size_t i = MST_META_CORE_KEYS; i < here->nattributes; i++)
         if (strcmp(here->attribute[i].name, there->attribute[i].name) != 0) {
             snprintf(text, nbytes, "the order of attributes differs: number %zu is %s here, %s there", i - MST_META_CORE_KEYS + 1, here->attribute[i].name, there->attribute[i].name);
             return;
@@ -230,8 +232,9 @@ static void json_member(mst_base_buffer_t *out, const char *name, const char *te
 static void json_attribute(mst_base_buffer_t *out, const mst_meta_attribute_t *a) {
     mst_base_buffer_printf(out, "{\"name\":");
     mst_base_buffer_json_string(out, a->name, strlen(a->name));
-    mst_base_buffer_printf(out, ",\"type\":\"%s\",\"required\":%s,\"identity\":%s,\"common\":%s", mst_meta_type_name(a->type), yes(a->required),
+    mst_base_buffer_printf(out, ",\"type\":\"%s\",\"required\":%s,\"identity\":%s,\"common\":%s", mst_meta_type_name(mst_meta_element_type(a->type)), yes(a->required),
                            yes(a->identity), yes(a->common));
+    if (mst_meta_type_is_array(a->type)) mst_base_buffer_printf(out, ",\"array\":true");
     if (a->fold) mst_base_buffer_printf(out, ",\"fold\":true");
     if (a->pad) mst_base_buffer_printf(out, ",\"pad\":%u", a->pad);
     if (a->by > 0) mst_base_buffer_printf(out, ",\"by\":%.15g", a->by);

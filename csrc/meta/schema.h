@@ -38,6 +38,8 @@ typedef enum mst_meta_core_key {
     MST_META_KEY_NODE,      /* maestro.node       string, common     of copies: where they come from */
     MST_META_KEY_PRIORITY,  /* maestro.priority   string, common     urgent, normal or background; absent: normal */
     MST_META_KEY_DEADLINE,  /* maestro.deadline   timestamp          when it has to be with its consumers */
+    MST_META_KEY_DEMANDS,   /* maestro.demands    i64                how often it is read before it expires */
+    MST_META_KEY_PERSIST,   /* maestro.persist    bool               it stays until an archive has it */
     MST_META_CORE_KEYS
 } mst_meta_core_key_t;
 
@@ -47,7 +49,7 @@ typedef struct mst_meta_alias {
 
 typedef struct mst_meta_attribute {
     const char *name;
-    maestro_type_t type;
+    maestro_type_t type;        /* that of its values, with MAESTRO_TYPE_ARRAY where it has several */
     bool required, identity, common, fold;
     unsigned pad;               /* strings: pad with zeros on the left to this width */
     const char *unit;           /* NULL: none */

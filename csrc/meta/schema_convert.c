@@ -7,11 +7,11 @@
 #include "meta/text.h"
 
 bool mst_meta_is_time(const mst_meta_attribute_t *attribute) {
-    return attribute->type == MAESTRO_TYPE_STRING && attribute->unit && strcmp(attribute->unit, "hhmm") == 0;
+    return mst_meta_element_type(attribute->type) == MAESTRO_TYPE_STRING && attribute->unit && strcmp(attribute->unit, "hhmm") == 0;
 }
 
 bool mst_meta_is_date(const mst_meta_attribute_t *attribute) {
-    return attribute->type == MAESTRO_TYPE_STRING && attribute->unit && strcmp(attribute->unit, "yyyymmdd") == 0;
+    return mst_meta_element_type(attribute->type) == MAESTRO_TYPE_STRING && attribute->unit && strcmp(attribute->unit, "yyyymmdd") == 0;
 }
 
 static bool is_hours(const mst_meta_attribute_t *attribute) { return attribute->unit && strcmp(attribute->unit, "h") == 0; }

@@ -23,7 +23,8 @@ static void test_core_schema_has_the_keys_of_the_header(void) {
         [MST_META_KEY_ARRAYS] = {"maestro.arrays", MAESTRO_TYPE_STRING, true}, [MST_META_KEY_LIFETIME] = {"maestro.lifetime", MAESTRO_TYPE_F64, false},
         [MST_META_KEY_NEED] = {"maestro.need", MAESTRO_TYPE_I64, false}, [MST_META_KEY_SELECTOR] = {"maestro.selector", MAESTRO_TYPE_STRING, false},
         [MST_META_KEY_SCHEMA] = {"maestro.schema", MAESTRO_TYPE_STRING, true},     [MST_META_KEY_NODE] = {"maestro.node", MAESTRO_TYPE_STRING, true},
-        [MST_META_KEY_PRIORITY] = {"maestro.priority", MAESTRO_TYPE_STRING, true}, [MST_META_KEY_DEADLINE] = {"maestro.deadline", MAESTRO_TYPE_TIMESTAMP, false}};
+        [MST_META_KEY_PRIORITY] = {"maestro.priority", MAESTRO_TYPE_STRING, true}, [MST_META_KEY_DEADLINE] = {"maestro.deadline", MAESTRO_TYPE_TIMESTAMP, false},
+        [MST_META_KEY_DEMANDS] = {"maestro.demands", MAESTRO_TYPE_I64, false}, [MST_META_KEY_PERSIST] = {"maestro.persist", MAESTRO_TYPE_BOOL, false}};
     const char *names[] = {NULL, "mars"};
     for (size_t n = 0; n < MST_COUNT(names); n++) {
         mst_meta_schema_t *schema;

@@ -214,10 +214,22 @@ static maestro_status_t read_type(reader_t *reader, const yaml_node_t *node, mst
     return fail_unknown(reader, node, "the type", names, MST_COUNT(names));
 }
 
-/* In the order in which they must be read: what converts values comes before the values. */
-static const char *const entry_names[] = {"type", "required", "identity", "common", "fold", "pad", "unit", "by", "doc", "values", "aliases", "default"};
+/* Of many values none is the identity, and none recurs; the type says so from now on. */
+static maestro_status_t read_array(reader_t *reader, const yaml_node_t *node, mst_meta_attribute_t *a) {
+    bool array = false;
+    MST_TRY(read_bool(reader, node, "array", &array));
+    if (!array) return MAESTRO_OK;
+    const char *with = a->identity ? "identity" : a->common ? "common" : a->otherwise ? "default" : NULL;
+    if (with) return fail_at(reader, node, "%s is an array, which cannot be %s; remove %s", a->name, a->otherwise ? "given a default" : with, with);
+    if (a->type == MAESTRO_TYPE_BLOB) return fail_at(reader, node, "%s is a blob, of which there are no arrays; remove array", a->name);
+    a->type |= MAESTRO_TYPE_ARRAY;
+    return MAESTRO_OK;
+}
+
+/* In the order in which they must be read: what converts values comes before the values, the type of one value before that it is an array. */
+static const char *const entry_names[] = {"type", "required", "identity", "common", "fold", "pad", "unit", "by", "doc", "values", "aliases", "default", "array"};
 static maestro_status_t (*const entry_readers[])(reader_t *, const yaml_node_t *, mst_meta_attribute_t *) = {
-    read_type, read_required, read_identity, read_common, read_fold, read_pad, read_unit, read_by, read_doc, read_values, read_aliases, read_default};
+    read_type, read_required, read_identity, read_common, read_fold, read_pad, read_unit, read_by, read_doc, read_values, read_aliases, read_default, read_array};
 
 static const yaml_node_t *entry(reader_t *reader, const yaml_node_t *mapping, const char *name) {
     for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top; pair++)

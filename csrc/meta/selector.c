@@ -86,10 +86,30 @@ static bool match_range(const mst_meta_node_t *node, uint64_t word) {
     return node->step <= 0 || (word - node->low) % (uint64_t)node->step == 0;
 }
 
+static bool match_text(const mst_meta_node_t *node, const char *text, size_t nbytes) {
+    if (node->op == MST_META_OP_LIKE) return mst_meta_glob(node->texts[0], text, nbytes);
+    return text_among(node, text, nbytes) == (node->op == MST_META_OP_IN);
+}
+
+static bool match_number(const mst_meta_node_t *node, uint64_t word) {
+    return node->op == MST_META_OP_RANGE ? match_range(node, word) : among(node, word) == (node->op == MST_META_OP_IN);
+}
+
+/* One of its values matches. */
+static bool match_array(const mst_meta_node_t *node, const mst_meta_attributes_t *set, uint64_t word) {
+    const char *bytes = mst_meta_attributes_tail(set) + mst_meta_word_offset(word), *text = "";
+    uint32_t nbytes = mst_meta_word_nbytes(word), text_nbytes = 0, cursor = 0;
+    bool matches = false;
+    while (!matches && mst_meta_array_next(node->type, bytes, nbytes, &cursor, &word, &text, &text_nbytes))
+        matches = node->type == MAESTRO_TYPE_STRING ? match_text(node, text, text_nbytes) : match_number(node, word);
+    return matches;
+}
+
 static bool match_leaf(const mst_meta_node_t *node, const mst_meta_attributes_t *set, const mst_meta_dictionary_t *dictionary) {
     if (node->op == MST_META_OP_TRUE) return true;
     if (!mst_meta_attributes_has(set, node->key)) return false;
     uint64_t word = set->value[mst_meta_attributes_rank(set, node->key)];
+    if (MST_UNLIKELY(node->array) && node->op != MST_META_OP_HAS) return match_array(node, set, word);
     uint32_t nbytes = 0;
     const char *text;
     switch (node->op) {

@@ -6,7 +6,7 @@
  *     v          := word | number | 'text' | "text" | true | false ; globs have * ? [abc]
  *
  * and the request form of MARS, `param=t/u,step=0/to/24/by/6`, where commas mean `and` (key=* or key=all: has(key)).  Keywords in any case.
- * A comparison with an absent attribute is false (so `not levelist = 500` is true for surface fields; `levelist != 500` is false for them).
+ * A comparison with an array is true when one of its values meets it (`!=` too: one is another).  With an absent attribute it is false (so `not levelist = 500` is true for surface fields; `levelist != 500` is false for them).
  * Common mistakes are answered: '&&', '||', a missing quote, an unknown key (nearest named), text where the attribute is a number.
  * Bounds: 64 KiB of text, depth 64, 4096 nodes, 65,536 list values; glob in linear time (two-pointer, no backtracking over more than the last star).
  *
@@ -32,7 +32,8 @@ typedef struct mst_meta_node mst_meta_node_t;
 struct mst_meta_node {
     mst_meta_op_t op;
     unsigned key;                         /* comparisons */
-    maestro_type_t type;                  /* of the key */
+    maestro_type_t type;                  /* of the key, or of its values where it is: */
+    bool array;                           /* a comparison holds when one of the values meets it */
     mst_meta_node_t *child[2];            /* AND, OR: both; NOT: first */
     uint64_t *words;                      /* IN, NE: values, sorted; of strings the codes of `texts` once bound, mst_meta_text_word of those without */
     char **texts;                         /* strings: canonical texts, sorted (NULL for other types); LIKE: texts[0] is the glob */

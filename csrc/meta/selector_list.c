@@ -23,7 +23,7 @@ maestro_status_t mst_meta_parse_word(mst_meta_parser_t *parser, unsigned key, ui
     *word_out = 0;
     if (parser->token != MST_META_TOKEN_WORD && parser->token != MST_META_TOKEN_QUOTED)
         return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, parser->start, "expected a value for %s (type %s)", attribute->name, mst_meta_type_name(attribute->type));
-    switch (attribute->type) {
+    switch (mst_meta_element_type(attribute->type)) {
     case MAESTRO_TYPE_STRING:
         status = mst_meta_schema_canonical(attribute, parser->value, nbytes, canonical, &nbytes);
         if (status == MAESTRO_OK && !(*text_out = mst_meta_arena_text(parser->arena, canonical, nbytes))) return mst_base_fail(MAESTRO_SYSTEM, "selector: no memory");
@@ -44,7 +44,7 @@ maestro_status_t mst_meta_parse_word(mst_meta_parser_t *parser, unsigned key, ui
         *word_out = strcasecmp(parser->value, "true") == 0;
         if (!*word_out && strcasecmp(parser->value, "false") != 0) status = mst_base_fail(MAESTRO_BAD_VALUE, "attribute %s is true or false, not '%.40s'", attribute->name, parser->value);
         break;
-    case MAESTRO_TYPE_BLOB:
+    default:
         return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, parser->start, "%s is a blob; only has(%s) can be asked of it", attribute->name, attribute->name);
     }
     if (status == MAESTRO_OK) return MAESTRO_OK;
@@ -85,7 +85,7 @@ static maestro_status_t bad_by(const mst_meta_parser_t *parser, const range_t *r
 
 /* Whole numbers and timestamps: RANGE with a step, whatever its length. */
 static maestro_status_t integer_range(mst_meta_parser_t *parser, const mst_meta_attribute_t *attribute, const range_t *range, bool request, mst_meta_node_t *node) {
-    bool timestamp = attribute->type == MAESTRO_TYPE_TIMESTAMP;
+    bool timestamp = mst_meta_element_type(attribute->type) == MAESTRO_TYPE_TIMESTAMP;
     int64_t from = (int64_t)range->from, to = (int64_t)range->to, by = request && attribute->by >= 1 ? (int64_t)attribute->by : timestamp ? 0 : 1;
     if (range->by) {
         bool read = timestamp ? mst_meta_text_parse_duration(range->by, range->by_nbytes, 's', &by)
@@ -151,15 +151,17 @@ static maestro_status_t calendar_range(mst_meta_parser_t *parser, const mst_meta
 
 static maestro_status_t add_range(mst_meta_parser_t *parser, unsigned key, const range_t *range, bool request, mst_meta_list_t *list, mst_meta_node_t *node) {
     const mst_meta_attribute_t *attribute = &parser->schema->attribute[key];
-    if (attribute->type == MAESTRO_TYPE_F64) return real_range(parser, attribute, range, request, list);
+    maestro_type_t type = mst_meta_element_type(attribute->type);
+    if (type == MAESTRO_TYPE_F64) return real_range(parser, attribute, range, request, list);
     if (mst_meta_is_date(attribute) || mst_meta_is_time(attribute)) return calendar_range(parser, attribute, range, request, list);
-    if (attribute->type != MAESTRO_TYPE_I64 && attribute->type != MAESTRO_TYPE_TIMESTAMP)
+    if (type != MAESTRO_TYPE_I64 && type != MAESTRO_TYPE_TIMESTAMP)
         return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, range->where, "%s is of type %s, which has no ranges; list the values", attribute->name, mst_meta_type_name(attribute->type));
     mst_meta_node_t one = {0};
     MST_TRY(integer_range(parser, attribute, range, request, &one));
     if (list->count == 0 && parser->token != MST_META_TOKEN_SLASH && parser->token != MST_META_TOKEN_COMMA) { /* the range is all there is */
         one.key = node->key;
         one.type = node->type;
+        one.array = node->array;
         *node = one;
         return MAESTRO_OK;
     }
@@ -245,8 +247,7 @@ maestro_status_t mst_meta_parse_list(mst_meta_parser_t *parser, unsigned key, bo
     mst_meta_list_t list = {0};
     mst_meta_node_t *node = mst_meta_parser_node(parser, MST_META_OP_IN);
     if (!node) return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, parser->start, "the selector is too long");
-    node->key = key;
-    node->type = parser->schema->attribute[key].type;
+    mst_meta_node_set_key(node, parser->schema, key);
     maestro_status_t status = read_elements(parser, key, in_parentheses, request, &list, node);
     if (status == MAESTRO_OK && node->op == MST_META_OP_IN) status = finish(parser, &list, node);
     free(list.words);

@@ -6,6 +6,12 @@
 
 enum { TEXT_MAX = 65536, DEPTH_MAX = 64, NODES_MAX = 4096 };
 
+void mst_meta_node_set_key(mst_meta_node_t *node, const mst_meta_schema_t *schema, unsigned key) {
+    node->key = key;
+    node->type = mst_meta_element_type(schema->attribute[key].type);
+    node->array = mst_meta_type_is_array(schema->attribute[key].type);
+}
+
 mst_meta_node_t *mst_meta_parser_node(mst_meta_parser_t *parser, mst_meta_op_t op) {
     if (++parser->nodes > NODES_MAX) return NULL;
     mst_meta_node_t *node = mst_meta_arena_alloc(parser->arena, sizeof *node);
@@ -47,8 +53,7 @@ static maestro_status_t read_key(mst_meta_parser_t *parser, unsigned *key_out) {
 static maestro_status_t key_node(mst_meta_parser_t *parser, mst_meta_op_t op, unsigned key, mst_meta_node_t **node_out) {
     mst_meta_node_t *node = mst_meta_parser_node(parser, op);
     if (!node) return too_long(parser);
-    node->key = key;
-    node->type = parser->schema->attribute[key].type;
+    mst_meta_node_set_key(node, parser->schema, key);
     *node_out = node;
     return MAESTRO_OK;
 }
@@ -84,7 +89,7 @@ static maestro_status_t not_in(mst_meta_parser_t *parser, unsigned key, mst_meta
 
 static maestro_status_t like(mst_meta_parser_t *parser, unsigned key, mst_meta_node_t **node_out) {
     const mst_meta_attribute_t *attribute = &parser->schema->attribute[key];
-    if (attribute->type != MAESTRO_TYPE_STRING)
+    if (mst_meta_element_type(attribute->type) != MAESTRO_TYPE_STRING)
         return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, parser->start, "%s is of type %s; patterns are for strings", attribute->name, mst_meta_type_name(attribute->type));
     MST_TRY(mst_meta_parser_next(parser));
     if (parser->token != MST_META_TOKEN_WORD && parser->token != MST_META_TOKEN_QUOTED)
@@ -102,7 +107,8 @@ static maestro_status_t like(mst_meta_parser_t *parser, unsigned key, mst_meta_n
 
 static maestro_status_t order(mst_meta_parser_t *parser, unsigned key, mst_meta_token_t sign, mst_meta_node_t **node_out) {
     const mst_meta_attribute_t *attribute = &parser->schema->attribute[key];
-    bool ordered = attribute->type == MAESTRO_TYPE_I64 || attribute->type == MAESTRO_TYPE_F64 || attribute->type == MAESTRO_TYPE_TIMESTAMP;
+    maestro_type_t type = mst_meta_element_type(attribute->type);
+    bool ordered = type == MAESTRO_TYPE_I64 || type == MAESTRO_TYPE_F64 || type == MAESTRO_TYPE_TIMESTAMP;
     uint64_t word;
     char *text;
     if (!ordered)

@@ -28,6 +28,7 @@ bool mst_meta_parser_is(const mst_meta_parser_t *parser, const char *keyword);
 /* Fails with the text and a mark under the character at `where`. */
 maestro_status_t mst_meta_parser_fail(const mst_meta_parser_t *parser, maestro_status_t status, size_t where, const char *format, ...) MST_PRINTF(4, 5);
 mst_meta_node_t *mst_meta_parser_node(mst_meta_parser_t *parser, mst_meta_op_t op);
+void mst_meta_node_set_key(mst_meta_node_t *node, const mst_meta_schema_t *schema, unsigned key);
 
 /* Values of a list, with ranges; ends in *node_out (IN or RANGE). */
 typedef struct mst_meta_list {

@@ -2,7 +2,7 @@
 #include "pool/pool.h"
 
 static size_t object_nbytes(const mst_pool_catalogue_t *catalogue, const mst_pool_object_t *object) {
-    return offsetof(mst_pool_object_t, rest) + 8u * (object->has_place * MST_POOL_PLACE_WORDS + mst_pool_template(catalogue, object->template)->nown) + object->tail_nbytes;
+    return offsetof(mst_pool_object_t, rest) + 8u * (mst_pool_words_before_own(object) + mst_pool_template(catalogue, object->template)->nown) + object->tail_nbytes;
 }
 
 static const mst_meta_attributes_t *lookup(void *context, uint32_t handle) {
@@ -65,16 +65,18 @@ uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const ui
 /* The object takes a reference to its template. */
 static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_wire_place_t *place, const mst_meta_attributes_t *attributes, uint32_t template_handle) {
     mst_pool_template_t *template = mst_pool_template(&pool->catalogue, template_handle);
-    bool has_place = place->segment != MST_WIRE_NO_SEGMENT;
-    size_t nbytes = offsetof(mst_pool_object_t, rest) + 8u * (has_place * MST_POOL_PLACE_WORDS + template->nown) + attributes->tail_nbytes;
+    bool has_place = place->segment != MST_WIRE_NO_SEGMENT, has_life = attributes->mask[0] & MST_POOL_LIFE_KEYS;
+    size_t nbytes = offsetof(mst_pool_object_t, rest) + 8u * (has_place * MST_POOL_PLACE_WORDS + has_life + template->nown) + attributes->tail_nbytes;
     uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, nbytes);
     if (handle == MST_POOL_NONE) return handle;
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    *object = (mst_pool_object_t){.id = id, .waiter = MST_POOL_NONE, .template = template_handle, .tail_nbytes = (uint16_t)attributes->tail_nbytes, .has_place = has_place};
+    *object = (mst_pool_object_t){.id = id, .waiter = MST_POOL_NONE, .template = template_handle, .tail_nbytes = (uint16_t)attributes->tail_nbytes, .has_place = has_place,
+                                    .has_life = has_life};
     if (has_place) {
         object->rest[0] = (uint64_t)place->segment << 32 | place->offset / 64;
         object->rest[1] = place->nbytes;
     }
+    if (has_life) *mst_pool_life(object) = (mst_pool_life_t){.place = MST_POOL_NONE};
     mst_pool_template_take(template, attributes, mst_pool_own(object));
     template->refs++;
     template->objects++;
@@ -114,7 +116,7 @@ maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *
     bool anonymous = mst_pool_template(catalogue, template)->anonymous;
     mst_pool_identity_cursor_t cursor = mst_pool_identities_find(&catalogue->identities, tag);
     uint32_t same = anonymous ? MST_POOL_NONE : find_same(pool, attributes, &cursor);
-    if (same != MST_POOL_NONE && pool->schema[attributes->schema]->versions) {
+    if (same != MST_POOL_NONE && pool->schema[attributes->schema]->versions && !mst_pool_awaits_archive(mst_pool_object(catalogue, same))) {
         take_place(pool, handle, same);
         cursor = mst_pool_identities_find(&catalogue->identities, tag);
         same = find_same(pool, attributes, &cursor);
@@ -177,15 +179,32 @@ static void remember_withdrawn(mst_pool_t *pool, uint32_t handle, bool expired) 
     if (oldest) mst_pool_catalogue_unref(pool, oldest);
 }
 
-uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, int64_t *when_ns_out, bool *expired_out) {
+static uint32_t withdrawn_at(mst_pool_t *pool, uint32_t slot, char *fate, size_t nbytes) {
+    const mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    uint32_t handle = catalogue->withdrawn[slot].handle;
+    bool expired = catalogue->withdrawn[slot].expired;
+    int at = snprintf(fate, nbytes, "%s %.3g s ago", expired ? "expired" : "was withdrawn", (double)(pool->now_ns - catalogue->withdrawn[slot].when_ns) / 1e9);
+    if (expired && (size_t)at < nbytes) mst_pool_lifetime_describe(pool, handle, fate + at, nbytes - (size_t)at);
+    return handle;
+}
+
+/* The slot of the i-th last one; false: there is none. */
+static bool slot_of_withdrawn(const mst_pool_catalogue_t *catalogue, uint32_t i, uint32_t *slot_out) {
+    *slot_out = (catalogue->withdrawn_next - i) % MST_COUNT(catalogue->withdrawn);
+    return i <= MST_COUNT(catalogue->withdrawn) && catalogue->withdrawn[*slot_out].handle;
+}
+
+uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, char *fate, size_t nbytes) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
-    for (uint32_t i = 1; i <= MST_COUNT(catalogue->withdrawn); i++) {
-        uint32_t slot = (catalogue->withdrawn_next - i) % MST_COUNT(catalogue->withdrawn), handle = catalogue->withdrawn[slot].handle;
-        if (!handle || !mst_pool_selects(pool, selector, schema, mst_pool_object(catalogue, handle))) continue;
-        *when_ns_out = catalogue->withdrawn[slot].when_ns;
-        *expired_out = catalogue->withdrawn[slot].expired;
-        return handle;
-    }
+    for (uint32_t i = 1, slot; slot_of_withdrawn(catalogue, i, &slot); i++)
+        if (mst_pool_selects(pool, selector, schema, mst_pool_object(catalogue, catalogue->withdrawn[slot].handle))) return withdrawn_at(pool, slot, fate, nbytes);
+    return MST_POOL_NONE;
+}
+
+uint32_t mst_pool_catalogue_find_withdrawn_id(mst_pool_t *pool, uint64_t id, char *fate, size_t nbytes) {
+    mst_pool_catalogue_t *catalogue = &pool->catalogue;
+    for (uint32_t i = 1, slot; slot_of_withdrawn(catalogue, i, &slot); i++)
+        if (mst_pool_object(catalogue, catalogue->withdrawn[slot].handle)->id == id) return withdrawn_at(pool, slot, fate, nbytes);
     return MST_POOL_NONE;
 }
 
@@ -206,6 +225,7 @@ void mst_pool_catalogue_end(mst_pool_t *pool, uint32_t handle, uint32_t kind) {
     }
     object->state = MST_POOL_WITHDRAWN;
     object->indexed = 0;
+    if (object->has_life) mst_pool_lifetime_end(pool, handle);
     if (!object->notice) mst_pool_publish(pool, handle, kind, mst_pool_attributes(pool, object));
     end(pool, handle);
 }

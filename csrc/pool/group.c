@@ -3,6 +3,7 @@
  * nothing.  The end of the lease acknowledges.  What a member that died, left, rejected it or took too long had not acknowledged goes to another one, marked.
  *
  * The log keeps what a group has not seen, as for a subscription that holds.  A group outlives its members for a while, so that they can be started anew.
+ * A group whose name begins with "archive" makes copies: what it acknowledges is safe (see lifetime.c).
  * Invariant: an object that was given to a member is acknowledged, or among a member's leases, or in `returned`, or withdrawn. */
 #include "pool/pool.h"
 
@@ -135,6 +136,7 @@ void mst_pool_group_settle(mst_pool_t *pool, mst_pool_session_t *session, mst_po
         member->overdue--;
     } else {
         member->unacknowledged--;
+        if (acknowledged && member->group->archives) mst_pool_lifetime_archived(pool, lease->object);
         if (acknowledged || !enqueue(member->group, pool, lease->object)) { /* without memory it counts as read: the alternative is to stop */
             member->lately++;
             member->group->acknowledged++;
@@ -144,13 +146,27 @@ void mst_pool_group_settle(mst_pool_t *pool, mst_pool_session_t *session, mst_po
     if (!member->subscription && !in_hand(member)) free_member(member);
 }
 
+static int64_t after(int64_t since_ns, int64_t span_ns) { return span_ns < INT64_MAX - since_ns ? since_ns + span_ns : INT64_MAX; }
+
+static void note_overdue(mst_pool_t *pool, int64_t since_ns, int64_t within_ns) {
+    if (after(since_ns, within_ns) < pool->overdue_ns) pool->overdue_ns = after(since_ns, within_ns);
+}
+
+void mst_pool_group_granted(mst_pool_t *pool, const mst_pool_member_t *member) {
+    if (member->acknowledge_ns) note_overdue(pool, pool->now_ns, member->acknowledge_ns);
+}
+
 /* What takes too long: another member is given it, and this one's hands stay full until its lease ends. */
 static void take_back_overdue(mst_pool_t *pool, mst_pool_session_t *session) {
     for (uint32_t i = 0; i < session->leases_capacity; i++) {
         mst_pool_lease_t *lease = &session->lease[i];
         if (!lease->since_ns || !lease->member || lease->overdue) continue;
         mst_pool_member_t *member = find_member(session, lease->member);
-        if (!member->acknowledge_ns || pool->now_ns - lease->since_ns < member->acknowledge_ns || !enqueue(member->group, pool, lease->object)) continue;
+        if (!member || !member->acknowledge_ns) continue; /* without a member: its group has ended */
+        if (pool->now_ns - lease->since_ns < member->acknowledge_ns || !enqueue(member->group, pool, lease->object)) {
+            note_overdue(pool, lease->since_ns, member->acknowledge_ns);
+            continue;
+        }
         lease->overdue = 1;
         member->unacknowledged--;
         member->overdue++;
@@ -186,6 +202,7 @@ static maestro_status_t create(mst_pool_t *pool, const mst_pool_subscription_t *
     mst_pool_group_t *group = calloc(1, sizeof *group);
     if (!group) return mst_base_fail(MAESTRO_NO_MEMORY, "subscribe: no memory in the pool manager");
     snprintf(group->name, sizeof group->name, "%s", name);
+    group->archives = strncmp(name, "archive", 7) == 0;
     group->schema = subscription->session->schema;
     group->cursor = group->ahead_from = group->ahead = mst_pool_log_last(&pool->log);
     group->snapshot = snapshot;
@@ -206,7 +223,9 @@ static maestro_status_t create(mst_pool_t *pool, const mst_pool_subscription_t *
     return MAESTRO_OK;
 }
 
+/* Whatever members that left still have in their hands is theirs alone from now on. */
 static void destroy(mst_pool_t *pool, mst_pool_group_t *group) {
+    while (group->members) free_member(group->members);
     while (group->nreturned) dequeue(group, pool);
     free(group->returned);
     mst_pool_need_end(pool, group->need);
@@ -217,6 +236,7 @@ static void destroy(mst_pool_t *pool, mst_pool_group_t *group) {
     *link = group->next;
     pool->holding--;
     pool->recheck_consumed = true;
+    pool->next_deadline_ns = pool->now_ns; /* withdrawals that waited for it are looked at in the next round */
     free(group);
 }
 
@@ -354,20 +374,21 @@ static void advance(mst_pool_t *pool, mst_pool_group_t *group) {
 }
 
 static void look_for_overdue(mst_pool_t *pool) {
-    if (pool->now_ns - pool->overdue_ns < OVERDUE_NS) return;
-    pool->overdue_ns = pool->now_ns;
+    if (pool->now_ns < pool->overdue_ns) return;
+    pool->overdue_ns = INT64_MAX;
     for (size_t i = 0; i < pool->nsessions; i++)
         if (pool->session[i]->members) take_back_overdue(pool, pool->session[i]);
+    if (pool->overdue_ns < pool->now_ns + OVERDUE_NS) pool->overdue_ns = pool->now_ns + OVERDUE_NS; /* it looks at all leases, so not too often */
 }
 
 void mst_pool_group_advance_all(mst_pool_t *pool) {
     mst_pool_group_t *next;
-    if (pool->groups) look_for_overdue(pool);
+    look_for_overdue(pool);
     for (mst_pool_group_t *group = pool->groups; group; group = next) {
         next = group->next;
         if (count_members(group)) group->empty_since_ns = 0;
         else if (!group->empty_since_ns) group->empty_since_ns = pool->now_ns;
-        else if (!group->members && pool->now_ns - group->empty_since_ns >= pool->group_ns) {
+        else if (pool->now_ns - group->empty_since_ns >= pool->group_ns) {
             destroy(pool, group);
             continue;
         }
@@ -376,6 +397,13 @@ void mst_pool_group_advance_all(mst_pool_t *pool) {
 }
 
 /* ---- What others ask. */
+
+int64_t mst_pool_group_next(const mst_pool_t *pool) {
+    int64_t next = pool->overdue_ns;
+    for (const mst_pool_group_t *group = pool->groups; group; group = group->next)
+        if (group->empty_since_ns && after(group->empty_since_ns, pool->group_ns) < next) next = after(group->empty_since_ns, pool->group_ns);
+    return next;
+}
 
 bool mst_pool_group_can_move(mst_pool_t *pool) {
     for (mst_pool_group_t *group = pool->groups; group; group = group->next)

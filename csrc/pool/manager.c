@@ -91,7 +91,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
     pool->linger_s = mst_base_setting_f64("MAESTRO_LINGER_S", 2);
     pool->now_ns = pool->started_ns = mst_base_now_ns();
     pool->empty_since_ns = pool->now_ns + FIRST_SESSION_NS; /* also without linger, whoever started it has time to come */
-    pool->next_deadline_ns = INT64_MAX;
+    pool->next_deadline_ns = pool->overdue_ns = INT64_MAX;
     return MAESTRO_OK;
 }
 
@@ -342,17 +342,23 @@ static void end_round(mst_pool_t *pool) {
 static uint32_t what_matters(const mst_pool_t *pool) {
     uint32_t bits = MST_WIRE_ASLEEP;
     bool waits = pool->lagging || mst_pool_group_waits(pool);
-    if (pool->requests || waits) bits |= MST_WIRE_ASLEEP_RELEASES;
+    if (pool->requests || waits || pool->lifetimes.counted) bits |= MST_WIRE_ASLEEP_RELEASES;
     if (waits) bits |= MST_WIRE_ASLEEP_ROOM;
     for (size_t i = 0; i < pool->nsessions; i++)
         if (pool->session[i]->outbox.first || pool->session[i]->freed.first) bits |= MST_WIRE_ASLEEP_ROOM;
     return bits;
 }
 
+static int64_t earliest_deadline(const mst_pool_t *pool) {
+    const int64_t deadlines[] = {pool->stall_deadline_ns, mst_pool_lifetime_next(pool), mst_pool_group_next(pool)};
+    int64_t earliest = pool->next_deadline_ns;
+    for (size_t i = 0; i < MST_COUNT(deadlines); i++)
+        if (deadlines[i] < earliest) earliest = deadlines[i];
+    return earliest;
+}
+
 static void sleep_until_needed(mst_pool_t *pool) {
-    int64_t deadline = pool->next_deadline_ns < pool->stall_deadline_ns ? pool->next_deadline_ns : pool->stall_deadline_ns;
-    if (mst_pool_lifetime_next(pool) < deadline) deadline = mst_pool_lifetime_next(pool);
-    int64_t timeout = deadline == INT64_MAX ? ROUND_NS_MAX : deadline - pool->now_ns;
+    int64_t deadline = earliest_deadline(pool), timeout = deadline == INT64_MAX ? ROUND_NS_MAX : deadline - pool->now_ns;
     if (timeout > ROUND_NS_MAX) timeout = ROUND_NS_MAX;
     if (!pool->nsessions) {
         int64_t linger = pool->empty_since_ns + mst_base_span_ns(pool->linger_s) - pool->now_ns;

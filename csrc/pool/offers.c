@@ -149,10 +149,7 @@ static bool take_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_
 /* After its event: from now on it may expire. */
 static void begin_life(mst_pool_t *pool, uint32_t handle) {
     if (MST_UNLIKELY(pool->offered->mask[0] & MST_POOL_AHEAD_KEYS)) mst_pool_ahead_note(pool, handle, pool->offered);
-    if (MST_LIKELY(!mst_meta_attributes_has(pool->offered, MST_META_KEY_LIFETIME))) return;
-    double seconds;
-    memcpy(&seconds, &pool->offered->value[mst_meta_attributes_rank(pool->offered, MST_META_KEY_LIFETIME)], sizeof seconds);
-    mst_pool_lifetime_begin(pool, handle, seconds);
+    if (MST_UNLIKELY(pool->offered->mask[0] & MST_POOL_LIFE_KEYS)) mst_pool_lifetime_begin(pool, handle, pool->offered);
 }
 
 /* ---- Runs of offers. */

@@ -5,8 +5,8 @@
  *   template   what objects have in common
  *   catalogue  live objects: identity, leases, end of life; identities: the table of them
  *   log        numbered events, and the live objects in the order of their offers
- *   lifetime   objects that expire
  *   ahead      objects that groups hand out before others
+ *   lifetime   objects whose lives have an end, or none before an archive has them
  *   lending    segments lent to sessions, limits, the way back of blocks
  *   session    one client: its rings, leases, counters; serve: what comes through the rings; offers: objects among that
  *   subscription, request, search   what clients wait for; group: what several share; need: that they do, told to who provides
@@ -120,13 +120,23 @@ typedef struct mst_pool_object { /* as small as it can be: fresh memory costs a 
     uint8_t consuming : 1;  /* live, and withdrawn as soon as it is consumed */
     uint8_t has_place : 1;
     uint8_t returned : 1;   /* was given back to a consumer group, and may wait there */
+    uint8_t has_life : 1;   /* says how long it lives */
     uint8_t notice;         /* 0: object; else the event kind: JOINED and REQUIRED live, LEFT and RETRACTED do not */
-    uint64_t rest[];        /* where its bytes lie, if it has any; attribute words in which it differs from its template; the tail */
+    uint64_t rest[];        /* where its bytes lie, if it has any; its life, if it says; attribute words in which it differs from its template; the tail */
 } mst_pool_object_t;
 
 enum { MST_POOL_PLACE_WORDS = 2 }; /* segment << 32 | offset / 64; bytes */
 
-static inline uint64_t *mst_pool_own(mst_pool_object_t *object) { return object->rest + object->has_place * MST_POOL_PLACE_WORDS; }
+typedef struct mst_pool_life { /* one word */
+    uint32_t place;         /* in the heap of lifetimes; MST_POOL_NONE: not there */
+    uint32_t demands : 30;  /* after so many more it expires; 0: they are not counted, or it has expired */
+    uint32_t for_ever : 1;  /* not withdrawn before it is archived */
+    uint32_t archived : 1;
+} mst_pool_life_t;
+_Static_assert(sizeof(mst_pool_life_t) == sizeof(uint64_t), "a life is one word");
+
+static inline unsigned mst_pool_words_before_own(const mst_pool_object_t *object) { return object->has_place * MST_POOL_PLACE_WORDS + object->has_life; }
+static inline uint64_t *mst_pool_own(mst_pool_object_t *object) { return object->rest + mst_pool_words_before_own(object); }
 static inline mst_wire_place_t mst_pool_place(const mst_pool_object_t *object) {
     if (!object->has_place) return (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
     return (mst_wire_place_t){.segment = (uint32_t)(object->rest[0] >> 32), .offset = (uint64_t)(uint32_t)object->rest[0] * 64, .nbytes = object->rest[1]};
@@ -165,7 +175,7 @@ typedef struct mst_pool_catalogue {
         uint32_t handle;
         int64_t when_ns;
         bool expired;
-    } withdrawn[64];        /* the last ones, so that a demand that comes too late can be told; a ring, holding references */
+    } withdrawn[64];        /* the last ones, so that who comes too late can be told; a ring, holding references */
     uint32_t withdrawn_next;
 } mst_pool_catalogue_t;
 
@@ -218,23 +228,39 @@ uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, 
 bool mst_pool_is_live(mst_pool_t *pool, uint32_t handle, uint64_t sequence);
 void mst_pool_catalogue_end(mst_pool_t *pool, uint32_t handle, uint32_t kind); /* WITHDRAWN or EXPIRED; else as: */
 void mst_pool_catalogue_withdraw(mst_pool_t *pool, uint32_t handle);  /* live -> withdrawn, with its event; ends when no lease is left */
-/* The object withdrawn last that matches, MST_POOL_NONE when none of the last ones does. */
-uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, int64_t *when_ns_out, bool *expired_out);
+/* Of the last ones that were withdrawn the newest that matches, or has this id; writes what became of it: "was withdrawn 2 s ago", "expired 0.1 s ago, after
+ * 3 demands".  MST_POOL_NONE: none. */
+uint32_t mst_pool_catalogue_find_withdrawn(mst_pool_t *pool, const mst_meta_selector_t *selector, uint16_t schema, char *fate, size_t nbytes);
+uint32_t mst_pool_catalogue_find_withdrawn_id(mst_pool_t *pool, uint64_t id, char *fate, size_t nbytes);
 void mst_pool_catalogue_lease_ended(mst_pool_t *pool, uint32_t handle);
 void mst_pool_catalogue_unref(mst_pool_t *pool, uint32_t handle);     /* the retained log lets go */
 /* Brings the index forward by at most `budget` objects; true when it is up to date. */
 bool mst_pool_catalogue_index_step(mst_pool_t *pool, size_t budget);
 
-/* ---- lifetime.c: objects that expire. */
+/* ---- lifetime.c: objects that say how long they live. */
+#define MST_POOL_LIFE_KEYS (1ull << MST_META_KEY_LIFETIME | 1ull << MST_META_KEY_DEMANDS | 1ull << MST_META_KEY_PERSIST)
+
 typedef struct mst_pool_lifetimes {
-    struct mst_pool_expiry *heap;
+    struct mst_pool_expiry *heap; /* of those that live */
     size_t count, capacity;
+    size_t counted;               /* objects that expire by demands */
+    size_t unarchived;            /* objects that wait for an archive */
 } mst_pool_lifetimes_t;
 
-void mst_pool_lifetime_begin(mst_pool_t *pool, uint32_t handle, double seconds); /* from now on, after its event */
+static inline mst_pool_life_t *mst_pool_life(mst_pool_object_t *object) { return (mst_pool_life_t *)(object->rest + object->has_place * MST_POOL_PLACE_WORDS); }
+/* It may neither be withdrawn nor make room for another version yet. */
+static inline bool mst_pool_awaits_archive(mst_pool_object_t *object) {
+    return object->has_life && mst_pool_life(object)->for_ever && !mst_pool_life(object)->archived;
+}
+
+void mst_pool_lifetime_begin(mst_pool_t *pool, uint32_t handle, const mst_meta_attributes_t *set); /* from now on, after its event */
+void mst_pool_lifetime_end(mst_pool_t *pool, uint32_t handle);     /* for the catalogue: an object that has a life no longer lives */
+void mst_pool_lifetime_read(mst_pool_t *pool, uint32_t handle);    /* it was read; the lease lasts yet */
+void mst_pool_lifetime_archived(mst_pool_t *pool, uint32_t handle);
+void mst_pool_lifetime_describe(mst_pool_t *pool, uint32_t handle, char *text, size_t nbytes); /* of what it expired: "after 3 demands" */
 int64_t mst_pool_lifetime_next(const mst_pool_t *pool); /* when one is to expire; INT64_MAX: never */
 void mst_pool_lifetime_expire(mst_pool_t *pool);        /* one slice of those whose time has come */
-bool mst_pool_lifetime_holds(mst_pool_t *pool);         /* one lives that is to expire, for which the pool stays */
+bool mst_pool_lifetime_holds(const mst_pool_t *pool);   /* one lives that is to expire, or to be archived, for which the pool stays */
 void mst_pool_lifetime_fini(mst_pool_t *pool);
 
 /* ---- ahead.c: objects that groups hand out before others. */
@@ -329,8 +355,9 @@ void mst_pool_lending_holders(mst_pool_t *pool, char *text, size_t nbytes); /* "
 typedef struct mst_pool_lease {
     uint32_t object, generation; /* free slots: next free, generation */
     int64_t since_ns;
-    uint32_t member : 31;        /* number of a subscription in a consumer group, for which its end acknowledges; 0: none */
+    uint32_t member : 30;        /* number of a subscription in a consumer group, for which its end acknowledges; 0: none */
     uint32_t overdue : 1;        /* no longer: it took too long */
+    uint32_t observed : 1;       /* it is no reading (maestro.demands) */
 } mst_pool_lease_t;
 
 typedef struct mst_pool_message {
@@ -467,6 +494,7 @@ struct mst_pool_subscription {
     mst_meta_selector_t *selector;
     uint32_t kinds;
     bool hold, query, lagging, touched, fetched;
+    bool observes;                   /* neither a need nor a reader */
     bool shared;                     /* a consumer group's cursor serves it */
     bool ending;                     /* it gets no events any more; what was not taken goes back: */
     uint32_t unread_row;
@@ -556,7 +584,7 @@ void mst_pool_request_unleased(mst_pool_t *pool, uint32_t handle); /* the last l
 enum { MST_POOL_GROUP_AHEAD = 64 }; /* of a group's objects that go before others, so many are put in order at a time */
 enum { MST_POOL_GROUP_LIMIT = 256 }; /* unacknowledged objects of a member at most, unless it says otherwise */
 
-struct mst_pool_member {             /* lives until its subscription is disposed and all it was given is settled */
+struct mst_pool_member {             /* lives until its subscription is disposed and all it was given is settled, or its group has ended */
     mst_pool_group_t *group;
     mst_pool_session_t *session;
     mst_pool_subscription_t *subscription; /* NULL: disposed */
@@ -588,6 +616,7 @@ struct mst_pool_group {
     uint64_t delivered, acknowledged, redelivered, overdue;
     int64_t empty_since_ns;          /* 0: it has members */
     uint32_t need;
+    bool archives;                   /* its name says so: what it acknowledges is safe */
     mst_pool_group_t *next;
 };
 
@@ -599,6 +628,8 @@ void mst_pool_group_leave_all(mst_pool_t *pool, mst_pool_session_t *session); /*
 void mst_pool_group_settle(mst_pool_t *pool, mst_pool_session_t *session, mst_pool_lease_t *lease, bool acknowledged);
 void mst_pool_group_advance_all(mst_pool_t *pool);                 /* one slice each */
 bool mst_pool_group_can_move(mst_pool_t *pool);
+int64_t mst_pool_group_next(const mst_pool_t *pool);               /* when a lease may be overdue, or a group without members ends; INT64_MAX: never */
+void mst_pool_group_granted(mst_pool_t *pool, const mst_pool_member_t *member); /* a lease, which may become overdue */
 bool mst_pool_group_waits(const mst_pool_t *pool);                 /* one has something to hand out, and nobody to take it */
 uint64_t mst_pool_group_needs(const mst_pool_t *pool);             /* the log from this sequence on */
 bool mst_pool_group_awaits(mst_pool_t *pool, const mst_pool_object_t *object, uint32_t handle);
@@ -683,7 +714,7 @@ struct mst_pool {
     mst_pool_elsewhere_t elsewhere;
     mst_pool_group_t *groups;
     int64_t group_ns;                /* how long one without members lives */
-    int64_t overdue_ns;              /* when overdue leases were last looked for */
+    int64_t overdue_ns;              /* when a lease may be overdue next; INT64_MAX: none */
     mst_pool_request_t *requests, **requests_end; /* all that wait, oldest first */
     mst_pool_request_t **request_slot;
     size_t request_slots, request_slot_from; /* no slot below is free */

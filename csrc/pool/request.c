@@ -194,14 +194,13 @@ static void fail_timeout(mst_pool_t *pool, mst_pool_request_t *request, const ms
     size_t best = 0;
     for (size_t i = 1; i < nnodes; i++)
         if (request->near[i] > request->near[best]) best = i;
-    int64_t when;
-    bool expired;
-    uint32_t withdrawn = mst_pool_catalogue_find_withdrawn(pool, request->selector, request->session->schema, &when, &expired);
+    char fate[128];
+    uint32_t withdrawn = mst_pool_catalogue_find_withdrawn(pool, request->selector, request->session->schema, fate, sizeof fate);
     int at = snprintf(text, sizeof text, "demand \"%.256s\": nothing matched within %.3g s", request->selector->source, (double)request->argument / 1e9);
     if (withdrawn != MST_POOL_NONE) {
         const mst_meta_attributes_t *attributes = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, withdrawn));
         mst_meta_attributes_describe(attributes, pool->schema[attributes->schema], pool->dictionary, example, sizeof example);
-        snprintf(text + at, sizeof text - (size_t)at, "; one that matches %s %.3g s ago: %s", expired ? "expired" : "was withdrawn", (double)(pool->now_ns - when) / 1e9, example);
+        snprintf(text + at, sizeof text - (size_t)at, "; one that matches %s: %s", fate, example);
         fail(pool, request, MAESTRO_TIMEOUT, text);
         return;
     }
@@ -239,15 +238,15 @@ static void wait_for_release(mst_pool_t *pool, mst_pool_request_t *request, uint
 }
 
 static bool consumed(mst_pool_t *pool, uint32_t handle) {
-    const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    return object->leases == 0 && !mst_pool_subscription_awaits(pool, handle);
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    return object->leases == 0 && !mst_pool_awaits_archive(object) && !mst_pool_subscription_awaits(pool, handle);
 }
 
 static void withdraw_one(mst_pool_t *pool, mst_pool_request_t *request, uint32_t handle) {
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     if (object->consuming) return; /* an earlier request takes care of it */
     request->found++;
-    if (request->when == MAESTRO_WHEN_RELEASED || consumed(pool, handle)) {
+    if ((request->when == MAESTRO_WHEN_RELEASED && !mst_pool_awaits_archive(object)) || consumed(pool, handle)) {
         wait_for_release(pool, request, handle);
         return;
     }
@@ -321,10 +320,11 @@ static void abandon(mst_pool_t *pool, mst_pool_request_t *request, char *text, s
             at += (size_t)snprintf(text + at, nbytes - at, "%s%s[%lld] (process %d) holds %llu", at ? ", " : "", session->component, (long long)session->rank,
                                    session->pid, (unsigned long long)held);
     }
-    if (!at) snprintf(text, nbytes, "a subscription has not received them yet");
+    uint64_t unarchived = 0;
     for (size_t i = 0; i < request->nobjects; i++) {
         if (!is_consuming(pool, request, request->object[i])) continue;
         mst_pool_object_t *object = mst_pool_object(&pool->catalogue, request->object[i]);
+        unarchived += mst_pool_awaits_archive(object);
         object->consuming = 0;
         object->waiter = MST_POOL_NONE;
     }
@@ -334,6 +334,9 @@ static void abandon(mst_pool_t *pool, mst_pool_request_t *request, char *text, s
             mst_pool_object_t *object = mst_pool_object(&pool->catalogue, pool->session[i]->lease[slot].object);
             if (object->waiter == request->slot) object->waiter = MST_POOL_NONE;
         }
+    if (unarchived && at < nbytes)
+        snprintf(text + at, nbytes - at, "%sno archive has acknowledged %llu that are kept for ever (maestro.persist)", at ? ", " : "", (unsigned long long)unarchived);
+    else if (!at) snprintf(text, nbytes, "a subscription has not received them yet");
 }
 
 static bool step_withdraw(mst_pool_t *pool, mst_pool_request_t *request) {
@@ -469,12 +472,18 @@ static mst_pool_request_t *create(mst_pool_t *pool, mst_pool_session_t *session,
     return request;
 }
 
+static maestro_status_t fail_not_there(mst_pool_t *pool, uint64_t id) {
+    char fate[128];
+    bool known = mst_pool_catalogue_find_withdrawn_id(pool, id, fate, sizeof fate) != MST_POOL_NONE;
+    return mst_base_fail(MAESTRO_WITHDRAWN, "withdraw: the object is not in the pool: it %s", known ? fate : "was withdrawn or expired before, or its offer was refused");
+}
+
 static maestro_status_t prepare(mst_pool_t *pool, mst_pool_request_t *request, const char *text) {
     mst_pool_session_t *session = request->session;
     if (request->kind == MST_WIRE_WITHDRAW) {
         if (session->relay && mst_pool_elsewhere_remove(pool, request->argument)) return MAESTRO_OK;
         uint32_t handle = mst_pool_session_get_id(session, request->argument);
-        if (handle == MST_POOL_NONE) return mst_base_fail(MAESTRO_WITHDRAWN, "withdraw: the object is not in the pool: it was withdrawn before, or its offer was refused");
+        if (handle == MST_POOL_NONE) return fail_not_there(pool, request->argument);
         withdraw_one(pool, request, handle);
         if (!request->found) return mst_base_fail(MAESTRO_WRONG_STATE, "withdraw: the object is being withdrawn already");
         return MAESTRO_OK;

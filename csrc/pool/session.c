@@ -156,10 +156,12 @@ void mst_pool_session_release(mst_pool_t *pool, mst_pool_session_t *session, uin
     }
     mst_pool_lease_t *lease = &session->lease[slot];
     uint32_t handle = lease->object;
+    bool counts = acknowledged && !lease->overdue && !lease->observed && mst_pool_object(&pool->catalogue, handle)->has_life;
     if (MST_UNLIKELY(lease->member)) mst_pool_group_settle(pool, session, lease, acknowledged);
     *lease = (mst_pool_lease_t){.object = session->lease_free, .generation = lease->generation + 1 ? lease->generation + 1 : 1};
     session->lease_free = slot;
     session->leases_live--;
+    if (MST_UNLIKELY(counts)) mst_pool_lifetime_read(pool, handle);
     mst_pool_catalogue_lease_ended(pool, handle);
 }
 

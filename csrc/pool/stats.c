@@ -168,6 +168,8 @@ void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out) {
     number(out, "offered_total", catalogue->offered_total);
     number(out, "withdrawn_total", catalogue->withdrawn_total);
     number(out, "expired_total", catalogue->expired_total);
+    number(out, "with_lifetime", pool->lifetimes.count);
+    number(out, "awaiting_archive", pool->lifetimes.unarchived);
     number(out, "refused_total", catalogue->refused_total);
     number(out, "copied_total", catalogue->copied_total);
     number(out, "bytes_total", catalogue->bytes_total);

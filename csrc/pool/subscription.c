@@ -104,6 +104,7 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
     subscription->kinds = request->kinds;
     subscription->hold = request->hold;
     subscription->query = request->start == MAESTRO_START_QUERY;
+    subscription->observes = request->observe;
     subscription->shared = group[0];
     subscription->cursor = mst_pool_log_last(&pool->log);
     if (status == MAESTRO_OK && subscription->shared)
@@ -331,7 +332,13 @@ static bool open_run(mst_pool_t *pool, mst_pool_subscription_t *subscription, co
     return false;
 }
 
-static uint32_t member_of(const mst_pool_subscription_t *subscription) { return subscription->member ? subscription->number : 0; }
+/* A lease for the subscription, or for the consumer group that it is a member of; 0: no memory. */
+static uint64_t grant(mst_pool_t *pool, const mst_pool_subscription_t *subscription, uint32_t handle) {
+    if (subscription->member) mst_pool_group_granted(pool, subscription->member);
+    uint64_t lease = mst_pool_session_grant(pool, subscription->session, handle, subscription->member ? subscription->number : 0);
+    if (lease) subscription->session->lease[(uint32_t)lease].observed = subscription->observes;
+    return lease;
+}
 
 static bool goes_on(const mst_pool_subscription_t *subscription, const mst_pool_object_t *object, uint64_t sequence) {
     return subscription->run.message && subscription->run.count < subscription->run.capacity && subscription->run.template == object->template &&
@@ -351,7 +358,7 @@ static size_t push_rows(mst_pool_t *pool, mst_pool_subscription_t *subscription,
     for (; done < count; done++) {
         mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle[done]);
         if (!goes_on(subscription, object, sequence + done) && !open_run(pool, subscription, object, sequence + done)) break;
-        uint64_t lease = mst_pool_session_grant(pool, subscription->session, handle[done], member_of(subscription));
+        uint64_t lease = grant(pool, subscription, handle[done]);
         if (!lease) { /* an empty run is none */
             if (!subscription->run.count) drop_run(pool, subscription);
             break;
@@ -389,7 +396,7 @@ bool mst_pool_subscription_push(mst_pool_t *pool, mst_pool_subscription_t *subsc
     event->lease = 0;
     event->place = (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
     if (offered && !gone) {
-        uint64_t lease = mst_pool_session_grant(pool, session, handle, member_of(subscription));
+        uint64_t lease = grant(pool, subscription, handle);
         if (!lease) return false;
         event->lease = lease;
         mst_wire_place_t place = mst_pool_place(object);

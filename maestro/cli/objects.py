@@ -127,10 +127,18 @@ def _rows(session, selector: str | None):
     """One dictionary per object: its id, size and attributes."""
     with err.status("reading") as progress:
         for number, cdo in enumerate(session.query(form(selector))):
-            with cdo:
-                yield {"id": cdo.id, "bytes": cdo.nbytes, "attributes": dict(cdo)}
+            row = {"id": cdo.id, "bytes": cdo.nbytes, "attributes": {key: plain(value) for key, value in cdo.attributes.items()}}
+            cdo.reject()  # a look is no reading (maestro.demands)
+            yield row
             if number % 1000 == 0:
                 progress.update(f"reading: {number:,} objects")
+
+
+def plain(value):
+    """An attribute's value that JSON knows and a dictionary takes as a key: of an array a tuple."""
+    if getattr(value, "dtype", None) is None:
+        return value
+    return tuple(str(moment) for moment in value) if value.dtype.kind == "M" else tuple(value.tolist())
 
 
 def summarise(rows) -> dict:

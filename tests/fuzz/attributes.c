@@ -5,6 +5,7 @@
 #include "meta/attributes.h"
 #include "meta/dictionary.h"
 #include "meta/schema.h"
+#include "meta/selector.h"
 
 enum { DICTIONARY_CODES = 64, DICTIONARY_TEXT = 4096, SET_NUMBER = 3 };
 
@@ -12,7 +13,12 @@ static const char yaml[] = "schema: f\nversion: 1\nattributes:\n"
                            "  b: {type: bool, identity: true}\n  i: {type: i64, identity: true}\n  f: {type: f64}\n"
                            "  s: {type: string, common: true, identity: true}\n  w: {type: string, common: true, values: [x, y]}\n"
                            "  p: {type: string, pad: 4}\n  t: {type: timestamp, identity: true}\n  z: {type: blob, identity: true}\n"
-                           "  r: {type: i64, required: true}\n";
+                           "  r: {type: i64, required: true}\n"
+                           "  ab: {type: bool, array: true}\n  ai: {type: i64, array: true}\n  af: {type: f64, array: true}\n"
+                           "  as: {type: string, array: true}\n  at: {type: timestamp, array: true}\n";
+/* Selectors over arrays: safe on every set that is accepted. */
+static const char *const texts[] = {"ab = true", "ai in -1/to/9/by/3 or ai != 3", "af < 0.5", "as like 'a*' or as in (x, y)", "at >= 2026-01-01", "not has(as)"};
+static mst_meta_selector_t *selectors[MST_COUNT(texts)];
 static mst_meta_schema_t *schema;
 static void *block;
 static mst_meta_dictionary_t *dictionary;
@@ -20,6 +26,7 @@ static mst_meta_dictionary_t *dictionary;
 static void init(void) {
     MUST(mst_meta_schema_parse(yaml, sizeof yaml - 1, "fuzz", &schema) == MAESTRO_OK);
     schema->number = SET_NUMBER;
+    for (size_t i = 0; i < MST_COUNT(texts); i++) MUST(mst_meta_selector_parse(schema, texts[i], &selectors[i]) == MAESTRO_OK);
     block = malloc(mst_meta_dictionary_nbytes(DICTIONARY_CODES, DICTIONARY_TEXT));
 }
 
@@ -39,7 +46,8 @@ static void help(mst_meta_attributes_t *set, size_t nbytes, uint8_t how) {
     for (unsigned i = 0; how & 8 && sizeof *set + 8u * (i + 1) <= nbytes && i < set->nvalues; i++) {
         uint64_t word = set->value[i];
         uint32_t room = set->tail_nbytes ? set->tail_nbytes : 1;
-        set->value[i] = word & 3 ? word & 7 : mst_meta_tail_word((uint32_t)(word >> 8) % room, (uint32_t)(word >> 40) % room);
+        uint32_t offset = (uint32_t)(word >> 8) % room, length = (uint32_t)(word >> 40) % room, whole = word & 4 ? ~7u : ~0u; /* as arrays have it */
+        set->value[i] = word & 3 ? word & 7 : mst_meta_tail_word(offset & whole, length & whole);
     }
 }
 
@@ -56,6 +64,7 @@ static void read_all(const mst_meta_attributes_t *set) {
         const char *start = mst_meta_attributes_text(set, set->value[mst_meta_attributes_rank(set, key)], dictionary, &nbytes);
         mst_base_hash(start, nbytes);
     }
+    for (size_t i = 0; i < MST_COUNT(selectors); i++) mst_meta_selector_match(selectors[i], set, dictionary);
     MUST(!json.failed);
     mst_base_buffer_fini(&json);
     MUST(mst_meta_attributes_identity_equal(set, set, schema));
