@@ -63,6 +63,7 @@ cdef extern from "maestro.h" nogil:
 
     # ---- Object: reading
     uint64_t maestro_cdo_id(const maestro_cdo_t *cdo)
+    maestro_status_t maestro_cdo_part(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_cdo_t **part_out)
     int maestro_cdo_numa_node(const maestro_cdo_t *cdo)
     maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out)
     bint maestro_cdo_has(const maestro_cdo_t *cdo, const char *key)

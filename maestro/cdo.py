@@ -22,6 +22,7 @@ __all__ = ["Cdo", "Request"]
 
 When = Literal["released", "consumed"]
 WHEN = {"released": _core.MAESTRO_WHEN_RELEASED, "consumed": _core.MAESTRO_WHEN_CONSUMED}
+OF = {"session": 0, "component": _core.MAESTRO_OF_COMPONENT}
 
 
 class Request(_core.RequestHandle):

@@ -57,6 +57,7 @@ _BUILTINS = {
     "DuplicateError": ValueError,
     "WithdrawnError": LookupError,
     "StateError": RuntimeError,
+    "IncompleteError": LookupError,
     "ClosedError": ValueError,  # as a closed file
     "ForkedError": RuntimeError,
     "RefusedError": PermissionError,

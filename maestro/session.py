@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import _core, columns, errors
-from .cdo import WHEN, Cdo, Need, Request, When, choose
+from .cdo import OF, WHEN, Cdo, Need, Request, When, choose
 from .record import Collection
 from .selectors import Selector, selector_text
 from .subscription import STARTS, Event, Subscription, kinds_mask
@@ -207,7 +207,9 @@ class Session(_core.SessionHandle):
             raise error
         return offered
 
-    def withdraw(self, selector: Selector, when: When = "released", timeout: float | None = None) -> int:
+    def withdraw(
+        self, selector: Selector, when: When = "released", timeout: float | None = None, of: Literal["session", "component"] = "session"
+    ) -> int:
         """
         Take back all own objects that match, and wait until nobody reads them any more.
 
@@ -218,6 +220,8 @@ class Session(_core.SessionHandle):
             As `Cdo.withdraw`.
         timeout : float, optional
             Seconds; default is the session's timeout.
+        of : {"session", "component"}
+            Whose objects: those that this session has offered, or all of its component, so that one rank takes a step back for all.
 
         Returns
         -------
@@ -236,7 +240,7 @@ class Session(_core.SessionHandle):
         ...     s.withdraw("param = w")
         3
         """
-        return self._withdraw(selector_text(selector), choose("when", when, WHEN), timeout)
+        return self._withdraw(selector_text(selector), choose("when", when, WHEN) + choose("of", of, OF), timeout)
 
     # ---- Asking
     def demand(self, selector: Selector, timeout: float | None = None) -> Cdo:
@@ -456,8 +460,8 @@ class Session(_core.SessionHandle):
         selector : str, dict or None
             None is everything.
         kinds : str or iterable of str
-            What to hear of: "offered", "withdrawn", "joined", "left", "expired", "required", "retracted"; several as
-            "offered,withdrawn" or as a list.
+            What to hear of: "offered", "withdrawn", "joined", "left", "expired", "required", "retracted", "incomplete";
+            several as "offered,withdrawn" or as a list.
         start : {"snapshot", "now", "query"}
             Begin with the matching objects that live, or with what comes; "query" ends after those that live.
         hold : bool

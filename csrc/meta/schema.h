@@ -36,6 +36,11 @@ typedef enum mst_meta_core_key {
     MST_META_KEY_SELECTOR,  /* maestro.selector   string             what it selects, */
     MST_META_KEY_SCHEMA,    /* maestro.schema     string, common     of which schema */
     MST_META_KEY_NODE,      /* maestro.node       string, common     of copies: where they come from */
+    MST_META_KEY_PARTS,     /* maestro.parts      i64                how many offers make the object */
+    MST_META_KEY_PART,      /* maestro.part       i64                which of them this one is */
+    MST_META_KEY_MISSING,   /* maestro.missing    string             in incomplete events: parts that had not come */
+    MST_META_KEY_FENCE,     /* maestro.fence      string, common     collection of which all records of a sequence number are there */
+    MST_META_KEY_DESCRIBES, /* maestro.describes  string, common     collection whose attributes these are */
     MST_META_CORE_KEYS
 } mst_meta_core_key_t;
 

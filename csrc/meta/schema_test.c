@@ -22,7 +22,10 @@ static void test_core_schema_has_the_keys_of_the_header(void) {
         [MST_META_KEY_COLLECTION] = {"maestro.collection", MAESTRO_TYPE_STRING, true}, [MST_META_KEY_SEQUENCE] = {"maestro.sequence", MAESTRO_TYPE_I64, false},
         [MST_META_KEY_ARRAYS] = {"maestro.arrays", MAESTRO_TYPE_STRING, true}, [MST_META_KEY_LIFETIME] = {"maestro.lifetime", MAESTRO_TYPE_F64, false},
         [MST_META_KEY_NEED] = {"maestro.need", MAESTRO_TYPE_I64, false}, [MST_META_KEY_SELECTOR] = {"maestro.selector", MAESTRO_TYPE_STRING, false},
-        [MST_META_KEY_SCHEMA] = {"maestro.schema", MAESTRO_TYPE_STRING, true},     [MST_META_KEY_NODE] = {"maestro.node", MAESTRO_TYPE_STRING, true}};
+        [MST_META_KEY_SCHEMA] = {"maestro.schema", MAESTRO_TYPE_STRING, true},     [MST_META_KEY_NODE] = {"maestro.node", MAESTRO_TYPE_STRING, true},
+        [MST_META_KEY_PARTS] = {"maestro.parts", MAESTRO_TYPE_I64, false},     [MST_META_KEY_PART] = {"maestro.part", MAESTRO_TYPE_I64, false},
+        [MST_META_KEY_MISSING] = {"maestro.missing", MAESTRO_TYPE_STRING, false},
+        [MST_META_KEY_FENCE] = {"maestro.fence", MAESTRO_TYPE_STRING, true},   [MST_META_KEY_DESCRIBES] = {"maestro.describes", MAESTRO_TYPE_STRING, true}};
     const char *names[] = {NULL, "mars"};
     for (size_t n = 0; n < MST_COUNT(names); n++) {
         mst_meta_schema_t *schema;

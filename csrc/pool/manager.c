@@ -113,6 +113,7 @@ void mst_pool_destroy(mst_pool_t *pool) {
     while (pool->nsessions) mst_pool_session_detach(pool, pool->session[0], "closed");
     mst_pool_group_fini(pool);
     mst_pool_lifetime_fini(pool);
+    mst_pool_parts_fini(pool);
     mst_pool_elsewhere_fini(pool);
     while (pool->log.base < pool->log.next) mst_pool_log_trim(pool, UINT64_MAX);
     mst_pool_log_fini(pool);
