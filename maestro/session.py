@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from . import _core, columns, errors
 from .cdo import OF, WHEN, Cdo, Need, Request, When, choose
-from .record import Collection
+from .collection import Collection
 from .selectors import Selector, selector_text
 from .subscription import STARTS, Event, Subscription, kinds_mask
 
@@ -518,9 +518,15 @@ class Session(_core.SessionHandle):
             observe,
         )
 
-    def collection(self, name: str) -> Collection:
+    def collection(self, name: str, producers: int | None = None) -> Collection:
         """
         The records of a collection: sets of arrays that become visible together.
+
+        Parameters
+        ----------
+        name : str
+        producers : int, optional
+            How many sessions of this component make its records, where they say what is complete (`Collection.complete`).
 
         Examples
         --------
@@ -533,7 +539,29 @@ class Session(_core.SessionHandle):
            └─ zones
               └─ pressure  float64 2 x 3
         """
-        return Collection(self, name)
+        return Collection(self, name, producers)
+
+    def collections(self, selector: Selector = None) -> list[Collection]:
+        """
+        The collections that are in the pool, in the order of their names; with a selector those whose own attributes match, see
+        `Collection.describe`.
+
+        Examples
+        --------
+        >>> with maestro.Session() as s:
+        ...     for name in ("b", "a"):
+        ...         with s.collection(name).record(0):
+        ...             pass
+        ...     s.collections()
+        [<maestro.Collection a>, <maestro.Collection b>]
+        """
+        text = selector_text(selector)
+        chosen = f"has(maestro.describes) and ({text})" if text else "has(maestro.describes) or has(maestro.collection)"
+        names = set()
+        for cdo in self.query(chosen):
+            with cdo:
+                names.add(cdo.get("maestro.describes") or cdo["maestro.collection"])
+        return [Collection(self, name) for name in sorted(names)]
 
     # ---- Telling
     def stats(self, timeout: float | None = None) -> dict[str, Any]:

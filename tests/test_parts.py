@@ -147,15 +147,35 @@ def test_who_has_given_its_parts_may_leave(ranks, pool):
     assert [bytes(whole.part(number)) for number in range(4)] == [b"\0", b"\1", b"\2", b"\3"]
 
 
-def test_when_the_component_has_left_its_parts_are_discarded(ranks, pool):
-    (session,), reader = ranks(1), pool.session("reader", schema="core")
+def test_who_has_closed_waits_for_those_who_have_not_begun_and_not_for_ever(ranks, pool):
+    reader = pool.session("reader", schema="core")
     events = reader.subscribe(kinds="incomplete", start="now")
-    give(session, parts=9, part=3)
-    session.close()
-    event = events.next(timeout=5)
-    assert event.cdo["maestro.missing"] == "0-2,4-8"
-    again = ranks(2)  # a second run: who left before is forgotten
-    for session in again:
+    for rank in range(2):  # one after the other: nobody else of the component is there
+        with maestro.Session(component="solver", rank=rank, schema="core") as session:
+            give(session, data=bytes([rank]))
+    assert bytes(reader.demand("maestro.name = whole").part(1)) == b"\1"
+    with maestro.Session(component="solver", schema="core") as session:
+        give(session, "never", parts=9, part=3)
+    event = events.next(timeout=8)
+    assert (event.cdo["maestro.missing"], event.reason) == ("0-2,4-8", "its component has closed")
+    assert reader.stats()["objects"]["parts"] == 1
+
+
+def test_when_the_last_of_the_component_dies_its_parts_are_discarded_at_once(ranks, pool):
+    reader = pool.session("reader", schema="core")
+    events = reader.subscribe(kinds="incomplete", start="now")
+    program = pool.program(
+        """
+        session = Session(component="solver", schema="core")
+        session.offer(b"", {"maestro.name": "whole", "maestro.parts": 2}).wait()
+        print("there")
+        sys.stdin.read()
+        """
+    )
+    program.expect("there")
+    program.kill()
+    assert events.next(timeout=2).reason == "solver[0] died"
+    for session in ranks(2):  # a second run: who left before is forgotten
         give(session)
     assert bytes(reader.demand("maestro.name = whole")) == b""
 

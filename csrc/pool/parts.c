@@ -1,17 +1,20 @@
 /* Objects that several offers make together, such as a record to which each rank of a component gives its arrays.
  *
- * A part is offered like any object, with maestro.parts (how many there are) and maestro.part (which one it is).  Parts of one schema, component and identity
- * belong together, whatever rank offers them.  They wait hidden, without an event and in no table, until the last has come.  Then part 0 becomes the object, for all
+ * A part is offered like any object, with maestro.parts (how many there are) and maestro.part (which one it is).  Parts of one schema, component, identity,
+ * name, collection and sequence belong together, whatever rank offers them.  They wait hidden, without an event and in no table, until the last has come.  Then part 0 becomes the object, for all
  * to see at once: it alone has an identity, leases, an event, a lifetime and an end, and the others hang on it.  So nobody sees half, a group gives the whole
  * to one member, and withdrawals, versions and expiry know nothing of parts.  Who leases the object asks for the other parts, each of which comes with a
  * further lease on the object.
  *
- * Each of the ranks 0 to parts - 1 of the component is expected to give one or more parts.  When one leaves that has given none, or nobody of the component
- * is left, what has come is discarded: its offers are refused, and an event says what was missing.  Ranks that left are remembered while others of
- * their component are there, for those may begin an object only afterwards.
+ * Each of the ranks 0 to parts - 1 of the component is expected to give one or more parts.  When one leaves that has given none, what has come is discarded:
+ * its offers are refused, and an event says what was missing.  So it is when nobody of the component is left; but where the last one closed in good order,
+ * the others may not have begun yet, and have a while (LATE_NS).  Ranks that left are remembered while others of their component are there, for those may
+ * begin an object only afterwards.
  *
  * Invariant: a hidden part has neither leases nor references, and lives as long as its whole: until that is discarded or the object ends. */
 #include "pool/pool.h"
+
+static const int64_t LATE_NS = 3000000000;
 
 typedef struct part {
     uint32_t number, handle;
@@ -20,8 +23,10 @@ typedef struct part {
 
 struct mst_pool_whole {
     mst_pool_whole_t *next, **link;
-    uint32_t tag, count;
+    uint64_t key;      /* hash of what its parts have in common */
+    uint32_t count;
     uint32_t component; /* code */
+    int64_t deadline_ns; /* nobody of the component is there; 0: somebody is */
     uint32_t ncome, capacity;
     part_t *part;      /* those that have come; when all have, in their order */
 };
@@ -65,21 +70,45 @@ static void destroy(mst_pool_whole_t *whole) {
     free(whole);
 }
 
-static mst_pool_whole_t **bucket(mst_pool_t *pool, uint32_t tag) { return &pool->parts.waiting[tag % MST_COUNT(pool->parts.waiting)]; }
+/* What parts have in common besides owner and identity, to which none of these need belong. */
+static const unsigned names[] = {MST_META_KEY_NAME, MST_META_KEY_COLLECTION, MST_META_KEY_SEQUENCE, MST_META_KEY_FENCE};
 
-static mst_pool_whole_t *find(mst_pool_t *pool, uint32_t tag, const mst_meta_attributes_t *set) {
-    mst_pool_whole_t *whole = *bucket(pool, tag);
-    while (whole && (whole->tag != tag || !mst_pool_catalogue_same(pool, whole->part[0].handle, set))) whole = whole->next;
+static bool has_name(const mst_meta_attributes_t *set) {
+    bool any = false;
+    for (size_t i = 0; i < MST_COUNT(names); i++) any |= mst_meta_attributes_has(set, names[i]);
+    return any;
+}
+
+static uint64_t key_of(mst_pool_t *pool, const mst_pool_template_t *template, const mst_meta_attributes_t *set) {
+    uint64_t key = mst_pool_template_identity(pool, template, set);
+    for (size_t i = 0; i < MST_COUNT(names); i++)
+        if (mst_meta_attributes_has(set, names[i])) key += mst_meta_identity_term(set, set->value[mst_meta_attributes_rank(set, names[i])], names[i], pool->schema[set->schema]);
+    return key;
+}
+
+static bool belongs(mst_pool_t *pool, const mst_pool_whole_t *whole, const mst_meta_attributes_t *set) {
+    if (!mst_pool_catalogue_same(pool, whole->part[0].handle, set)) return false;
+    const mst_meta_attributes_t *other = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, whole->part[0].handle));
+    for (size_t i = 0; i < MST_COUNT(names); i++)
+        if (!mst_pool_same_value(pool, set, other, names[i])) return false;
+    return true;
+}
+
+static mst_pool_whole_t **bucket(mst_pool_t *pool, uint64_t key) { return &pool->parts.waiting[key % MST_COUNT(pool->parts.waiting)]; }
+
+static mst_pool_whole_t *find(mst_pool_t *pool, uint64_t key, const mst_meta_attributes_t *set) {
+    mst_pool_whole_t *whole = *bucket(pool, key);
+    while (whole && (whole->key != key || !belongs(pool, whole, set))) whole = whole->next;
     return whole;
 }
 
-static mst_pool_whole_t *begin(mst_pool_t *pool, uint32_t tag, uint32_t count, uint32_t component) {
+static mst_pool_whole_t *begin(mst_pool_t *pool, uint64_t key, uint32_t count, uint32_t component) {
     mst_pool_whole_t *whole = calloc(1, sizeof *whole);
     if (!whole) return NULL;
-    whole->tag = tag;
+    whole->key = key;
     whole->count = count;
     whole->component = component;
-    link_into(bucket(pool, tag), whole);
+    link_into(bucket(pool, key), whole);
     return whole;
 }
 
@@ -143,12 +172,22 @@ static void tell(mst_pool_t *pool, const mst_pool_whole_t *whole, const char *mi
     mst_meta_builder_fini(&builder);
 }
 
+/* The name of its parts, for who has disposed the handle that could tell. */
+static void put_name(mst_pool_t *pool, const mst_pool_whole_t *whole, char *text, size_t nbytes) {
+    const mst_meta_attributes_t *set = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, whole->part[0].handle));
+    uint32_t length = 0;
+    const char *name = "";
+    if (mst_meta_attributes_has(set, MST_META_KEY_NAME)) name = mst_meta_attributes_text(set, set->value[mst_meta_attributes_rank(set, MST_META_KEY_NAME)], pool->dictionary, &length);
+    snprintf(text, nbytes, "%.*s%s", (int)(length < 128 ? length : 128), name, length ? ": " : "");
+}
+
 /* Who offered parts is told, but for the session that knows. */
 static void discard(mst_pool_t *pool, mst_pool_whole_t *whole, maestro_status_t status, uint64_t other, const char *reason, const mst_pool_session_t *knows) {
-    char missing[256], text[768];
+    char missing[256], name[160], text[768];
     qsort(whole->part, whole->ncome, sizeof *whole->part, by_number);
     list_missing(whole, missing, sizeof missing);
-    snprintf(text, sizeof text, "of its %u parts %s had not come: %s", whole->count, missing, reason);
+    put_name(pool, whole, name, sizeof name);
+    snprintf(text, sizeof text, "%sof its %u parts %s had not come: %s", name, whole->count, missing, reason);
     if (status == MAESTRO_INCOMPLETE) tell(pool, whole, missing, reason);
     for (uint32_t i = 0; i < whole->ncome; i++) {
         uint64_t id = mst_pool_object(&pool->catalogue, whole->part[i].handle)->id;
@@ -197,34 +236,79 @@ static void remember_gone(mst_pool_parts_t *parts, uint32_t component, int64_t r
     parts->gone[parts->ngone++] = (gone_rank_t){component, (uint32_t)rank};
 }
 
-void mst_pool_parts_joined(mst_pool_t *pool, const mst_pool_session_t *session) { forget_gone(&pool->parts, session->component_code, session->rank, false); }
-
-void mst_pool_parts_left(mst_pool_t *pool, const mst_pool_session_t *session, const char *reason) {
-    bool same_rank = false, others = false;
-    char text[128];
-    for (size_t i = 0; i < pool->nsessions; i++) {
-        if (pool->session[i]->component_code != session->component_code) continue;
-        others = true;
-        same_rank |= pool->session[i]->rank == session->rank;
-    }
-    if (same_rank) return;
-    if (others) remember_gone(&pool->parts, session->component_code, session->rank);
-    else forget_gone(&pool->parts, session->component_code, 0, true);
-    snprintf(text, sizeof text, "%s[%lld] %s", session->component, (long long)session->rank, reason);
+/* Calls for each whole that waits for parts, which may end by it. */
+static void for_each(mst_pool_t *pool, void (*call)(mst_pool_t *pool, mst_pool_whole_t *whole, void *context), void *context) {
     for (size_t i = 0; i < MST_COUNT(pool->parts.waiting); i++)
         for (mst_pool_whole_t *whole = pool->parts.waiting[i], *next; whole; whole = next) {
             next = whole->next;
-            if (is_expected(whole, session->component_code, session->rank) || (!others && whole->component == session->component_code))
-                discard(pool, whole, MAESTRO_INCOMPLETE, 0, text, NULL);
+            call(pool, whole, context);
         }
+}
+
+static void come_back(mst_pool_t *pool, mst_pool_whole_t *whole, void *context) {
+    (void)pool;
+    if (whole->component == ((const mst_pool_session_t *)context)->component_code) whole->deadline_ns = 0;
+}
+
+void mst_pool_parts_joined(mst_pool_t *pool, mst_pool_session_t *session) {
+    forget_gone(&pool->parts, session->component_code, session->rank, false);
+    for_each(pool, come_back, session);
+}
+
+typedef struct leaving {
+    const mst_pool_session_t *session;
+    bool others, died;
+    char text[128];
+} leaving_t;
+
+static void leave(mst_pool_t *pool, mst_pool_whole_t *whole, void *context) {
+    const leaving_t *leaving = context;
+    uint32_t component = leaving->session->component_code;
+    bool last = whole->component == component && !leaving->others;
+    if (is_expected(whole, component, leaving->session->rank) || (last && leaving->died)) discard(pool, whole, MAESTRO_INCOMPLETE, 0, leaving->text, NULL);
+    else if (last) {
+        whole->deadline_ns = pool->now_ns + LATE_NS;
+        if (whole->deadline_ns < pool->parts.next_ns) pool->parts.next_ns = whole->deadline_ns;
+    }
+}
+
+void mst_pool_parts_left(mst_pool_t *pool, const mst_pool_session_t *session, const char *reason) {
+    leaving_t leaving = {.session = session, .died = strcmp(reason, "died") == 0};
+    bool same_rank = false;
+    for (size_t i = 0; i < pool->nsessions; i++) {
+        if (pool->session[i]->component_code != session->component_code) continue;
+        leaving.others = true;
+        same_rank |= pool->session[i]->rank == session->rank;
+    }
+    if (same_rank) return;
+    if (leaving.others) remember_gone(&pool->parts, session->component_code, session->rank);
+    else forget_gone(&pool->parts, session->component_code, 0, true);
+    snprintf(leaving.text, sizeof leaving.text, "%s[%lld] %s", session->component, (long long)session->rank, reason);
+    for_each(pool, leave, &leaving);
+}
+
+static void give_up(mst_pool_t *pool, mst_pool_whole_t *whole, void *context) {
+    int64_t *next = context;
+    if (!whole->deadline_ns) return;
+    if (whole->deadline_ns <= pool->now_ns) discard(pool, whole, MAESTRO_INCOMPLETE, 0, "its component has closed", NULL);
+    else if (whole->deadline_ns < *next) *next = whole->deadline_ns;
+}
+
+void mst_pool_parts_expire(mst_pool_t *pool) {
+    if (pool->now_ns < pool->parts.next_ns) return;
+    int64_t next = INT64_MAX;
+    for_each(pool, give_up, &next);
+    pool->parts.next_ns = next;
 }
 
 /* ---- Taking a part. */
 
-static maestro_status_t check(mst_pool_t *pool, const mst_pool_whole_t *whole, uint32_t tag, uint64_t *other_out, const char **why_out) {
+static maestro_status_t check(mst_pool_t *pool, const mst_pool_whole_t *whole, const mst_pool_template_t *template, uint32_t tag, uint64_t *other_out,
+                              const char **why_out) {
     uint32_t number = (uint32_t)word_of(pool->offered, MST_META_KEY_PART);
     if (!whole) {
-        uint32_t same = pool->schema[pool->offered->schema]->versions ? MST_POOL_NONE : mst_pool_catalogue_find(pool, tag, pool->offered);
+        bool may_be_another = template->anonymous || pool->schema[pool->offered->schema]->versions;
+        uint32_t same = may_be_another ? MST_POOL_NONE : mst_pool_catalogue_find(pool, tag, pool->offered);
         if (same == MST_POOL_NONE) return MAESTRO_OK;
         *other_out = mst_pool_object(&pool->catalogue, same)->id;
         return MAESTRO_DUPLICATE;
@@ -255,14 +339,15 @@ maestro_status_t mst_pool_parts_take(mst_pool_t *pool, mst_pool_session_t *sessi
                                      uint64_t *other_out, const char **why_out) {
     const mst_meta_attributes_t *set = pool->offered;
     const mst_pool_template_t *like = mst_pool_template(&pool->catalogue, template);
-    if (like->anonymous) {
+    if (like->anonymous && !has_name(set)) {
         *why_out = "a part needs a name or other identity attributes, by which the parts of an object find each other";
         return MAESTRO_INVALID_ARGUMENT;
     }
+    uint64_t key = key_of(pool, like, set);
     uint32_t tag = (uint32_t)mst_pool_template_identity(pool, like, set), count = (uint32_t)word_of(set, MST_META_KEY_PARTS);
-    mst_pool_whole_t *whole = find(pool, tag, set);
-    MST_TRY(check(pool, whole, tag, other_out, why_out));
-    if (!whole && !(whole = begin(pool, tag, count, session->component_code))) return MAESTRO_NO_MEMORY;
+    mst_pool_whole_t *whole = find(pool, key, set);
+    MST_TRY(check(pool, whole, like, tag, other_out, why_out));
+    if (!whole && !(whole = begin(pool, key, count, session->component_code))) return MAESTRO_NO_MEMORY;
     uint32_t handle = make_room(whole) ? mst_pool_catalogue_hide(pool, session, offer->id, &offer->place, set, template, tag, whole) : MST_POOL_NONE;
     if (handle == MST_POOL_NONE) {
         if (!whole->ncome) destroy(whole);

@@ -204,6 +204,7 @@ void mst_pool_template_take(const mst_pool_template_t *template, const mst_meta_
 size_t mst_pool_attributes_nbytes(mst_pool_t *pool, const mst_pool_object_t *object);
 void mst_pool_attributes_write(mst_pool_t *pool, const mst_pool_object_t *object, mst_meta_attributes_t *out);
 const mst_meta_attributes_t *mst_pool_attributes(mst_pool_t *pool, const mst_pool_object_t *object);
+bool mst_pool_same_value(const mst_pool_t *pool, const mst_meta_attributes_t *a, const mst_meta_attributes_t *b, unsigned key); /* or absent in both */
 
 /* ---- catalogue.c, again */
 maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool);
@@ -252,10 +253,11 @@ void mst_pool_lifetime_fini(mst_pool_t *pool);
 
 /* ---- parts.c: objects that several offers make together. */
 typedef struct mst_pool_parts {
-    mst_pool_whole_t *waiting[256]; /* for parts, by tag */
+    mst_pool_whole_t *waiting[256]; /* for parts, by key */
     mst_pool_whole_t *whole;        /* all of whose parts have come */
     struct mst_pool_gone_rank *gone;
     size_t ngone, gone_capacity;
+    int64_t next_ns;                /* when one of those that wait is to be given up; INT64_MAX: never */
 } mst_pool_parts_t;
 
 /* Takes a part whose attributes are pool->offered.  OK: the object it completed in *handle_out, and pool->offered are that one's attributes; or MST_POOL_NONE:
@@ -264,8 +266,9 @@ maestro_status_t mst_pool_parts_take(mst_pool_t *pool, mst_pool_session_t *sessi
                                      uint64_t *other_out, const char **why_out);
 bool mst_pool_parts_fit(const mst_meta_attributes_t *set); /* what they say of parts makes sense */
 int64_t mst_pool_parts_count(const mst_meta_attributes_t *set); /* maestro.parts, or 1 */
-void mst_pool_parts_joined(mst_pool_t *pool, const mst_pool_session_t *session);
+void mst_pool_parts_joined(mst_pool_t *pool, mst_pool_session_t *session);
 void mst_pool_parts_left(mst_pool_t *pool, const mst_pool_session_t *session, const char *reason); /* it is no longer among the sessions */
+void mst_pool_parts_expire(mst_pool_t *pool); /* what nobody is left to complete */
 /* The object to withdraw for who offered this part; MST_POOL_NONE: it waited, and is discarded. */
 uint32_t mst_pool_parts_withdraw(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle);
 bool mst_pool_parts_made_by(mst_pool_t *pool, mst_pool_object_t *object, uint32_t session); /* it offered one of its parts */

@@ -72,25 +72,13 @@ void mst_pool_request_matched(mst_pool_t *pool, mst_pool_request_t *request, uin
     destroy(pool, request);
 }
 
-static bool same_value(const mst_pool_t *pool, const mst_meta_attributes_t *a, const mst_meta_attributes_t *b, unsigned key) {
-    if (mst_meta_attributes_has(a, key) != mst_meta_attributes_has(b, key)) return false;
-    if (!mst_meta_attributes_has(a, key)) return true;
-    uint64_t x = a->value[mst_meta_attributes_rank(a, key)], y = b->value[mst_meta_attributes_rank(b, key)];
-    if (x == y && !mst_meta_word_is_tail(x)) return true;
-    maestro_type_t type = pool->schema[a->schema]->attribute[key].type;
-    if (!mst_meta_type_is_text(type)) return false;
-    uint32_t nx, ny;
-    const char *tx = mst_meta_attributes_text(a, x, pool->dictionary, &nx), *ty = mst_meta_attributes_text(b, y, pool->dictionary, &ny);
-    return nx == ny && memcmp(tx, ty, nx) == 0;
-}
-
 static void note_difference(mst_pool_t *pool, mst_pool_request_t *request, const mst_pool_entry_t *entry) {
     const mst_meta_attributes_t *a = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, request->match[0].handle));
     const mst_meta_attributes_t *b = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, entry->handle));
     const mst_meta_schema_t *schema = pool->schema[b->schema];
     for (unsigned key = 0; key < schema->nattributes; key++) {
         bool part = schema->identity[key >> 6] >> (key & 63) & 1 || key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK;
-        if (part && !same_value(pool, a, b, key)) request->differing[key >> 6] |= 1ull << (key & 63);
+        if (part && !mst_pool_same_value(pool, a, b, key)) request->differing[key >> 6] |= 1ull << (key & 63);
     }
 }
 
