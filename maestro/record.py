@@ -364,10 +364,14 @@ class Group(Mapping):
         Empty for the record itself.
     """
 
-    __slots__ = ("_record", "path")
+    __slots__ = ("_within", "path")
 
     def __init__(self, record: Record, path: str):
-        self._record, self.path = record, path
+        self._within, self.path = record, path
+
+    @property
+    def _record(self) -> Record:
+        return self._within
 
     def _whole(self, path: str) -> str:
         return f"{self.path}/{path}" if self.path else path
@@ -461,10 +465,13 @@ class Record(Group):
     __slots__ = ("_stored", "cdo", "malformed")
 
     def __init__(self, cdo: Cdo):
-        self.cdo = cdo
+        self.cdo, self.path = cdo, ""
         self._stored: dict[str, Stored] | None = None
         self.malformed = False
-        super().__init__(self, "")
+
+    @property
+    def _record(self) -> Record:
+        return self  # not kept: the lease is to end with the last reference
 
     @property
     def _arrays(self) -> dict[str, Stored]:

@@ -503,7 +503,7 @@ def test_a_statistics_group_gets_all_and_renderers_share_while_one_is_killed(poo
     assert all(total == 2 * sequence for sequence, total, _ in everything)
     first = [sequence for sequence, _, again in everything if not again]
     assert len(first) == len(set(first))  # what came twice said so
-    assert all(len(share) > 5 for share in shares)
+    assert all(len(share) >= 5 for share in shares)
 
 
 # ---- As Hydro writes it

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from poolside import raises
+from poolside import raises, within
 from typer.testing import CliRunner
 
 import maestro
@@ -81,6 +81,17 @@ def test_a_record_is_read_like_an_hdf5_group(hydro):
     assert rec.tree() == "├─ mesh\n│  ├─ rho  float64 3 x 4\n│  └─ zones\n│     └─ id  int32 5\n└─ time  float64 scalar"
     with raises(maestro.NotFoundError, "no array 'mesh/u'", "mesh/rho, mesh/zones/id, time"):
         rec["mesh/u"]
+
+
+def test_a_lease_ends_with_the_last_reference(hydro):
+    producer, reader = hydro
+    put(producer, 1)
+    mesh = reader[1]["mesh"]
+    assert mesh["rho"].shape == (3, 4)
+    with raises(maestro.TimeoutError, "reader[0]"):
+        producer._session.withdraw(None, timeout=0.1)
+    del mesh
+    within(2, lambda: reader._session.stats()["memory"]["used"] == 0)
 
 
 def test_declared_arrays_are_filled_in_place(hydro):
