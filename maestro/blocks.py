@@ -20,8 +20,8 @@ class BlockArray:
     """
     A global array made of blocks that lie in several places.
 
-    It is read as a dataset of h5py is: ``a[10:20, :]`` is a numpy array, for which only the blocks that it touches are copied; where it lies in
-    one block nothing is, and it is a read-only view.  ``a[...]`` and ``numpy.asarray(a)`` are all of it.
+    It is read as a dataset of h5py is: ``a[10:20, :]`` is a numpy array, for which only the blocks that it touches are copied; where it
+    lies in one block nothing is, and it is a read-only view.  ``a[...]`` and ``numpy.asarray(a)`` are all of it.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class BlockArray:
 
 
 def plain_index(index: Any, shape: tuple[int, ...]) -> tuple[list[range], list[bool], list[bool]] | None:
-    """An index of integers, slices and one ellipsis: for each axis the ascending indices, whether they come backwards, whether the axis is dropped."""
+    """Of integers, slices and one ellipsis, for each axis: the ascending indices, whether they come backwards, whether it is dropped."""
     words = list(index) if isinstance(index, tuple) else [index]
     if sum(word is Ellipsis for word in words) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")

@@ -1,4 +1,4 @@
-"""Collections: the records of one name, by whatever producers; their attributes, queries on each level, and the fence behind a sequence number.
+"""Collections: the records of one name, by whatever producers; attributes and queries on each level; the fence behind a sequence number.
 
 A fence is an object without data of which each producer offers a part: it is there when all have.  A collection's attributes are
 those of another one.  So both appear, fail and are withdrawn as records are.
@@ -81,7 +81,7 @@ class Collection:
         Examples
         --------
         >>> with maestro.Session(schema="mars") as s:
-        ...     s.collection("run").describe(expver="0042")
+        ...     s.collection("run").describe(param="t", step=0, expver="0042")
         ...     [c.name for c in s.collections("expver = 0042")], s.collection("run").attributes["expver"]
         (['run'], '0042')
         """
@@ -142,16 +142,27 @@ class Collection:
         return NewRecord(self, arrays, own, attributes)
 
     # ---- The fence
-    def complete(self, sequence: int) -> None:
+    def complete(self, sequence: int, **attributes: Any) -> None:
         """
         Say that this producer offers no more records of a sequence number; when all have said so, `wait_complete` returns.
 
-        How many there are says ``producers`` of `Session.collection`, else ``parts`` of the record made last; else it is one.
+        How many there are says ``producers`` of `Session.collection`, else ``parts`` of the first record made; else it is one.
+
+        Parameters
+        ----------
+        sequence : int
+        **attributes
+            By the session's schema, where it requires some.
+
+        Raises
+        ------
+        DuplicateError, IncompleteError
+            Come with the session's next `flush`: it was said before; another producer has left and will not say it.
         """
-        attributes = {"maestro.name": f"{self.name}/{sequence}/complete", "maestro.fence": self.name, "maestro.sequence": sequence}
+        own = {"maestro.name": f"{self.name}/{sequence}/complete", "maestro.fence": self.name, "maestro.sequence": sequence}
         if (self._producers or 1) > 1:
-            attributes["maestro.parts"] = self._producers
-        self._session.offer(None, attributes)
+            own["maestro.parts"] = self._producers
+        self._session.offer(None, own, **attributes)
 
     def wait_complete(self, sequence: int, timeout: float | None = None) -> None:
         """

@@ -67,7 +67,9 @@ class Blocks:
 
     __slots__ = ("attributes", "blocks", "dtype", "shape")
 
-    def __init__(self, dtype: np.dtype, shape: tuple[int, ...], blocks: list[tuple[tuple[int, ...], Place]], attributes: dict | None = None):
+    def __init__(
+        self, dtype: np.dtype, shape: tuple[int, ...], blocks: list[tuple[tuple[int, ...], Place]], attributes: dict | None = None
+    ):
         self.dtype, self.shape, self.blocks = dtype, shape, blocks
         self.attributes = attributes or {}
 
@@ -85,12 +87,16 @@ class Blocks:
         """One more block, within the global array."""
         lengths = (start, place.shape, self.shape)
         if len({len(one) for one in lengths}) > 1 or any(low < 0 or low + n > whole for low, n, whole in zip(*lengths, strict=True)):
-            raise errors.ArgumentError(f"record: {path}: a block of shape {place.shape} at {start} does not lie in an array of shape {self.shape}")
+            raise errors.ArgumentError(
+                f"record: {path}: a block of shape {place.shape} at {start} does not lie in an array of shape {self.shape}"
+            )
         self.blocks.append((start, place))
 
     def to_json(self) -> dict[str, Any]:
         blocks = [{"start": start} | place.where() for start, place in self.blocks]
-        return {"dtype": self.dtype.str, "shape": self.shape, "blocks": blocks} | ({"attributes": self.attributes} if self.attributes else {})
+        return {"dtype": self.dtype.str, "shape": self.shape, "blocks": blocks} | (
+            {"attributes": self.attributes} if self.attributes else {}
+        )
 
 
 def plain_dtype(dtype: Any, path: str) -> np.dtype:
@@ -171,7 +177,8 @@ def no_array(record: Any, path: str, paths: Iterable[str]) -> Exception:
 # ---- Writing
 class NewRecord:
     """
-    A record that is being made, or one rank's part of it; as a context manager it is offered when the block ends, and given up when that fails.
+    A record that is being made, or one rank's part of it; as a context manager it is offered when the block ends, and given up when
+    that fails.
 
     Arrays are set by path (``rec["mesh/rho"] = rho``), which keeps a copy until the offer.  When their types and shapes were declared
     (`Collection.record`), ``rec["mesh/rho"]`` is the array in pool memory, to be filled in place.
@@ -271,7 +278,9 @@ class NewRecord:
         """
         self._want_open()
         if self._memory is not None:
-            raise errors.StateError(f"record: its arrays were declared; declare {path!r} with (dtype, shape, global shape, start), and fill it")
+            raise errors.StateError(
+                f"record: its arrays were declared; declare {path!r} with (dtype, shape, global shape, start), and fill it"
+            )
         given, whole = np.asarray(values), lengths_of(shape)
         there = self._places.get(path)
         if there is not None and not (isinstance(there, Blocks) and (there.dtype, there.shape) == (given.dtype, whole)):

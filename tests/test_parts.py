@@ -1,4 +1,4 @@
-"""Objects that several offers make together: there at once or not at all, one object to whoever reads them, and told when parts do not come."""
+"""Objects that several offers make together: there at once or not at all, one to whoever reads them; and told when parts do not come."""
 
 import pytest
 from poolside import raises, within
