@@ -17,10 +17,10 @@ from . import errors
 from .cdo import When
 from .record import OWN, Array, NewRecord, Record, h5py, new_file, plain, read_record, write_attributes, write_record
 from .selectors import Selector, selector_text
+from .subscription import Event
 
 if TYPE_CHECKING:
     from .session import Session
-    from .subscription import Event, Subscription
 
 __all__ = ["Collection", "Fence"]
 
@@ -197,6 +197,8 @@ class Collection:
                     return
                 if event.kind == "incomplete":
                     raise self._incomplete(event)
+                if event.kind == "gap":  # it may have been in there
+                    return self.wait_complete(sequence, max(give_up - time.monotonic(), 0))
                 if event.kind == "left" and self._has_left(event):
                     raise errors.IncompleteError(
                         f"wait for {self.name}/{sequence} to be complete: {event.component}[{event.rank}] {event.reason}, and none of "
@@ -249,18 +251,28 @@ class Collection:
         chosen = self._selector(selector)
         if fences:
             chosen = f"{chosen} or {selector_text({'maestro.fence': self.name})}"
-            if "group" not in subscription:
-                subscription["kinds"] = "offered,incomplete"
-        subscribed: Subscription = self._session.subscribe(chosen, **subscription)
-        with subscribed:
+        alone = fences and subscription.get("group") is None
+        with self._session.subscribe(chosen, kinds="offered,incomplete" if alone else "offered", **subscription) as subscribed:
             for item in subscribed:
-                incomplete = getattr(item, "kind", None) == "incomplete"
-                cdo = getattr(item, "cdo", item)
-                if "maestro.fence" in cdo:
-                    yield Fence(cdo["maestro.sequence"], self._incomplete(item) if incomplete else None)
-                    cdo.dispose()
-                elif not incomplete and not cdo.gone:
-                    yield Record(cdo)
+                if isinstance(item, Event):
+                    yield from self._told(item)
+                elif "maestro.fence" in item:
+                    with item:
+                        fence = Fence(item["maestro.sequence"])
+                    yield fence
+                else:
+                    yield Record(item)
+
+    def _told(self, event: Event) -> Iterator[Record | Fence]:
+        """What an event is to the loop."""
+        if event.kind == "gap":
+            raise errors.GapError(*event.gap)
+        if "maestro.fence" in event.cdo:
+            with event.cdo:
+                fence = Fence(event.cdo["maestro.sequence"], self._incomplete(event) if event.kind == "incomplete" else None)
+            yield fence
+        elif event.kind == "offered" and not event.gone:
+            yield Record(event.cdo)
 
     def arrays(
         self, attributes: Mapping[str, Any] | None = None, /, *, path: str = "*", records: Selector = None, **more: Any
