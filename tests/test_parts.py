@@ -1,5 +1,8 @@
 """Objects that several offers make together: there at once or not at all, one to whoever reads them; and told when parts do not come."""
 
+import contextlib
+import random
+
 import pytest
 from poolside import raises, within
 
@@ -293,3 +296,86 @@ def test_what_a_component_offered_any_of_its_sessions_may_withdraw_when_it_says_
     assert [cdo["maestro.component"] for cdo in other.query()] == ["other"]
     with raises(maestro.ArgumentError, "of='all'"):
         other.withdraw("maestro.name = one", of="all")
+
+
+def test_when_the_manager_dies_what_was_read_stays_and_the_rest_fails_by_name(ranks, pool):
+    sessions, reader = ranks(2), pool.session("reader", schema="core")
+    for session in sessions:
+        give(session, data=b"x" * 100)
+    whole = reader.demand("maestro.name = whole")
+    read = whole.part(1)
+    pool.kill_manager()
+    assert bytes(whole) == bytes(read) == b"x" * 100
+    with raises(maestro.PoolLostError, "part"):
+        whole.part(1)
+
+
+def test_parts_count_as_objects(pool):
+    pool.set(MAESTRO_POOL_OBJECTS=3)
+    session = pool.session("solver", schema="core", timeout=0.2)
+    for part in range(3):
+        give(session, parts=4, part=part).wait()
+    with raises(maestro.MemoryError, "limit of 3 objects"):
+        give(session, parts=4, part=3).wait()
+    session.withdraw(None)  # which sees none of them
+    with pytest.raises(maestro.MemoryError):
+        session.offer(b"", {"maestro.name": "other"}).wait()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_of_offers_departures_and_withdrawals_does_what_the_model_says(pool, seed):
+    """Three ranks give parts of five objects, leave, come back and withdraw; a session of another rank keeps the component there."""
+    chance, reader = random.Random(seed), pool.session("reader", schema="core")
+    anchor, sessions = pool.session("solver", rank=9, schema="core"), {}
+    waiting: dict[str, set] = {}
+    there: set[str] = set()
+    discarded = 0
+    events = reader.subscribe(kinds="incomplete", start="now")
+
+    def open_rank(rank):
+        sessions[rank] = pool.session("solver", rank=rank, schema="core")
+
+    def quietly(*calls):
+        for call in calls:
+            with contextlib.suppress(maestro.IncompleteError):
+                call()
+
+    def discard(names):
+        nonlocal discarded
+        for name in names:
+            del waiting[name]
+            discarded += 1
+
+    for rank in range(3):
+        open_rank(rank)
+    for _ in range(150):
+        rank, name = chance.randrange(3), chance.choice("abcde")
+        if rank not in sessions:
+            open_rank(rank)
+            anchor.flush()
+        elif chance.random() < 0.15:
+            quietly(sessions.pop(rank).close)
+            within(2, lambda rank=rank: all(one["rank"] != rank for one in anchor.stats()["sessions"] if one["component"] == "solver"))
+            discard([name for name, given in waiting.items() if rank not in given])
+        elif name in there and chance.random() < 0.7:
+            assert sessions[rank].withdraw({"maestro.name": name}) == 1
+            there.remove(name)
+        else:
+            twice = name in there or rank in waiting.get(name, ())
+            with pytest.raises(maestro.DuplicateError) if twice else contextlib.suppress(maestro.IncompleteError):
+                give(sessions[rank], name, parts=3, data=name.encode()).wait()
+            if twice:
+                continue
+            waiting.setdefault(name, set()).add(rank)
+            if any(other not in sessions and other not in waiting[name] for other in range(3)):
+                discard([name])
+            elif len(waiting[name]) == 3:
+                del waiting[name]
+                there.add(name)
+        quietly(*(session.flush for session in sessions.values()))
+        assert {cdo["maestro.name"] for cdo in reader.query("has(maestro.parts)")} == there
+        assert reader.stats()["objects"]["parts"] == sum(map(len, waiting.values())) + 2 * len(there)
+    assert sum(1 for _ in events.events(timeout=0.05)) == discarded > 5
+    anchor.withdraw(None, of="component")
+    quietly(anchor.close, *(session.close for session in sessions.values()))
+    within(6, lambda: reader.stats()["objects"]["parts"] == 0 and reader.stats()["memory"]["used"] == 0)
