@@ -63,7 +63,6 @@ cdef extern from "maestro.h" nogil:
 
     # ---- Object: reading
     uint64_t maestro_cdo_id(const maestro_cdo_t *cdo)
-    maestro_status_t maestro_cdo_part(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_cdo_t **part_out)
     int maestro_cdo_numa_node(const maestro_cdo_t *cdo)
     maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out)
     bint maestro_cdo_has(const maestro_cdo_t *cdo, const char *key)
@@ -80,6 +79,7 @@ cdef extern from "maestro.h" nogil:
     maestro_status_t maestro_selector_check(const char *schema, const char *selector)
     maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s,
                                           maestro_request_t **request_out)
+    maestro_status_t maestro_cdo_part_start(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_request_t **request_out)
     maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s,
                                                 maestro_request_t **request_out)
     maestro_status_t maestro_request_wait(maestro_request_t *request, double timeout_s)

@@ -9,8 +9,8 @@ cdef maestro_status_t call_wait(call_t *call, double timeout_s) noexcept nogil:
 cdef maestro_status_t call_wanted(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_wanted(<maestro_cdo_t *>call.handle, timeout_s, <stdbool *>call.bytes)
 
-cdef maestro_status_t call_part(call_t *call, double timeout_s) noexcept nogil:
-    return maestro_cdo_part(<maestro_cdo_t *>call.handle, <uint32_t>call.number, timeout_s, <maestro_cdo_t **>call.bytes)
+cdef maestro_status_t call_part_start(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_cdo_part_start(<maestro_cdo_t *>call.handle, <uint32_t>call.capacity, call.seconds, <maestro_request_t **>call.bytes)
 
 cdef maestro_status_t call_cdo_withdraw_start(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_withdraw_start(<maestro_cdo_t *>call.handle, <maestro_when_t>call.when, call.seconds,
@@ -403,40 +403,15 @@ cdef class CdoHandle:
         finally:
             self.busy = False
 
-    def part(self, uint32_t number, timeout=None):
-        """
-        A part of a leased object that several offers made together; part 0 is the object itself once more.
-
-        Parameters
-        ----------
-        number : int
-            From 0 to ``cdo["maestro.parts"]`` - 1.
-        timeout : float, optional
-            Seconds; default is the session's timeout.
-
-        Returns
-        -------
-        Cdo
-            With the part's attributes and bytes, and a lease on the whole object.
-
-        Raises
-        ------
-        NotFoundError
-            The object has no such part.
-        StateError
-            It is not leased.
-        """
+    def _part_start(self, uint32_t number, timeout):
+        cdef RequestHandle request = new_request(self.session, None, self.session.seconds(timeout))
         cdef call_t call
-        cdef maestro_cdo_t *c = NULL
         call.handle = self.use("part")
-        call.number = number
-        call.bytes = &c
-        self.busy = True
-        try:
-            check(self.session.wait(call_part, &call, self.session.seconds(timeout), False))
-        finally:
-            self.busy = False
-        return new_cdo(self.session, c)
+        call.capacity = number
+        call.seconds = self.session.seconds(timeout)
+        call.bytes = &request.c
+        self.session.begin(call_part_start, &call)
+        return request
 
     def _withdraw_start(self, int when, timeout):
         cdef RequestHandle request = new_request(self.session, self, self.session.seconds(timeout))

@@ -494,9 +494,10 @@ class Record(Group):
 
     def _parts(self) -> Iterator[tuple[str | None, memoryview]]:
         """What each part says of its arrays, and its bytes."""
+        others = [self.cdo.part_start(number) for number in range(1, self.parts)]  # all under way at once
         yield self.cdo.get("maestro.arrays"), self.cdo.data
-        for number in range(1, self.parts):
-            with self.cdo.part(number) as part:
+        for request in others:
+            with request.wait() as part:
                 yield part.get("maestro.arrays"), part.data  # which keeps the lease
 
     def _load(self) -> dict[str, Stored]:

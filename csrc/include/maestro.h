@@ -247,6 +247,7 @@ MAESTRO_API maestro_status_t maestro_demand(maestro_session_t *session, const ch
 /* The same in two steps.  wait: IN_PROGRESS when `timeout_s` has passed and the demand's own time has not.
  * maestro_request_dispose retracts a request that is not finished. */
 MAESTRO_API maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s, maestro_request_t **request_out);
+MAESTRO_API maestro_status_t maestro_cdo_part_start(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_request_t **request_out);
 MAESTRO_API maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s, maestro_request_t **request_out);
 MAESTRO_API maestro_status_t maestro_withdraw_start(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s,
                                                     maestro_request_t **request_out);
