@@ -306,7 +306,7 @@ def test_when_the_manager_dies_what_was_read_stays_and_the_rest_fails_by_name(ra
     read = whole.part(1)
     pool.kill_manager()
     assert bytes(whole) == bytes(read) == b"x" * 100
-    with raises(maestro.PoolLostError, "part"):
+    with raises(maestro.PoolLostError, "the manager of pool"):
         whole.part(1)
 
 
