@@ -188,7 +188,8 @@ def reference_python():
         *markdown(maestro.__doc__.split("The library below")[0]),
     ]
     records = (maestro.Collection, maestro.NewRecord, maestro.Record, maestro.Group, maestro.Array, maestro.BlockArray, maestro.Fence)
-    for cls in (maestro.Session, maestro.Cdo, maestro.Subscription, maestro.Event, maestro.Request, *records, maestro.Pin, maestro.Placement):
+    classes = (maestro.Session, maestro.Cdo, maestro.Subscription, maestro.Event, maestro.Request, *records, maestro.Pin, maestro.Placement)
+    for cls in classes:
         parts += one_class(cls)
     parts.append("## Functions")
     for function in (maestro.check_selector, maestro.info):
