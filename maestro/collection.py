@@ -198,7 +198,8 @@ class Collection:
                 if event.kind == "incomplete":
                     raise self._incomplete(event)
                 if event.kind == "gap":  # it may have been in there
-                    return self.wait_complete(sequence, max(give_up - time.monotonic(), 0))
+                    self.wait_complete(sequence, max(give_up - time.monotonic(), 0))
+                    return
                 if event.kind == "left" and self._has_left(event):
                     raise errors.IncompleteError(
                         f"wait for {self.name}/{sequence} to be complete: {event.component}[{event.rank}] {event.reason}, and none of "
