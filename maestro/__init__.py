@@ -17,19 +17,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .blocks import BlockArray
     from .cdo import Cdo, Need, Request
+    from .collection import Collection, Fence
     from .errors import *  # noqa: F403
     from .placement import Pin, Placement
-    from .record import Collection, Group, NewRecord, Record
+    from .record import Array, Group, NewRecord, Record
     from .selectors import check_selector
     from .session import Session
     from .subscription import Event, Subscription, wait
 
 # Where each public name comes from; the exceptions are those of maestro.errors.
 _HOMES = {
+    "Array": "record",
+    "BlockArray": "blocks",
     "Cdo": "cdo",
-    "Collection": "record",
+    "Collection": "collection",
     "Event": "subscription",
+    "Fence": "collection",
     "Group": "record",
     "Need": "cdo",
     "NewRecord": "record",
@@ -43,9 +48,12 @@ _HOMES = {
     "wait": "subscription",
 }
 __all__ = [
+    "Array",
+    "BlockArray",
     "Cdo",
     "Collection",
     "Event",
+    "Fence",
     "Group",
     "Need",
     "NewRecord",

@@ -92,6 +92,7 @@ cdef extern from "maestro.h" nogil:
     maestro_status_t maestro_selector_tree(const char *schema, const char *selector, char **json_out)
     maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s,
                                           maestro_request_t **request_out)
+    maestro_status_t maestro_cdo_part_start(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_request_t **request_out)
     maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s,
                                                 maestro_request_t **request_out)
     maestro_status_t maestro_request_wait(maestro_request_t *request, double timeout_s)

@@ -9,6 +9,9 @@ cdef maestro_status_t call_wait(call_t *call, double timeout_s) noexcept nogil:
 cdef maestro_status_t call_wanted(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_wanted(<maestro_cdo_t *>call.handle, timeout_s, <stdbool *>call.bytes)
 
+cdef maestro_status_t call_part_start(call_t *call, double timeout_s) noexcept nogil:
+    return maestro_cdo_part_start(<maestro_cdo_t *>call.handle, <uint32_t>call.capacity, call.seconds, <maestro_request_t **>call.bytes)
+
 cdef maestro_status_t call_cdo_withdraw_start(call_t *call, double timeout_s) noexcept nogil:
     return maestro_cdo_withdraw_start(<maestro_cdo_t *>call.handle, <maestro_when_t>call.when, call.seconds,
                                       <maestro_request_t **>call.bytes)
@@ -397,6 +400,16 @@ cdef class CdoHandle:
             check(self.session.wait(call_wait, &call, self.session.seconds(timeout), True))
         finally:
             self.busy = False
+
+    def _part_start(self, uint32_t number, timeout):
+        cdef RequestHandle request = new_request(self.session, None, self.session.seconds(timeout))
+        cdef call_t call
+        call.handle = self.use("part")
+        call.capacity = number
+        call.seconds = self.session.seconds(timeout)
+        call.bytes = &request.c
+        self.session.begin(call_part_start, &call)
+        return request
 
     def _withdraw_start(self, int when, timeout):
         cdef RequestHandle request = new_request(self.session, self, self.session.seconds(timeout))

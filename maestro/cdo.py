@@ -22,6 +22,7 @@ __all__ = ["Cdo", "Request"]
 
 When = Literal["released", "consumed"]
 WHEN = {"released": _core.MAESTRO_WHEN_RELEASED, "consumed": _core.MAESTRO_WHEN_CONSUMED}
+OF = {"session": 0, "component": _core.MAESTRO_OF_COMPONENT}
 
 
 class Request(_core.RequestHandle):
@@ -275,6 +276,35 @@ class Cdo(_core.CdoHandle):
         from .placement import Pin
 
         return Pin(self, process, rank, nranks, dry_run)
+
+    def part(self, number: int, timeout: float | None = None) -> Cdo:
+        """
+        A part of a leased object that several offers made together; part 0 is the object itself once more.
+
+        Parameters
+        ----------
+        number : int
+            From 0 to ``cdo["maestro.parts"]`` - 1.
+        timeout : float, optional
+            Seconds; default is the session's timeout.
+
+        Returns
+        -------
+        Cdo
+            With the part's attributes and bytes, and a lease on the whole object.
+
+        Raises
+        ------
+        NotFoundError
+            The object has no such part.
+        StateError
+            It is not leased.
+        """
+        return self.part_start(number, timeout).wait()
+
+    def part_start(self, number: int, timeout: float | None = None) -> Request:
+        """Start to ask for a `part`; the request gives it when it is waited for."""
+        return self._part_start(number, timeout)
 
     # ---- Offer and withdraw
     def offer(self, wait: bool = False, timeout: float | None = None) -> None:

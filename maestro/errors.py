@@ -58,6 +58,7 @@ _BUILTINS = {
     "WithdrawnError": LookupError,
     "StateError": RuntimeError,
     "CorruptError": OSError,
+    "IncompleteError": LookupError,
     "ClosedError": ValueError,  # as a closed file
     "ForkedError": RuntimeError,
     "RefusedError": PermissionError,

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import _core, columns, errors
-from .cdo import WHEN, Cdo, Need, Request, When, choose
-from .record import Collection
+from .cdo import OF, WHEN, Cdo, Need, Request, When, choose
+from .collection import Collection
 from .selectors import Selector, selector_text
 from .subscription import STARTS, Event, Subscription, kinds_mask
 
@@ -214,7 +214,9 @@ class Session(_core.SessionHandle):
             raise error
         return offered
 
-    def withdraw(self, selector: Selector, when: When = "released", timeout: float | None = None) -> int:
+    def withdraw(
+        self, selector: Selector, when: When = "released", timeout: float | None = None, of: Literal["session", "component"] = "session"
+    ) -> int:
         """
         Take back all own objects that match, and wait until nobody reads them any more.
 
@@ -225,6 +227,8 @@ class Session(_core.SessionHandle):
             As `Cdo.withdraw`.
         timeout : float, optional
             Seconds; default is the session's timeout.
+        of : {"session", "component"}
+            Whose objects: those that this session has offered, or all of its component, so that one rank takes a step back for all.
 
         Returns
         -------
@@ -243,7 +247,7 @@ class Session(_core.SessionHandle):
         ...     s.withdraw("param = w")
         3
         """
-        return self._withdraw(selector_text(selector), choose("when", when, WHEN), timeout)
+        return self._withdraw(selector_text(selector), choose("when", when, WHEN) + choose("of", of, OF), timeout)
 
     # ---- Asking
     def demand(self, selector: Selector, timeout: float | None = None) -> Cdo:
@@ -464,8 +468,8 @@ class Session(_core.SessionHandle):
         selector : str, dict or None
             None is everything.
         kinds : str or iterable of str
-            What to hear of: "offered", "withdrawn", "joined", "left", "expired", "required", "retracted"; several as
-            "offered,withdrawn" or as a list.
+            What to hear of: "offered", "withdrawn", "joined", "left", "expired", "required", "retracted", "incomplete";
+            several as "offered,withdrawn" or as a list.
         start : {"snapshot", "now", "query"}
             Begin with the matching objects that live, or with what comes; "query" ends after those that live.
         hold : bool
@@ -526,9 +530,15 @@ class Session(_core.SessionHandle):
             prefetch,
         )
 
-    def collection(self, name: str) -> Collection:
+    def collection(self, name: str, producers: int | None = None) -> Collection:
         """
         The records of a collection: sets of arrays that become visible together.
+
+        Parameters
+        ----------
+        name : str
+        producers : int, optional
+            How many sessions of this component make its records, where they say what is complete (`Collection.complete`).
 
         Examples
         --------
@@ -541,7 +551,29 @@ class Session(_core.SessionHandle):
            └─ zones
               └─ pressure  float64 2 x 3
         """
-        return Collection(self, name)
+        return Collection(self, name, producers)
+
+    def collections(self, selector: Selector = None) -> list[Collection]:
+        """
+        The collections that are in the pool, in the order of their names; with a selector those whose own attributes match, see
+        `Collection.describe`.
+
+        Examples
+        --------
+        >>> with maestro.Session() as s:
+        ...     for name in ("b", "a"):
+        ...         with s.collection(name).record(0):
+        ...             pass
+        ...     s.collections()
+        [<maestro.Collection a>, <maestro.Collection b>]
+        """
+        text = selector_text(selector)
+        chosen = f"has(maestro.describes) and ({text})" if text else "has(maestro.describes) or has(maestro.collection)"
+        names = set()
+        for cdo in self.query(chosen):
+            with cdo:
+                names.add(cdo.get("maestro.describes") or cdo["maestro.collection"])
+        return [Collection(self, name) for name in sorted(names)]
 
     # ---- Telling
     def stats(self, timeout: float | None = None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ KINDS = {
     "expired": _core.MAESTRO_EVENT_EXPIRED,
     "required": _core.MAESTRO_EVENT_REQUIRED,
     "retracted": _core.MAESTRO_EVENT_RETRACTED,
+    "incomplete": _core.MAESTRO_EVENT_INCOMPLETE,
     "gap": _core.MAESTRO_EVENT_GAP,
 }
 NAMES = {number: name for name, number in KINDS.items()}
@@ -50,7 +51,7 @@ class Event:
 
     Attributes
     ----------
-    kind : {"offered", "withdrawn", "joined", "left", "expired", "required", "retracted", "gap"}
+    kind : {"offered", "withdrawn", "joined", "left", "expired", "required", "retracted", "incomplete", "gap"}
     cdo : Cdo or None
         The object; for joined and left one that has only attributes (component, rank, pid, reason); None for a gap.
     sequence : int
@@ -91,7 +92,7 @@ class Event:
 
     @property
     def reason(self) -> str | None:
-        """Why it left: "closed" or "died"; why something is required: "require", "demand" or "subscription"."""
+        """Why it left ("closed", "died"); why something is required ("require", "demand", "subscription"); why parts were discarded."""
         return self._attribute("maestro.reason")
 
     @property

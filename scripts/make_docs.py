@@ -187,7 +187,9 @@ def reference_python():
         NOTE.format("the docstrings of maestro/").strip(),
         *markdown(maestro.__doc__.split("The library below")[0]),
     ]
-    for cls in (maestro.Session, maestro.Cdo, maestro.Subscription, maestro.Event, maestro.Request, maestro.Pin, maestro.Placement):
+    records = (maestro.Collection, maestro.NewRecord, maestro.Record, maestro.Group, maestro.Array, maestro.BlockArray, maestro.Fence)
+    classes = (maestro.Session, maestro.Cdo, maestro.Subscription, maestro.Event, maestro.Request, *records, maestro.Pin, maestro.Placement)
+    for cls in classes:
         parts += one_class(cls)
     parts.append("## Functions")
     for function in (maestro.check_selector, maestro.info):

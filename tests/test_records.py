@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from poolside import raises
+from poolside import raises, within
 from typer.testing import CliRunner
 
 import maestro
@@ -45,7 +45,7 @@ def test_arrays_come_out_as_they_were_put_in(hydro):
     with producer.record(1, time=0.5, run="first") as rec:
         rec["a/b/c"], rec["a/columns"], rec["strided"] = np.eye(3, dtype="c16"), columns, strided
         rec["empty"], rec["scalar"], rec["flag"] = np.empty((0, 4)), np.array(7, "i1"), np.array([True, False])
-        rec.array_attributes("strided").update(units="m", levels=[1, 2])
+        rec.array("strided").attributes.update(units="m", levels=[1, 2])
     with reader[1] as rec:
         assert (rec["a/b/c"] == np.eye(3)).all()
         assert rec["a/b/c"].dtype == np.complex128
@@ -57,8 +57,8 @@ def test_arrays_come_out_as_they_were_put_in(hydro):
         assert rec["flag"].tolist() == [True, False]
         assert (rec.sequence, rec.producer) == (1, ("solver", 0))
         assert rec.attributes == {"time": 0.5, "run": "first"}
-        assert rec.array_attributes("strided") == {"units": "m", "levels": [1, 2]}
-        assert rec.array_attributes("flag") == {}
+        assert rec.array("strided").attributes == {"units": "m", "levels": [1, 2]}
+        assert rec.array("flag").attributes == {}
         assert not rec["strided"].flags.writeable
 
 
@@ -77,10 +77,21 @@ def test_a_record_is_read_like_an_hdf5_group(hydro):
     assert "zones/id" in mesh
     assert "zones" in mesh
     assert "rho/x" not in mesh
-    assert mesh.shape_of("rho") == (np.dtype("f8"), (3, 4))
+    assert (mesh.array("rho").dtype, mesh.array("rho").shape) == (np.dtype("f8"), (3, 4))
     assert rec.tree() == "├─ mesh\n│  ├─ rho  float64 3 x 4\n│  └─ zones\n│     └─ id  int32 5\n└─ time  float64 scalar"
     with raises(maestro.NotFoundError, "no array 'mesh/u'", "mesh/rho, mesh/zones/id, time"):
         rec["mesh/u"]
+
+
+def test_a_lease_ends_with_the_last_reference(hydro):
+    producer, reader = hydro
+    put(producer, 1)
+    mesh = reader[1]["mesh"]
+    assert mesh["rho"].shape == (3, 4)
+    with raises(maestro.TimeoutError, "reader[0]"):
+        producer._session.withdraw(None, timeout=0.1)
+    del mesh
+    within(2, lambda: reader._session.stats()["memory"]["used"] == 0)
 
 
 def test_declared_arrays_are_filled_in_place(hydro):
@@ -196,7 +207,7 @@ def test_mistakes_are_told(hydro):
             rec[path] = np.zeros(1)
     with raises(maestro.AttributeTypeError, "cannot be described"):
         rec["o"] = np.array([object()])
-    rec.array_attributes("a/b")["bad"] = {1, 2}
+    rec.array("a/b").attributes["bad"] = {1, 2}
     with raises(maestro.AttributeTypeError, "attributes of arrays"):
         rec.offer()
     with raises(maestro.AttributeKeyError, "tim", "time"), producer.record(2, tim=1.0) as rec:
@@ -213,27 +224,32 @@ def test_mistakes_are_told(hydro):
         b"12345678",
         {"maestro.collection": "hydro", "maestro.sequence": 77, "maestro.arrays": '{"a":{"dtype":"f8","shape":[2],"offset":0}}'},
     )
-    with raises(maestro.AttributeValueError, "does not lie within 8 bytes"):
-        reader.demand(77)
+    with raises(maestro.AttributeValueError, "hydro", "does not lie within 8 bytes"):
+        reader.demand(77).paths()
     producer._session.offer(b"12345678", {"maestro.collection": "hydro", "maestro.sequence": 78})
     with raises(maestro.AttributeValueError, "has no maestro.arrays"):
-        reader.demand(78)
+        reader.demand(78).paths()
 
 
 # ---- What another program wrote
-WORDS = ["dtype", "shape", "offset", "order", "attributes", "a", "a/b", "/"]
+WORDS = ["dtype", "shape", "offset", "order", "attributes", "blocks", "start", "a", "a/b", "/"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS), inner),
     max_leaves=12,
 )  # fmt: skip
+NUMBERS = st.sampled_from([0, 1, 2, -1, 2**62, 1.5, "2", True])
+PLACE = {
+    "dtype": st.sampled_from(["<f8", "i4", "O", "V8", "f8,f8", "(2,)f8", "", "U999999999"]),
+    "shape": st.lists(NUMBERS, max_size=40) | st.lists(st.integers(0, 3), max_size=2),
+    "offset": st.sampled_from([0, 8, 64, -8, 2**63, "0", None]),
+}
+BLOCK = st.fixed_dictionaries(PLACE | {"start": st.lists(NUMBERS, max_size=3) | st.lists(st.integers(0, 2), max_size=2)})
 PLACES = st.dictionaries(
     st.sampled_from(["a", "a/b", "b", "", "c/"]),
-    st.fixed_dictionaries({
-        "dtype": st.sampled_from(["<f8", "i4", "O", "V8", "f8,f8", "(2,)f8", "", "U999999999"]),
-        "shape": st.lists(st.sampled_from([0, 1, 2, -1, 2**62, 1.5, "2", True]), max_size=40),
-        "offset": st.sampled_from([0, 8, 64, -8, 2**63, "0", None]),
-    }, optional={"order": st.sampled_from(["C", "F", "K", 1]), "attributes": JSON}),
+    st.fixed_dictionaries(PLACE, optional={
+        "order": st.sampled_from(["C", "F", "K", 1]), "attributes": JSON, "blocks": st.lists(BLOCK, max_size=3) | JSON,
+    }),
 )  # fmt: skip
 
 
@@ -245,7 +261,7 @@ def test_any_layout_is_refused_or_lies_within_the_bytes(layout, nbytes):
     except maestro.AttributeValueError:
         return
     memory = bytes(nbytes)
-    for place in places.values():
+    for place in (piece for one in places.values() for piece in one.pieces()):
         assert place.view(memory).nbytes == place.nbytes <= nbytes
 
 
@@ -263,7 +279,7 @@ def test_a_record_is_the_same_tree_in_hdf5(hydro, tmp_path):
     with producer.record(4, time=2.5, run="x", ready=True) as rec:
         rec["mesh/zones/pressure"] = np.arange(6.0).reshape(2, 3)
         rec["mesh/name"] = np.asfortranarray(np.arange(6).reshape(2, 3))
-        rec.array_attributes("mesh/zones/pressure")["units"] = "Pa"
+        rec.array("mesh/zones/pressure").attributes.update(units="Pa", levels=[1, 2, 5], names=["a", "b"])
     with reader[4] as rec:
         rec.to_hdf5(tmp_path / "one.h5")
         with h5py.File(tmp_path / "one.h5") as file:
@@ -271,6 +287,8 @@ def test_a_record_is_the_same_tree_in_hdf5(hydro, tmp_path):
             assert (file["mesh/zones/pressure"][()] == rec["mesh/zones/pressure"]).all()
             assert (file["mesh/name"][()] == rec["mesh/name"]).all()
             assert file["mesh/zones/pressure"].attrs["units"] == "Pa"
+            assert file["mesh/zones/pressure"].attrs["levels"].tolist() == [1, 2, 5]
+            assert list(file["mesh/zones/pressure"].attrs["names"]) == ["a", "b"]
             assert dict(file.attrs) == {
                 "time": 2.5, "run": "x", "ready": True, "maestro.sequence": 4, "maestro.component": "solver", "maestro.rank": 0,
             }  # fmt: skip
@@ -297,7 +315,7 @@ def test_a_file_is_complete_or_not_there(hydro, tmp_path, monkeypatch):
     put(producer, 1)
     reader.to_hdf5(tmp_path / "all.h5")
     before = (tmp_path / "all.h5").read_bytes()
-    monkeypatch.setattr(maestro.Group, "array_attributes", lambda *_: 1 / 0)
+    monkeypatch.setattr(maestro.Group, "array", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         reader.to_hdf5(tmp_path / "all.h5")
     assert (tmp_path / "all.h5").read_bytes() == before

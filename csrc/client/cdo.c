@@ -125,6 +125,8 @@ maestro_status_t maestro_cdo_declare_like(const maestro_cdo_t *like, maestro_cdo
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_RANK);
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_VERSION);
         mst_meta_builder_unset(&cdo->builder, MST_META_KEY_NODE);
+        mst_meta_builder_unset(&cdo->builder, MST_META_KEY_REASON);
+        mst_meta_builder_unset(&cdo->builder, MST_META_KEY_MISSING);
     }
     *cdo_out = cdo;
     return MAESTRO_OK;
@@ -269,12 +271,26 @@ static maestro_status_t check_origin(const maestro_cdo_t *cdo) {
                          versions ? " and maestro.version" : " (and no maestro.version in this schema)");
 }
 
+/* What it says of parts: as the manager checks it. */
+static maestro_status_t check_parts(const maestro_cdo_t *cdo, mst_meta_builder_t *builder, const char *operation) {
+    bool is_part = builder->mask[0] >> MST_META_KEY_PART & 1;
+    if (MST_LIKELY(!(builder->mask[0] >> MST_META_KEY_PARTS & 1)))
+        return is_part ? mst_base_fail(MAESTRO_MISSING_ATTRIBUTE, "%s: the object has maestro.part and no maestro.parts, which says how many there are", operation) : MAESTRO_OK;
+    int64_t count = (int64_t)builder->value[MST_META_KEY_PARTS], part = is_part ? (int64_t)builder->value[MST_META_KEY_PART] : cdo->session->rank;
+    if (count < 1 || count > MST_WIRE_PARTS_MAX) return mst_base_fail(MAESTRO_BAD_VALUE, "%s: maestro.parts is %lld; it may be 1 to %d", operation, (long long)count, MST_WIRE_PARTS_MAX);
+    if (part < 0 || part >= count)
+        return mst_base_fail(MAESTRO_BAD_VALUE, "%s: maestro.part is %lld%s; of %lld parts the last is %lld", operation, (long long)part,
+                             is_part ? "" : ", the session's rank", (long long)count, (long long)count - 1);
+    return is_part ? MAESTRO_OK : mst_meta_builder_set_i64(builder, MST_META_KEY_PART, part);
+}
+
 static maestro_status_t seal(maestro_cdo_t *cdo, const char *operation) {
     if (cdo->state == MST_CLIENT_SEALED) return MAESTRO_OK;
     if (cdo->state != MST_CLIENT_DECLARED) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: the object was offered, or came from the pool; declare another one", operation);
     maestro_status_t status = mst_meta_builder_complete(&cdo->builder);
     if (status == MAESTRO_OK && cdo->session->relay) status = check_origin(cdo);
     if (status != MAESTRO_OK) return mst_base_fail_context(status, "%s", operation);
+    MST_TRY(check_parts(cdo, &cdo->builder, operation));
     cdo->state = MST_CLIENT_SEALED;
     return MAESTRO_OK;
 }

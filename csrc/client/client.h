@@ -246,7 +246,9 @@ maestro_status_t mst_client_check_leased(maestro_cdo_t *cdo, const char *operati
 static inline bool mst_client_key_is_origin(unsigned key) { /* a relay may */
     return key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK || key == MST_META_KEY_VERSION || key == MST_META_KEY_NODE;
 }
-static inline bool mst_client_key_is_maestros(unsigned key) { return mst_client_key_is_origin(key) || key == MST_META_KEY_PID || key == MST_META_KEY_REASON; }
+static inline bool mst_client_key_is_maestros(unsigned key) {
+    return mst_client_key_is_origin(key) || key == MST_META_KEY_PID || key == MST_META_KEY_REASON || key == MST_META_KEY_MISSING;
+}
 maestro_status_t mst_client_refuse_key(const char *operation, const char *name);
 
 /* ---- cdo.c */

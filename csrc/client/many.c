@@ -28,6 +28,7 @@ static maestro_status_t resolve(const maestro_session_t *session, const maestro_
         if (!columns[i].key || !columns[i].values) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "column %zu: key or values are NULL", i);
         MST_TRY(mst_meta_schema_require_key(session->schema, columns[i].key, "offer many", &keys[i]));
         if (mst_client_key_is_maestros(keys[i])) return mst_client_refuse_key("column", columns[i].key);
+        if (keys[i] == MST_META_KEY_PARTS) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "column %s: parts of objects are offered one by one", columns[i].key);
         for (size_t k = 0; k < i; k++) /* which of them held would depend on how the objects travel */
             if (keys[k] == keys[i]) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "offer many: two columns name %s", columns[i].key);
     }

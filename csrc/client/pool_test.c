@@ -185,6 +185,48 @@ static void test_consumed_withdraw_waits_for_subscribers(maestro_session_t *prod
     CHECK_OK(maestro_subscription_dispose(subscription));
 }
 
+/* Two ranks make an object together; its reader gets one event, and asks for the other part. */
+static void test_parts_of_two_sessions_are_one_object(maestro_session_t *consumer) {
+    maestro_subscription_t *subscription = NULL;
+    maestro_session_t *rank[2];
+    maestro_event_t event = {0};
+    maestro_cdo_t *part = NULL;
+    const void *bytes;
+    size_t nbytes;
+    int64_t number = -1;
+    uint64_t count = 1;
+    CHECK_OK(maestro_subscribe(consumer, "param = parts", NULL, &subscription));
+    for (int i = 1; i >= 0; i--) {
+        maestro_session_options_t options;
+        maestro_session_options_init(&options);
+        options.component = "solver";
+        options.rank = i;
+        options.schema = "mars";
+        CHECK_OK(maestro_session_open(&options, &rank[i]));
+        part = declare(rank[i], "parts", 0);
+        CHECK_OK(maestro_cdo_set_i64(part, "maestro.parts", 2));
+        CHECK_OK(maestro_cdo_wrap(part, i ? "one" : "zero", i ? 3 : 4));
+        CHECK_OK(maestro_cdo_offer(part));
+        CHECK_OK(maestro_cdo_wait(part, 5));
+        CHECK_STATUS(maestro_cdo_part(part, 0, 5, &part), MAESTRO_WRONG_STATE);
+        CHECK_OK(maestro_cdo_dispose(part));
+        CHECK_OK(maestro_count(consumer, "param = parts", 5, &count));
+        CHECK(count == !i);
+    }
+    CHECK_OK(maestro_subscription_next(subscription, 5, &event));
+    CHECK_OK(maestro_cdo_part(event.cdo, 1, 5, &part));
+    CHECK_STATUS(maestro_cdo_part(event.cdo, 2, 5, &part), MAESTRO_NOT_FOUND);
+    CHECK_OK(maestro_cdo_dispose(event.cdo)); /* the part's lease keeps the whole */
+    CHECK_OK(maestro_cdo_get_i64(part, "maestro.part", &number));
+    CHECK_OK(maestro_cdo_data(part, &bytes, &nbytes));
+    CHECK(number == 1 && nbytes == 3 && memcmp(bytes, "one", 3) == 0);
+    CHECK_STATUS(maestro_withdraw(rank[1], "param = parts", MAESTRO_WHEN_RELEASED, 0.05, NULL), MAESTRO_TIMEOUT);
+    CHECK_OK(maestro_cdo_dispose(part));
+    CHECK_STATUS(maestro_subscription_next(subscription, 0.05, &event), MAESTRO_TIMEOUT);
+    CHECK_OK(maestro_subscription_dispose(subscription));
+    for (int i = 0; i < 2; i++) CHECK_OK(maestro_session_close(rank[i]));
+}
+
 static void test_memory_is_reused(maestro_session_t *producer) {
     for (int round = 0; round < 200; round++) {
         maestro_cdo_t *cdo = declare(producer, "r", 0);
@@ -276,6 +318,7 @@ int main(void) {
     test_subscription_gets_snapshot_and_tail_once(producer, consumer);
     test_withdraw_waits_for_leases(producer, consumer);
     test_consumed_withdraw_waits_for_subscribers(producer, consumer);
+    test_parts_of_two_sessions_are_one_object(consumer);
     test_memory_is_reused(producer);
     test_full_pool_names_the_holder(producer);
     test_joined_and_left(consumer);

@@ -119,6 +119,33 @@ maestro_status_t maestro_demand(maestro_session_t *session, const char *selector
     return status;
 }
 
+static maestro_status_t ask_for_part(const maestro_cdo_t *cdo, uint32_t part, mst_wire_request_t *like_out) {
+    if (cdo->state != MST_CLIENT_LEASED) return mst_base_fail(MAESTRO_WRONG_STATE, "part: the object is not leased; demand it first");
+    *like_out = (mst_wire_request_t){.head.kind = MST_WIRE_PART, .argument = cdo->lease, .kinds = part};
+    return MAESTRO_OK;
+}
+
+maestro_status_t maestro_cdo_part_start(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_request_t **request_out) {
+    mst_wire_request_t like;
+    if (!cdo) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "part: the object is NULL");
+    MST_TRY(ask_for_part(cdo, part, &like));
+    return start(cdo->session, &like, NULL, timeout_s, "part", request_out);
+}
+
+maestro_status_t maestro_cdo_part(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_cdo_t **part_out) {
+    if (!cdo || !part_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "part: the object or the output is NULL");
+    maestro_session_t *session = cdo->session;
+    MST_TRY(mst_client_enter(session, "part"));
+    maestro_request_t request = {0};
+    mst_wire_request_t like;
+    maestro_status_t status = ask_for_part(cdo, part, &like);
+    if (status == MAESTRO_OK) status = mst_client_call(session, &request, &like, NULL, mst_client_deadline(session, timeout_s), "part");
+    if (status == MAESTRO_OK) status = take_leased(session, request.reply, part_out);
+    mst_client_request_fini(session, &request);
+    mst_client_leave(session);
+    return status;
+}
+
 /* ---- Count and withdraw by selector. */
 
 static maestro_status_t call_for_number(maestro_session_t *session, const mst_wire_request_t *like, const char *selector, double timeout_s, const char *operation, uint64_t *number_out) {

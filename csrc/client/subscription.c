@@ -19,7 +19,7 @@ static maestro_status_t check_options(const maestro_subscription_options_t *opti
     if (options->size != sizeof *options)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: the options' size is %zu, expected %zu; call maestro_subscription_options_init first", options->size, sizeof *options);
     if (!options->kinds || options->kinds & ~(uint32_t)MST_WIRE_EVENT_KINDS)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: kinds %#x; add up MAESTRO_EVENT_OFFERED, _WITHDRAWN, _JOINED, _LEFT, _EXPIRED, _REQUIRED, _RETRACTED", options->kinds);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: kinds %#x; add up MAESTRO_EVENT_OFFERED, _WITHDRAWN, _JOINED, _LEFT, _EXPIRED, _REQUIRED, _RETRACTED, _INCOMPLETE", options->kinds);
     if (options->group && (!options->group[0] || strlen(options->group) > GROUP_NAME_MAX))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "subscribe: the consumer group's name has %zu bytes; give it 1 to %d", strlen(options->group), GROUP_NAME_MAX);
     if (!(options->acknowledge_s >= 0) || options->acknowledge_s > ACKNOWLEDGE_S_MAX)
@@ -141,7 +141,7 @@ int maestro_subscription_fd(const maestro_subscription_t *subscription) { return
 
 static maestro_status_t take_event(maestro_session_t *session, const mst_wire_event_t *message, maestro_event_t *event) {
     bool gone = message->head.flags & MST_WIRE_EVENT_GONE;
-    uint32_t kind = message->head.flags & 0xffu;
+    uint32_t kind = message->head.flags & (uint32_t)MST_WIRE_EVENT_KINDS;
     mst_client_state_t state = kind == MAESTRO_EVENT_OFFERED && !gone ? MST_CLIENT_LEASED : MST_CLIENT_NOTICE;
     *event = (maestro_event_t){.kind = (maestro_event_kind_t)kind, .gone = gone, .redelivered = message->head.flags & MST_WIRE_EVENT_REDELIVERED, .sequence = message->sequence};
     MST_TRY(mst_client_cdo_leased(session, state, message->id, message->lease, &message->place, &message->attributes, &event->cdo));

@@ -61,6 +61,7 @@ extern "C" {
     X(WITHDRAWN, -42, WithdrawnError, "the object has been withdrawn") \
     X(WRONG_STATE, -43, StateError, "not possible in the object's state") \
     X(CORRUPT, -45, CorruptError, "the object's bytes are not those that were offered") \
+    X(INCOMPLETE, -44, IncompleteError, "the object was discarded, for parts of it will not come") \
     X(CLOSED, -60, ClosedError, "the session is closed") \
     X(FORKED, -61, ForkedError, "the session belongs to the parent process") \
     X(REFUSED, -62, RefusedError, "the pool manager refused the session") \
@@ -161,7 +162,8 @@ typedef enum maestro_tier { MAESTRO_TIER_DEFAULT = 0, MAESTRO_TIER_DRAM = 1 } ma
 
 typedef enum maestro_when {
     MAESTRO_WHEN_RELEASED = 0, /* as soon as the leases that exist have ended */
-    MAESTRO_WHEN_CONSUMED = 1  /* when every subscription that matches has received and released the object */
+    MAESTRO_WHEN_CONSUMED = 1, /* when every subscription that matches has received and released the object */
+    MAESTRO_OF_COMPONENT = 16  /* added, for maestro_withdraw: also what other sessions of the same component have offered, or had before they ended */
 } maestro_when_t;
 
 /* Declares an object; name may be NULL.  Local, does not block.  The caller disposes the handle. */
@@ -209,7 +211,13 @@ MAESTRO_API maestro_status_t maestro_cdo_seal(maestro_cdo_t *cdo);
  * From here on the bytes must not be written.  Errors at once: MISSING_ATTRIBUTE, WRONG_STATE, POOL_LOST, TIMEOUT (manager does not drain). */
 MAESTRO_API maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo);
 
-/* Waits until the manager has taken or refused this object's offer. */
+/* An object of several parts, which several processes of one component make together: each offers its parts as objects of the same identity, with the
+ * attributes maestro.parts (how many there are) and maestro.part (which one this is, from 0 on; default: the session's rank).  When the last has come, all
+ * of it is visible at once, as one object: part 0's attributes and bytes, and the others' through maestro_cdo_part.  It is of rank 0, whoever offered what.
+ * Each of the ranks 0 to parts - 1 is expected to offer one or more parts: when one leaves without having done so, what has come is discarded; flush and
+ * wait of those who offered it then say INCOMPLETE, and an event tells consumers. */
+
+/* Waits until the manager has taken or refused this object's offer; of one of several parts this does not wait for the others. */
 MAESTRO_API maestro_status_t maestro_cdo_wait(maestro_cdo_t *cdo, double timeout_s);
 
 /* Takes an own offered object back: new demands no longer find it; returns when nobody reads it, and the bytes are the producer's again
@@ -230,6 +238,11 @@ MAESTRO_API uint64_t maestro_cdo_id(const maestro_cdo_t *cdo); /* 0 before the o
 
 /* The bytes of a leased (or own) object; read-only; valid until dispose or the session's close.  nbytes 0 with NULL bytes for an object without data. */
 MAESTRO_API maestro_status_t maestro_cdo_data(const maestro_cdo_t *cdo, const void **bytes_out, size_t *nbytes_out);
+
+/* A part of a leased object of several parts, as an object of its own with a lease on the whole; the caller disposes it.  Part 0 is the object itself once
+ * more.  Blocks for one question to the manager, up to timeout_s (< 0: the session's).
+ * Errors: NOT_FOUND (it has no such part), WRONG_STATE (not leased), TIMEOUT, POOL_LOST. */
+MAESTRO_API maestro_status_t maestro_cdo_part(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_cdo_t **part_out);
 
 /* The NUMA node on which most of the data lies, by 256 pages at most; -1 when that is not known: no data, not yet written, or a sandbox forbids
  * the question. */
@@ -276,6 +289,7 @@ MAESTRO_API maestro_status_t maestro_demand(maestro_session_t *session, const ch
 /* The same in two steps.  wait: IN_PROGRESS when `timeout_s` has passed and the demand's own time has not.
  * maestro_request_dispose retracts a request that is not finished. */
 MAESTRO_API maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s, maestro_request_t **request_out);
+MAESTRO_API maestro_status_t maestro_cdo_part_start(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_request_t **request_out);
 MAESTRO_API maestro_status_t maestro_cdo_withdraw_start(maestro_cdo_t *cdo, maestro_when_t when, double timeout_s, maestro_request_t **request_out);
 MAESTRO_API maestro_status_t maestro_withdraw_start(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s,
                                                     maestro_request_t **request_out);
@@ -301,7 +315,7 @@ MAESTRO_API maestro_status_t maestro_cdo_wanted(const maestro_cdo_t *cdo, double
 /* How many live objects match. */
 MAESTRO_API maestro_status_t maestro_count(maestro_session_t *session, const char *selector, double timeout_s, uint64_t *count_out);
 
-/* Withdraws all own objects of the session that match; as maestro_cdo_withdraw. */
+/* Withdraws all own objects of the session that match, or all of its component (MAESTRO_OF_COMPONENT); as maestro_cdo_withdraw. */
 MAESTRO_API maestro_status_t maestro_withdraw(maestro_session_t *session, const char *selector, maestro_when_t when, double timeout_s,
                                               uint64_t *count_out);
 
@@ -315,6 +329,7 @@ typedef enum maestro_event_kind {
     MAESTRO_EVENT_REQUIRED = 64, /* somebody needs objects: attributes maestro.need (its number), maestro.selector, maestro.schema, who, and maestro.reason:
                                     "require", "demand" (one that waits) or "subscription" */
     MAESTRO_EVENT_RETRACTED = 128, /* the same need has ended */
+    MAESTRO_EVENT_INCOMPLETE = 256, /* an object of several parts was discarded: its attributes, maestro.missing ("1,3-5": parts that had not come), maestro.reason */
     MAESTRO_EVENT_GAP = 16    /* a plain subscription was too slow: events gap_from..gap_to are lost to it */
 } maestro_event_kind_t;
 

@@ -40,6 +40,11 @@ typedef enum mst_meta_core_key {
     MST_META_KEY_DEADLINE,  /* maestro.deadline   timestamp          when it has to be with its consumers */
     MST_META_KEY_DEMANDS,   /* maestro.demands    i64                how often it is read before it expires */
     MST_META_KEY_PERSIST,   /* maestro.persist    bool               it stays until an archive has it */
+    MST_META_KEY_PARTS,     /* maestro.parts      i64                how many offers make the object */
+    MST_META_KEY_PART,      /* maestro.part       i64                which of them this one is */
+    MST_META_KEY_MISSING,   /* maestro.missing    string             in incomplete events: parts that had not come */
+    MST_META_KEY_FENCE,     /* maestro.fence      string, common     collection of which all records of a sequence number are there */
+    MST_META_KEY_DESCRIBES, /* maestro.describes  string, common     collection whose attributes these are */
     MST_META_CORE_KEYS
 } mst_meta_core_key_t;
 

@@ -24,7 +24,10 @@ static void test_core_schema_has_the_keys_of_the_header(void) {
         [MST_META_KEY_NEED] = {"maestro.need", MAESTRO_TYPE_I64, false}, [MST_META_KEY_SELECTOR] = {"maestro.selector", MAESTRO_TYPE_STRING, false},
         [MST_META_KEY_SCHEMA] = {"maestro.schema", MAESTRO_TYPE_STRING, true},     [MST_META_KEY_NODE] = {"maestro.node", MAESTRO_TYPE_STRING, true},
         [MST_META_KEY_PRIORITY] = {"maestro.priority", MAESTRO_TYPE_STRING, true}, [MST_META_KEY_DEADLINE] = {"maestro.deadline", MAESTRO_TYPE_TIMESTAMP, false},
-        [MST_META_KEY_DEMANDS] = {"maestro.demands", MAESTRO_TYPE_I64, false}, [MST_META_KEY_PERSIST] = {"maestro.persist", MAESTRO_TYPE_BOOL, false}};
+        [MST_META_KEY_DEMANDS] = {"maestro.demands", MAESTRO_TYPE_I64, false}, [MST_META_KEY_PERSIST] = {"maestro.persist", MAESTRO_TYPE_BOOL, false},
+        [MST_META_KEY_PARTS] = {"maestro.parts", MAESTRO_TYPE_I64, false},     [MST_META_KEY_PART] = {"maestro.part", MAESTRO_TYPE_I64, false},
+        [MST_META_KEY_MISSING] = {"maestro.missing", MAESTRO_TYPE_STRING, false},
+        [MST_META_KEY_FENCE] = {"maestro.fence", MAESTRO_TYPE_STRING, true},   [MST_META_KEY_DESCRIBES] = {"maestro.describes", MAESTRO_TYPE_STRING, true}};
     const char *names[] = {NULL, "mars"};
     for (size_t n = 0; n < MST_COUNT(names); n++) {
         mst_meta_schema_t *schema;

@@ -240,6 +240,7 @@ static maestro_status_t attach(mst_pool_t *pool, int socket, const mst_wire_hell
     pool->nbackground += session->priority == MAESTRO_PRIORITY_BACKGROUND;
     session->notice = make_notice(pool, session, MAESTRO_EVENT_JOINED, NULL);
     announce(pool, session->notice, MAESTRO_EVENT_JOINED);
+    mst_pool_parts_joined(pool, session);
     return MAESTRO_OK;
 }
 
@@ -283,6 +284,7 @@ void mst_pool_session_detach(mst_pool_t *pool, mst_pool_session_t *session, cons
     for (size_t i = 0; i < pool->nsessions; i++)
         if (pool->session[i] == session) pool->session[i] = pool->session[--pool->nsessions];
     announce(pool, make_notice(pool, session, MAESTRO_EVENT_LEFT, reason), MAESTRO_EVENT_LEFT);
+    mst_pool_parts_left(pool, session, reason);
     if (session->broken) fprintf(stderr, "maestro-pool: session %u (%s[%lld], process %d) ended: %s\n", session->number, session->component,
                                  (long long)session->rank, session->pid, session->why);
     destroy(session);

@@ -2,7 +2,12 @@
 #include "pool/pool.h"
 
 static size_t object_nbytes(const mst_pool_catalogue_t *catalogue, const mst_pool_object_t *object) {
-    return offsetof(mst_pool_object_t, rest) + 8u * (mst_pool_words_before_own(object) + mst_pool_template(catalogue, object->template)->nown) + object->tail_nbytes;
+    size_t words = mst_pool_words_before_own(object) + mst_pool_template(catalogue, object->template)->nown;
+    return offsetof(mst_pool_object_t, rest) + 8u * words + MST_ALIGN(object->tail_nbytes, 8) + object->is_part * sizeof(mst_pool_whole_t *);
+}
+
+mst_pool_whole_t **mst_pool_whole_of(mst_pool_t *pool, mst_pool_object_t *object) {
+    return (mst_pool_whole_t **)((char *)object + object_nbytes(&pool->catalogue, object)) - 1;
 }
 
 static const mst_meta_attributes_t *lookup(void *context, uint32_t handle) {
@@ -45,15 +50,23 @@ static bool same_owner(const mst_meta_attributes_t *a, const mst_meta_attributes
     return a->value[x] == b->value[y] && a->value[x + 1] == b->value[y + 1];
 }
 
+bool mst_pool_catalogue_same(mst_pool_t *pool, uint32_t handle, const mst_meta_attributes_t *attributes) {
+    const mst_meta_attributes_t *other = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, handle));
+    const mst_meta_schema_t *schema = pool->schema[attributes->schema];
+    if (other->schema != attributes->schema || (!schema->whole_pool && !same_owner(other, attributes))) return false;
+    return mst_meta_attributes_identity_equal(other, attributes, schema);
+}
+
 /* The live object that has this identity, or MST_POOL_NONE; then the cursor is where it can be put. */
 static uint32_t find_same(mst_pool_t *pool, const mst_meta_attributes_t *attributes, mst_pool_identity_cursor_t *cursor) {
-    mst_pool_catalogue_t *catalogue = &pool->catalogue;
-    for (uint32_t handle; (handle = mst_pool_identities_next(&catalogue->identities, cursor)) != MST_POOL_NONE;) {
-        const mst_meta_attributes_t *other = mst_pool_attributes(pool, mst_pool_object(catalogue, handle));
-        if (other->schema != attributes->schema || (!pool->schema[attributes->schema]->whole_pool && !same_owner(other, attributes))) continue;
-        if (mst_meta_attributes_identity_equal(other, attributes, pool->schema[attributes->schema])) return handle;
-    }
+    for (uint32_t handle; (handle = mst_pool_identities_next(&pool->catalogue.identities, cursor)) != MST_POOL_NONE;)
+        if (mst_pool_catalogue_same(pool, handle, attributes)) return handle;
     return MST_POOL_NONE;
+}
+
+uint32_t mst_pool_catalogue_find(mst_pool_t *pool, uint32_t tag, const mst_meta_attributes_t *attributes) {
+    mst_pool_identity_cursor_t cursor = mst_pool_identities_find(&pool->catalogue.identities, tag);
+    return find_same(pool, attributes, &cursor);
 }
 
 uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own) {
@@ -63,15 +76,15 @@ uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const ui
 }
 
 /* The object takes a reference to its template. */
-static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_wire_place_t *place, const mst_meta_attributes_t *attributes, uint32_t template_handle) {
+static uint32_t create(mst_pool_t *pool, uint64_t id, const mst_wire_place_t *place, const mst_meta_attributes_t *attributes, uint32_t template_handle, bool is_part) {
     mst_pool_template_t *template = mst_pool_template(&pool->catalogue, template_handle);
     bool has_place = place->segment != MST_WIRE_NO_SEGMENT, has_life = attributes->mask[0] & MST_POOL_LIFE_KEYS;
-    size_t nbytes = offsetof(mst_pool_object_t, rest) + 8u * (has_place * MST_POOL_PLACE_WORDS + has_life + template->nown) + attributes->tail_nbytes;
-    uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, nbytes);
+    mst_pool_object_t fresh = {.id = id, .waiter = MST_POOL_NONE, .template = template_handle, .tail_nbytes = (uint16_t)attributes->tail_nbytes,
+                               .has_place = has_place, .has_life = has_life, .is_part = is_part};
+    uint32_t handle = mst_pool_arena_alloc(&pool->catalogue.arena, object_nbytes(&pool->catalogue, &fresh));
     if (handle == MST_POOL_NONE) return handle;
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
-    *object = (mst_pool_object_t){.id = id, .waiter = MST_POOL_NONE, .template = template_handle, .tail_nbytes = (uint16_t)attributes->tail_nbytes, .has_place = has_place,
-                                    .has_life = has_life};
+    *object = fresh;
     if (has_place) {
         object->rest[0] = (uint64_t)place->segment << 32 | place->offset / 64;
         object->rest[1] = place->nbytes;
@@ -107,36 +120,83 @@ static void free_metadata(mst_pool_t *pool, uint32_t handle) {
     mst_pool_template_unref(pool, template);
 }
 
-maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
-                                          const mst_meta_attributes_t *attributes, uint32_t template, uint32_t tag, uint32_t *handle_out, uint64_t *other_out) {
+/* The object enters the table of identities; with versions it takes the place of the one there.  `attributes` are its own, and pool->offered. */
+static maestro_status_t take_identity(mst_pool_t *pool, uint32_t handle, const mst_meta_attributes_t *attributes, uint64_t *other_out) {
     mst_pool_catalogue_t *catalogue = &pool->catalogue;
-    mst_pool_identities_expect(&catalogue->identities, tag); /* the copy hides the cache miss */
-    uint32_t handle = create(pool, id, place, attributes, template);
-    if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
-    bool anonymous = mst_pool_template(catalogue, template)->anonymous;
-    mst_pool_identity_cursor_t cursor = mst_pool_identities_find(&catalogue->identities, tag);
+    const mst_pool_object_t *object = mst_pool_object(catalogue, handle);
+    bool anonymous = mst_pool_template(catalogue, object->template)->anonymous;
+    mst_pool_identity_cursor_t cursor = mst_pool_identities_find(&catalogue->identities, object->tag);
     uint32_t same = anonymous ? MST_POOL_NONE : find_same(pool, attributes, &cursor);
     if (same != MST_POOL_NONE && pool->schema[attributes->schema]->versions && !mst_pool_awaits_archive(mst_pool_object(catalogue, same))) {
         take_place(pool, handle, same);
-        cursor = mst_pool_identities_find(&catalogue->identities, tag);
+        cursor = mst_pool_identities_find(&catalogue->identities, object->tag);
         same = find_same(pool, attributes, &cursor);
     }
-    if (same != MST_POOL_NONE || (!anonymous && !mst_pool_identities_put(&catalogue->identities, &cursor, handle))) {
-        free_metadata(pool, handle);
-        if (same == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
+    if (same != MST_POOL_NONE) {
         *other_out = mst_pool_object(catalogue, same)->id;
         return MAESTRO_DUPLICATE;
     }
-    mst_pool_object_t *object = mst_pool_object(catalogue, handle);
-    object->tag = tag;
-    object->state = MST_POOL_LIVE;
+    return anonymous || mst_pool_identities_put(&catalogue->identities, &cursor, handle) ? MAESTRO_OK : MAESTRO_NO_MEMORY;
+}
+
+/* It is there, for its owner to name and with its bytes; and it is seen. */
+static void settle(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle, const mst_wire_place_t *place) {
     if (place->segment != MST_WIRE_NO_SEGMENT) mst_pool_lending_block_taken(pool, place);
+    pool->catalogue.bytes_total += place->nbytes;
+    mst_pool_session_set_id(session, mst_pool_object(&pool->catalogue, handle)->id, handle);
+}
+
+static void appear(mst_pool_catalogue_t *catalogue, uint32_t handle) {
+    mst_pool_object(catalogue, handle)->state = MST_POOL_LIVE;
     catalogue->live++;
     catalogue->offered_total++;
-    catalogue->bytes_total += place->nbytes;
-    mst_pool_session_set_id(session, id, handle);
+}
+
+maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
+                                          const mst_meta_attributes_t *attributes, uint32_t template, uint32_t tag, uint32_t *handle_out, uint64_t *other_out) {
+    mst_pool_identities_expect(&pool->catalogue.identities, tag); /* the copy hides the cache miss */
+    uint32_t handle = create(pool, id, place, attributes, template, false);
+    if (handle == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
+    mst_pool_object(&pool->catalogue, handle)->tag = tag;
+    maestro_status_t status = take_identity(pool, handle, attributes, other_out);
+    if (status != MAESTRO_OK) {
+        free_metadata(pool, handle);
+        return status;
+    }
+    settle(pool, session, handle, place);
+    appear(&pool->catalogue, handle);
     *handle_out = handle;
     return MAESTRO_OK;
+}
+
+uint32_t mst_pool_catalogue_hide(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place, const mst_meta_attributes_t *attributes,
+                                 uint32_t template, uint32_t tag, mst_pool_whole_t *whole) {
+    uint32_t handle = create(pool, id, place, attributes, template, true);
+    if (handle == MST_POOL_NONE) return handle;
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    object->tag = tag;
+    *mst_pool_whole_of(pool, object) = whole;
+    settle(pool, session, handle, place);
+    pool->catalogue.hidden++;
+    return handle;
+}
+
+maestro_status_t mst_pool_catalogue_reveal(mst_pool_t *pool, uint32_t handle, uint64_t *other_out) {
+    mst_pool_attributes_write(pool, mst_pool_object(&pool->catalogue, handle), pool->offered);
+    MST_TRY(take_identity(pool, handle, pool->offered, other_out));
+    pool->catalogue.hidden--;
+    appear(&pool->catalogue, handle);
+    return MAESTRO_OK;
+}
+
+void mst_pool_catalogue_drop_part(mst_pool_t *pool, uint32_t handle) {
+    mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
+    mst_pool_session_t *owner = mst_pool_session_by_number(pool, mst_pool_owner(object->id));
+    mst_wire_place_t place = mst_pool_place(object);
+    if (object->has_place) mst_pool_lending_block_ended(pool, object->id, &place);
+    if (owner) mst_pool_session_forget_id(owner, object->id);
+    pool->catalogue.hidden--;
+    free_metadata(pool, handle);
 }
 
 static bool born_ended(const mst_pool_object_t *object) { return object->notice == MAESTRO_EVENT_LEFT || object->notice == MAESTRO_EVENT_RETRACTED; }
@@ -146,7 +206,7 @@ uint32_t mst_pool_catalogue_notice(mst_pool_t *pool, uint64_t id, uint8_t kind, 
     static const mst_wire_place_t nowhere = {.segment = MST_WIRE_NO_SEGMENT};
     uint32_t template = mst_pool_template_make(pool, attributes, none);
     if (template == MST_POOL_NONE) return template;
-    uint32_t handle = create(pool, id, &nowhere, attributes, template);
+    uint32_t handle = create(pool, id, &nowhere, attributes, template, false);
     mst_pool_template_unref(pool, template);
     if (handle == MST_POOL_NONE) return handle;
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
@@ -165,8 +225,17 @@ static void end(mst_pool_t *pool, uint32_t handle) {
         mst_pool_lending_block_ended(pool, object->id, &place);
     }
     if (object->waiter != MST_POOL_NONE) mst_pool_request_released(pool, object->waiter, handle);
+    if (object->is_part) mst_pool_parts_ended(pool, handle);
     if (object->refs) pool->log.dead_nbytes += object_nbytes(&pool->catalogue, object);
     else free_metadata(pool, handle);
+}
+
+void mst_pool_catalogue_tell(mst_pool_t *pool, uint64_t id, uint32_t kind, const mst_meta_attributes_t *attributes) {
+    uint32_t handle = mst_pool_catalogue_notice(pool, id, 0, attributes);
+    if (handle == MST_POOL_NONE) return;
+    mst_pool_object(&pool->catalogue, handle)->state = MST_POOL_WITHDRAWN;
+    mst_pool_publish(pool, handle, kind, attributes);
+    end(pool, handle);
 }
 
 static void remember_withdrawn(mst_pool_t *pool, uint32_t handle, bool expired) {
@@ -220,6 +289,7 @@ void mst_pool_catalogue_end(mst_pool_t *pool, uint32_t handle, uint32_t kind) {
         mst_pool_session_t *owner = mst_pool_session_by_number(pool, mst_pool_owner(object->id));
         if (owner) mst_pool_session_forget_id(owner, object->id);
         if (owner) owner->total.withdrawn++;
+        if (object->is_part) mst_pool_parts_withdrawn(pool, handle);
         catalogue->expired_total += kind == MAESTRO_EVENT_EXPIRED;
         remember_withdrawn(pool, handle, kind == MAESTRO_EVENT_EXPIRED);
     }

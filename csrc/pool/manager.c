@@ -91,7 +91,7 @@ static maestro_status_t init(mst_pool_t *pool, const char *name) {
     pool->linger_s = mst_base_setting_f64("MAESTRO_LINGER_S", 2);
     pool->now_ns = pool->started_ns = mst_base_now_ns();
     pool->empty_since_ns = pool->now_ns + FIRST_SESSION_NS; /* also without linger, whoever started it has time to come */
-    pool->next_deadline_ns = pool->overdue_ns = INT64_MAX;
+    pool->next_deadline_ns = pool->overdue_ns = pool->parts.next_ns = INT64_MAX;
     return MAESTRO_OK;
 }
 
@@ -113,6 +113,7 @@ void mst_pool_destroy(mst_pool_t *pool) {
     while (pool->nsessions) mst_pool_session_detach(pool, pool->session[0], "closed");
     mst_pool_group_fini(pool);
     mst_pool_lifetime_fini(pool);
+    mst_pool_parts_fini(pool);
     mst_pool_elsewhere_fini(pool);
     mst_pool_ahead_fini(pool);
     while (pool->log.base < pool->log.next) mst_pool_log_trim(pool, UINT64_MAX);
@@ -301,6 +302,7 @@ static size_t serve_round(mst_pool_t *pool) {
     if (!pool->requests) pool->next_deadline_ns = INT64_MAX;
     else if (served || pool->recheck_consumed || pool->now_ns >= pool->next_deadline_ns) mst_pool_request_step_all(pool);
     mst_pool_lifetime_expire(pool);
+    mst_pool_parts_expire(pool);
     mst_pool_need_tell_ended(pool);
     mst_pool_subscription_advance_all(pool);
     mst_pool_log_sweep(pool);
@@ -323,7 +325,7 @@ static bool more_to_do(mst_pool_t *pool) {
     bool offers_wait = mst_pool_offers_wait(pool);
     for (size_t i = 0; i < pool->nsessions; i++)
         if (!mst_pool_session_idle(pool->session[i], offers_wait)) return true;
-    return pool->next_deadline_ns <= pool->now_ns || mst_pool_lifetime_next(pool) <= pool->now_ns || pool->log.base < pool->log.keep_from;
+    return pool->next_deadline_ns <= pool->now_ns || mst_pool_lifetime_next(pool) <= pool->now_ns || pool->parts.next_ns <= pool->now_ns || pool->log.base < pool->log.keep_from;
 }
 
 /* What costs a system call waits in a flood of messages until enough of it has come together; when there is nothing more to serve it is done at
@@ -350,7 +352,7 @@ static uint32_t what_matters(const mst_pool_t *pool) {
 }
 
 static int64_t earliest_deadline(const mst_pool_t *pool) {
-    const int64_t deadlines[] = {pool->stall_deadline_ns, mst_pool_lifetime_next(pool), mst_pool_group_next(pool)};
+    const int64_t deadlines[] = {pool->stall_deadline_ns, mst_pool_lifetime_next(pool), mst_pool_group_next(pool), pool->parts.next_ns};
     int64_t earliest = pool->next_deadline_ns;
     for (size_t i = 0; i < MST_COUNT(deadlines); i++)
         if (deadlines[i] < earliest) earliest = deadlines[i];

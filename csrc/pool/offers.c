@@ -4,22 +4,28 @@
 
 enum { AHEAD = 8 }; /* rows of a run whose place in the table of identities is brought near in advance */
 
-static void refuse(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, maestro_status_t status, uint64_t other, const char *text) {
+void mst_pool_refuse(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, maestro_status_t status, uint64_t other, const char *text) {
     uint64_t buffer[(sizeof(mst_wire_refused_t) + MST_WIRE_TEXT_MAX) / 8 + 1];
     mst_wire_refused_t *refused = (mst_wire_refused_t *)buffer;
     size_t nbytes = text ? strlen(text) : 0;
     if (nbytes > MST_WIRE_TEXT_MAX) nbytes = MST_WIRE_TEXT_MAX;
-    *refused = (mst_wire_refused_t){.head.kind = MST_WIRE_REFUSED, .id = offer->id, .status = status, .text_nbytes = (uint32_t)nbytes, .other = other};
+    *refused = (mst_wire_refused_t){.head.kind = MST_WIRE_REFUSED, .id = id, .status = status, .text_nbytes = (uint32_t)nbytes, .other = other};
     if (nbytes) memcpy(refused->text, text, nbytes);
-    if (offer->place.segment != MST_WIRE_NO_SEGMENT) mst_pool_session_freed(pool, session, offer->place.segment, offer->place.offset);
     mst_pool_session_post(pool, session, refused, sizeof *refused + nbytes);
     session->total.refused++;
     pool->catalogue.refused_total++;
 }
 
+static void refuse(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, maestro_status_t status, uint64_t other, const char *text) {
+    if (offer->place.segment != MST_WIRE_NO_SEGMENT) mst_pool_session_freed(pool, session, offer->place.segment, offer->place.offset);
+    mst_pool_refuse(pool, session, offer->id, status, other, text);
+}
+
+static bool is_full(const mst_pool_catalogue_t *catalogue) { return catalogue->live + catalogue->hidden >= catalogue->limit; }
+
 const char *mst_pool_obstacle(mst_pool_t *pool, char *text, size_t nbytes) {
-    if (MST_LIKELY(pool->catalogue.live < pool->catalogue.limit && !pool->holding)) return NULL;
-    if (pool->catalogue.live >= pool->catalogue.limit) {
+    if (MST_LIKELY(!is_full(&pool->catalogue) && !pool->holding)) return NULL;
+    if (is_full(&pool->catalogue)) {
         snprintf(text, nbytes, "the pool holds its limit of %llu objects; withdraw some, or raise MAESTRO_POOL_OBJECTS", (unsigned long long)pool->catalogue.limit);
         return text;
     }
@@ -53,13 +59,14 @@ static bool stall(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_
         }
         session->refuse_until = session->channel.offers.other;
     }
-    refuse(pool, session, offer, pool->catalogue.live >= pool->catalogue.limit ? MAESTRO_NO_MEMORY : MAESTRO_TIMEOUT, 0, why);
+    refuse(pool, session, offer, is_full(&pool->catalogue) ? MAESTRO_NO_MEMORY : MAESTRO_TIMEOUT, 0, why);
     session->stalled_since_ns = 0;
     return true;
 }
 
 #define NODE_KEY (1ull << MST_META_KEY_NODE)
-#define MANAGERS_KEYS (MST_POOL_OWNER_KEYS | 1ull << MST_META_KEY_VERSION | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON | NODE_KEY)
+#define MANAGERS_KEYS (MST_POOL_OWNER_KEYS | 1ull << MST_META_KEY_VERSION | 1ull << MST_META_KEY_PID | 1ull << MST_META_KEY_REASON | \
+                       1ull << MST_META_KEY_MISSING | NODE_KEY)
 
 static uint64_t added(const mst_meta_schema_t *schema) { return MST_POOL_OWNER_KEYS | (uint64_t)schema->versions << MST_META_KEY_VERSION; }
 
@@ -84,7 +91,7 @@ static mst_meta_attributes_t *with_owner(mst_pool_t *pool, const mst_pool_sessio
     to->nvalues = (uint16_t)(from->nvalues + nadded(schema));
     for (unsigned i = 0; i < before; i++) to->value[i] = from->value[i];
     to->value[before] = session->component_code;
-    to->value[before + 1] = (uint64_t)session->rank;
+    to->value[before + 1] = mst_pool_parts_count(from) > 1 ? 0 : (uint64_t)session->rank; /* what many make is the component's */
     if (schema->versions) to->value[before + 2] = 1;
     memcpy(&to->value[before + nadded(schema)], &from->value[before], 8u * after + from->tail_nbytes);
     return to;
@@ -99,7 +106,7 @@ static bool take_attributes(mst_pool_t *pool, mst_pool_session_t *session, const
     *template_out = mst_pool_template_find(pool, session, set);
     bool valid = *template_out != MST_POOL_NONE ? mst_pool_template_check(pool, mst_pool_template(&pool->catalogue, *template_out), set)
                                                 : mst_meta_attributes_check_words(set, schema, pool->dictionary) == MAESTRO_OK;
-    if (!valid) return false;
+    if (!valid || !mst_pool_parts_fit(set)) return false;
     if (set->tail_nbytes) mst_meta_attributes_intern(set, schema, pool->dictionary, true);
     if (*template_out == MST_POOL_NONE) *template_out = mst_pool_template_find(pool, session, set); /* text may have become the codes of constants */
     return true;
@@ -116,10 +123,11 @@ static const char *check_offer(mst_pool_t *pool, mst_pool_session_t *session, co
 
 /* Into the catalogue; to be published by the caller. `tag` as far as it is known: else 0. */
 static maestro_status_t enter(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t template, uint32_t tag, uint32_t *handle_out,
-                              uint64_t *other_out) {
+                              uint64_t *other_out, const char **why_out) {
     if (template == MST_POOL_NONE) return MAESTRO_NO_MEMORY;
     if (!tag) tag = (uint32_t)mst_pool_template_identity(pool, mst_pool_template(&pool->catalogue, template), pool->offered);
-    MST_TRY(mst_pool_catalogue_offer(pool, session, offer->id, &offer->place, pool->offered, template, tag, handle_out, other_out));
+    if (MST_UNLIKELY(mst_pool_parts_count(pool->offered) > 1)) MST_TRY(mst_pool_parts_take(pool, session, offer, template, handle_out, other_out, why_out));
+    else MST_TRY(mst_pool_catalogue_offer(pool, session, offer->id, &offer->place, pool->offered, template, tag, handle_out, other_out));
     bool copied = offer->head.flags & MST_WIRE_OFFER_COPIED;
     session->total.offers++;
     session->total.offered_bytes += offer->place.nbytes;
@@ -128,18 +136,20 @@ static maestro_status_t enter(mst_pool_t *pool, mst_pool_session_t *session, con
     return MAESTRO_OK;
 }
 
-/* One object, whose checked attributes are pool->offered; false when it has to wait.  Its handle; MST_POOL_NONE: it was refused. */
+/* One object, whose checked attributes are pool->offered; false when it has to wait.  Its handle; MST_POOL_NONE: it was refused, or is a part that
+ * waits for others. */
 static bool take_offer(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t template, uint32_t tag, uint32_t *handle_out) {
     *handle_out = MST_POOL_NONE;
     if (stall(pool, session, offer)) {
         if (session->stalled_since_ns) return false;
     } else {
         uint64_t other = 0;
-        maestro_status_t status = enter(pool, session, offer, template, tag, handle_out, &other);
+        const char *why = NULL;
+        maestro_status_t status = enter(pool, session, offer, template, tag, handle_out, &other, &why);
         if (status != MAESTRO_OK) {
             char description[512];
-            mst_meta_attributes_describe(pool->offered, pool->schema[session->schema], pool->dictionary, description, sizeof description);
-            refuse(pool, session, offer, status, other, description);
+            if (!why) mst_meta_attributes_describe(pool->offered, pool->schema[session->schema], pool->dictionary, description, sizeof description);
+            refuse(pool, session, offer, status, other, why ? why : description);
         }
     }
     session->last_id = offer->id;
@@ -159,7 +169,7 @@ static const char *const malformed = "it offered objects with malformed attribut
 static const char *check_run(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_run_t *run, size_t nbytes) {
     const mst_meta_schema_t *schema = pool->schema[session->schema];
     if (nbytes < sizeof *run || !run->count || run->count > MST_WIRE_RUN_ROWS || run->nown > MST_WIRE_RUN_OWN || run->has_places > 1) return malformed;
-    if (run->attributes.schema != session->schema || run->attributes.tail_nbytes || run->attributes.mask[0] & MANAGERS_KEYS) return malformed;
+    if (run->attributes.schema != session->schema || run->attributes.tail_nbytes || run->attributes.mask[0] & (MANAGERS_KEYS | 1ull << MST_META_KEY_PARTS)) return malformed;
     if (nbytes != mst_wire_run_nbytes(run->attributes.nvalues, mst_wire_run_row_words(false, run->has_places, run->nown), run->count)) return malformed;
     if (mst_meta_attributes_check_form(&run->attributes, mst_meta_attributes_nbytes(&run->attributes), schema, true) != MAESTRO_OK) return malformed;
     for (unsigned i = 0; i < run->nown; i++)

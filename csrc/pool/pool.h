@@ -7,6 +7,7 @@
  *   log        numbered events, and the live objects in the order of their offers
  *   ahead      objects that groups hand out before others
  *   lifetime   objects whose lives have an end, or none before an archive has them
+ *   parts      objects that several offers make together
  *   lending    segments lent to sessions, limits, the way back of blocks
  *   session    one client: its rings, leases, counters; serve: what comes through the rings; offers: objects among that
  *   subscription, request, search   what clients wait for; group: what several share; need: that they do, told to who provides
@@ -36,6 +37,7 @@ typedef struct mst_pool_request mst_pool_request_t;
 typedef struct mst_pool_group mst_pool_group_t;
 typedef struct mst_pool_member mst_pool_member_t;
 typedef struct mst_pool_requirement mst_pool_requirement_t;
+typedef struct mst_pool_whole mst_pool_whole_t;
 
 /* ---- arena.c: slots of a few size classes; a handle is a slot's address / 16.  A page keeps its class for ever, so a stale handle always names
  * the start of a slot, whose id is 0 when it is free. */
@@ -104,7 +106,7 @@ bool mst_pool_identities_put(mst_pool_identities_t *table, mst_pool_identity_cur
 void mst_pool_identities_remove(mst_pool_identities_t *table, uint32_t tag, uint32_t handle);
 
 /* ---- An object, or a notice, which only events show: of a session that joined or left, of a need that began or ended. */
-typedef enum mst_pool_state { MST_POOL_LIVE = 1, MST_POOL_WITHDRAWN, MST_POOL_ENDED } mst_pool_state_t;
+typedef enum mst_pool_state { MST_POOL_HIDDEN, MST_POOL_LIVE, MST_POOL_WITHDRAWN, MST_POOL_ENDED } mst_pool_state_t; /* hidden: a part, see parts.c */
 
 typedef struct mst_pool_object { /* as small as it can be: fresh memory costs a manager more than all that it does with an object */
     uint64_t id;            /* session << 40 | number; 0: the slot is free */
@@ -121,8 +123,10 @@ typedef struct mst_pool_object { /* as small as it can be: fresh memory costs a 
     uint8_t has_place : 1;
     uint8_t returned : 1;   /* was given back to a consumer group, and may wait there */
     uint8_t has_life : 1;   /* says how long it lives */
+    uint8_t is_part : 1;    /* of an object of several parts */
     uint8_t notice;         /* 0: object; else the event kind: JOINED and REQUIRED live, LEFT and RETRACTED do not */
-    uint64_t rest[];        /* where its bytes lie, if it has any; its life, if it says; attribute words in which it differs from its template; the tail */
+    uint64_t rest[];        /* where its bytes lie, if it has any; its life, if it says; attribute words in which it differs from its template; the tail;
+                             * of a part: mst_pool_whole_t * */
 } mst_pool_object_t;
 
 enum { MST_POOL_PLACE_WORDS = 2 }; /* segment << 32 | offset / 64; bytes */
@@ -168,7 +172,7 @@ typedef struct mst_pool_catalogue {
     mst_meta_index_t *index;
     uint64_t indexed_to;    /* sequence up to which live objects are in the index */
     bool index_broken;      /* it ran out of memory: searches scan from now on */
-    uint64_t live, limit;
+    uint64_t live, hidden, limit; /* hidden: parts that wait for others, or hang on part 0 */
     uint64_t offered_total, withdrawn_total, expired_total, refused_total, bytes_total, copied_total;
     uint64_t leases, leases_total;
     struct {
@@ -211,6 +215,7 @@ void mst_pool_template_take(const mst_pool_template_t *template, const mst_meta_
 size_t mst_pool_attributes_nbytes(mst_pool_t *pool, const mst_pool_object_t *object);
 void mst_pool_attributes_write(mst_pool_t *pool, const mst_pool_object_t *object, mst_meta_attributes_t *out);
 const mst_meta_attributes_t *mst_pool_attributes(mst_pool_t *pool, const mst_pool_object_t *object);
+bool mst_pool_same_value(const mst_pool_t *pool, const mst_meta_attributes_t *a, const mst_meta_attributes_t *b, unsigned key); /* or absent in both */
 
 /* ---- catalogue.c, again */
 maestro_status_t mst_pool_catalogue_init(mst_pool_t *pool);
@@ -220,6 +225,16 @@ void mst_pool_catalogue_prepare(mst_pool_t *pool); /* between rounds: memory for
  * OK, DUPLICATE (id of the other in *other_out), NO_MEMORY. */
 maestro_status_t mst_pool_catalogue_offer(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place,
                                           const mst_meta_attributes_t *attributes, uint32_t template, uint32_t tag, uint32_t *handle_out, uint64_t *other_out);
+/* A part, in two steps: made and hidden; then, of part 0, shown as the whole object: OK, DUPLICATE, NO_MEMORY.  Its attributes are then pool->offered. */
+uint32_t mst_pool_catalogue_hide(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, const mst_wire_place_t *place, const mst_meta_attributes_t *attributes,
+                                 uint32_t template, uint32_t tag, mst_pool_whole_t *whole);
+maestro_status_t mst_pool_catalogue_reveal(mst_pool_t *pool, uint32_t handle, uint64_t *other_out);
+void mst_pool_catalogue_drop_part(mst_pool_t *pool, uint32_t handle); /* a part that is not shown, or is no more: its bytes go back */
+mst_pool_whole_t **mst_pool_whole_of(mst_pool_t *pool, mst_pool_object_t *object); /* of a part */
+bool mst_pool_catalogue_same(mst_pool_t *pool, uint32_t handle, const mst_meta_attributes_t *attributes); /* owner and identity */
+uint32_t mst_pool_catalogue_find(mst_pool_t *pool, uint32_t tag, const mst_meta_attributes_t *attributes); /* the live one of this identity; MST_POOL_NONE */
+/* An object without bytes that is not there, for an event that speaks of it. */
+void mst_pool_catalogue_tell(mst_pool_t *pool, uint64_t id, uint32_t kind, const mst_meta_attributes_t *attributes);
 /* An object of these own words, of which none is text, comes soon: brings near where it will be looked for; its tag. */
 uint32_t mst_pool_catalogue_expect(mst_pool_t *pool, uint32_t template, const uint64_t *own);
 /* An object's metadata without identity: for notices. */
@@ -281,6 +296,31 @@ void mst_pool_ahead_note(mst_pool_t *pool, uint32_t handle, const mst_meta_attri
 void mst_pool_ahead_trim(mst_pool_t *pool); /* after the log */
 const mst_pool_ahead_entry_t *mst_pool_ahead_next(const mst_pool_t *pool, uint64_t after); /* the first one behind a sequence; NULL: none */
 void mst_pool_ahead_fini(mst_pool_t *pool);
+/* ---- parts.c: objects that several offers make together. */
+typedef struct mst_pool_parts {
+    mst_pool_whole_t *waiting[256]; /* for parts, by key */
+    mst_pool_whole_t *whole;        /* all of whose parts have come */
+    struct mst_pool_gone_rank *gone;
+    size_t ngone, gone_capacity;
+    int64_t next_ns;                /* when one of those that wait is to be given up; INT64_MAX: never */
+} mst_pool_parts_t;
+
+/* Takes a part whose attributes are pool->offered.  OK: the object it completed in *handle_out, and pool->offered are that one's attributes; or MST_POOL_NONE:
+ * it waits, or was discarded.  DUPLICATE (id in *other_out), INVALID_ARGUMENT and NO_MEMORY; *why_out then says more, or is NULL. */
+maestro_status_t mst_pool_parts_take(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_offer_t *offer, uint32_t template, uint32_t *handle_out,
+                                     uint64_t *other_out, const char **why_out);
+bool mst_pool_parts_fit(const mst_meta_attributes_t *set); /* what they say of parts makes sense */
+int64_t mst_pool_parts_count(const mst_meta_attributes_t *set); /* maestro.parts, or 1 */
+void mst_pool_parts_joined(mst_pool_t *pool, mst_pool_session_t *session);
+void mst_pool_parts_left(mst_pool_t *pool, const mst_pool_session_t *session, const char *reason); /* it is no longer among the sessions */
+void mst_pool_parts_expire(mst_pool_t *pool); /* what nobody is left to complete */
+/* The object to withdraw for who offered this part; MST_POOL_NONE: it waited, and is discarded. */
+uint32_t mst_pool_parts_withdraw(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle);
+bool mst_pool_parts_made_by(mst_pool_t *pool, mst_pool_object_t *object, uint32_t session); /* it offered one of its parts */
+void mst_pool_parts_withdrawn(mst_pool_t *pool, uint32_t handle); /* for the catalogue: the object is no longer live; has ended */
+void mst_pool_parts_ended(mst_pool_t *pool, uint32_t handle);
+void mst_pool_parts_give(mst_pool_t *pool, mst_pool_session_t *session, const mst_wire_request_t *message); /* answers MST_WIRE_PART */
+void mst_pool_parts_fini(mst_pool_t *pool);
 
 /* ---- log.c */
 typedef struct mst_pool_entry {
@@ -434,6 +474,7 @@ void mst_pool_session_flush(mst_pool_t *pool, mst_pool_session_t *session); /* w
 void mst_pool_session_freed(mst_pool_t *pool, mst_pool_session_t *session, uint32_t segment, uint64_t offset);
 uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle, uint32_t member); /* a lease, for a member of a group or 0; 0: no memory */
 void mst_pool_session_release(mst_pool_t *pool, mst_pool_session_t *session, uint64_t lease);
+uint32_t mst_pool_session_leased(const mst_pool_session_t *session, uint64_t lease); /* the object; MST_POOL_NONE: it has no such lease */
 void mst_pool_session_release_all(mst_pool_t *pool, mst_pool_session_t *session);
 void mst_pool_session_set_id(mst_pool_session_t *session, uint64_t id, uint32_t handle);
 void mst_pool_session_forget_id(mst_pool_session_t *session, uint64_t id);
@@ -446,6 +487,7 @@ void mst_pool_queue_pop(mst_pool_queue_t *queue);
 void mst_pool_queue_clear(mst_pool_queue_t *queue);
 
 /* ---- offers.c */
+void mst_pool_refuse(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, maestro_status_t status, uint64_t other, const char *text); /* NULL text: none */
 size_t mst_pool_offers_serve(mst_pool_t *pool, mst_pool_session_t *session); /* the message at the beginning of its offers ring; how many objects were taken */
 const char *mst_pool_obstacle(mst_pool_t *pool, char *text, size_t nbytes);  /* why offers cannot be taken now; NULL: they can */
 bool mst_pool_offers_wait(mst_pool_t *pool);
@@ -691,6 +733,7 @@ struct mst_pool {
     mst_pool_ahead_t ahead;
     bool urgent_news;                /* somebody waits for what came who is not to wait for others */
     uint32_t nurgent, nbackground;   /* sessions */
+    mst_pool_parts_t parts;
     mst_pool_lending_t lending;
     mst_pool_helper_t helper;
     mst_meta_matcher_t *matcher;
@@ -708,7 +751,7 @@ struct mst_pool {
     uint32_t numbers, numbers_capacity;
     uint32_t next_subscription;
     mst_pool_subscription_t *lagging, *ending;
-    uint32_t kinds_wanted[8];        /* subscriptions per event kind (bit number) */
+    uint32_t kinds_wanted[9];        /* subscriptions per event kind (bit number) */
     uint32_t holding;                /* subscriptions with hold, and groups */
     mst_pool_needs_t needs;
     mst_pool_elsewhere_t elsewhere;

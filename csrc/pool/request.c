@@ -72,25 +72,13 @@ void mst_pool_request_matched(mst_pool_t *pool, mst_pool_request_t *request, uin
     destroy(pool, request);
 }
 
-static bool same_value(const mst_pool_t *pool, const mst_meta_attributes_t *a, const mst_meta_attributes_t *b, unsigned key) {
-    if (mst_meta_attributes_has(a, key) != mst_meta_attributes_has(b, key)) return false;
-    if (!mst_meta_attributes_has(a, key)) return true;
-    uint64_t x = a->value[mst_meta_attributes_rank(a, key)], y = b->value[mst_meta_attributes_rank(b, key)];
-    if (x == y && !mst_meta_word_is_tail(x)) return true;
-    maestro_type_t type = pool->schema[a->schema]->attribute[key].type;
-    if (!mst_meta_type_is_text(type)) return false;
-    uint32_t nx, ny;
-    const char *tx = mst_meta_attributes_text(a, x, pool->dictionary, &nx), *ty = mst_meta_attributes_text(b, y, pool->dictionary, &ny);
-    return nx == ny && memcmp(tx, ty, nx) == 0;
-}
-
 static void note_difference(mst_pool_t *pool, mst_pool_request_t *request, const mst_pool_entry_t *entry) {
     const mst_meta_attributes_t *a = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, request->match[0].handle));
     const mst_meta_attributes_t *b = mst_pool_attributes(pool, mst_pool_object(&pool->catalogue, entry->handle));
     const mst_meta_schema_t *schema = pool->schema[b->schema];
     for (unsigned key = 0; key < schema->nattributes; key++) {
         bool part = schema->identity[key >> 6] >> (key & 63) & 1 || key == MST_META_KEY_COMPONENT || key == MST_META_KEY_RANK;
-        if (part && !same_value(pool, a, b, key)) request->differing[key >> 6] |= 1ull << (key & 63);
+        if (part && !mst_pool_same_value(pool, a, b, key)) request->differing[key >> 6] |= 1ull << (key & 63);
     }
 }
 
@@ -246,7 +234,7 @@ static void withdraw_one(mst_pool_t *pool, mst_pool_request_t *request, uint32_t
     mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     if (object->consuming) return; /* an earlier request takes care of it */
     request->found++;
-    if ((request->when == MAESTRO_WHEN_RELEASED && !mst_pool_awaits_archive(object)) || consumed(pool, handle)) {
+    if ((!(request->when & MAESTRO_WHEN_CONSUMED) && !mst_pool_awaits_archive(object)) || consumed(pool, handle)) {
         wait_for_release(pool, request, handle);
         return;
     }
@@ -339,13 +327,21 @@ static void abandon(mst_pool_t *pool, mst_pool_request_t *request, char *text, s
     else if (!at) snprintf(text, nbytes, "a subscription has not received them yet");
 }
 
+/* Whether the request may withdraw an object: the session's own, also in part; or its component's. */
+static bool may_withdraw(mst_pool_t *pool, const mst_pool_request_t *request, mst_pool_object_t *object) {
+    if (mst_pool_parts_made_by(pool, object, request->session->number)) return true;
+    if (!(request->when & MAESTRO_OF_COMPONENT)) return false;
+    const mst_meta_attributes_t *set = mst_pool_attributes(pool, object);
+    return set->value[mst_meta_attributes_rank(set, MST_META_KEY_COMPONENT)] == request->session->component_code;
+}
+
 static bool step_withdraw(mst_pool_t *pool, mst_pool_request_t *request) {
     mst_pool_entry_t entries[SLICE];
     bool done = !request->searching;
     if (request->searching) {
         size_t count = mst_pool_search_step(pool, &request->search, entries, SLICE, &done);
         for (size_t i = 0; i < count; i++)
-            if (mst_pool_owner(mst_pool_object(&pool->catalogue, entries[i].handle)->id) == request->session->number)
+            if (may_withdraw(pool, request, mst_pool_object(&pool->catalogue, entries[i].handle)))
                 withdraw_one(pool, request, entries[i].handle);
         request->searching = !done;
     }
@@ -484,6 +480,8 @@ static maestro_status_t prepare(mst_pool_t *pool, mst_pool_request_t *request, c
         if (session->relay && mst_pool_elsewhere_remove(pool, request->argument)) return MAESTRO_OK;
         uint32_t handle = mst_pool_session_get_id(session, request->argument);
         if (handle == MST_POOL_NONE) return fail_not_there(pool, request->argument);
+        handle = mst_pool_parts_withdraw(pool, session, handle);
+        if (handle == MST_POOL_NONE) return MAESTRO_OK; /* nobody had seen it */
         withdraw_one(pool, request, handle);
         if (!request->found) return mst_base_fail(MAESTRO_WRONG_STATE, "withdraw: the object is being withdrawn already");
         return MAESTRO_OK;
@@ -572,6 +570,9 @@ void mst_pool_request_take(mst_pool_t *pool, mst_pool_session_t *session, const 
     case MST_WIRE_RETRACT:
         mst_pool_need_retract(pool, session, (uint32_t)message->argument);
         mst_pool_session_reply(pool, session, &done, NULL, 0);
+        return;
+    case MST_WIRE_PART:
+        mst_pool_parts_give(pool, session, message);
         return;
     case MST_WIRE_CANCEL:
         cancel(pool, session, message->argument);

@@ -147,15 +147,20 @@ uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, u
     return (uint64_t)lease->generation << 32 | slot;
 }
 
+uint32_t mst_pool_session_leased(const mst_pool_session_t *session, uint64_t lease) {
+    uint32_t slot = (uint32_t)lease;
+    bool held = slot < session->leases_capacity && session->lease[slot].generation == lease >> 32 && session->lease[slot].since_ns;
+    return held ? session->lease[slot].object : MST_POOL_NONE;
+}
+
 void mst_pool_session_release(mst_pool_t *pool, mst_pool_session_t *session, uint64_t word) {
     bool acknowledged = !(word & MST_WIRE_LEASE_REJECTED);
-    uint32_t slot = (uint32_t)(word & ~MST_WIRE_LEASE_REJECTED);
-    if (slot >= session->leases_capacity || session->lease[slot].generation != word >> 32 || !session->lease[slot].since_ns) {
+    uint32_t slot = (uint32_t)(word & ~MST_WIRE_LEASE_REJECTED), handle = mst_pool_session_leased(session, word & ~MST_WIRE_LEASE_REJECTED);
+    if (handle == MST_POOL_NONE) {
         mst_pool_session_break(session, "it gave back a lease that it does not hold");
         return;
     }
     mst_pool_lease_t *lease = &session->lease[slot];
-    uint32_t handle = lease->object;
     bool counts = acknowledged && !lease->overdue && !lease->observed && mst_pool_object(&pool->catalogue, handle)->has_life;
     if (MST_UNLIKELY(lease->member)) mst_pool_group_settle(pool, session, lease, acknowledged);
     *lease = (mst_pool_lease_t){.object = session->lease_free, .generation = lease->generation + 1 ? lease->generation + 1 : 1};

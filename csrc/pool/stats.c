@@ -164,6 +164,7 @@ void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out) {
     number(out, "catalogue", catalogue->arena.live_nbytes);
     number(out, "index", mst_meta_index_memory(catalogue->index));
     mst_base_buffer_printf(out, "},\"objects\":{\"live\":%llu", (unsigned long long)catalogue->live);
+    number(out, "parts", catalogue->hidden);
     number(out, "limit", catalogue->limit);
     number(out, "offered_total", catalogue->offered_total);
     number(out, "withdrawn_total", catalogue->withdrawn_total);

@@ -183,3 +183,15 @@ const mst_meta_attributes_t *mst_pool_attributes(mst_pool_t *pool, const mst_poo
     mst_pool_attributes_write(pool, object, out);
     return out;
 }
+
+bool mst_pool_same_value(const mst_pool_t *pool, const mst_meta_attributes_t *a, const mst_meta_attributes_t *b, unsigned key) {
+    if (mst_meta_attributes_has(a, key) != mst_meta_attributes_has(b, key)) return false;
+    if (!mst_meta_attributes_has(a, key)) return true;
+    uint64_t x = a->value[mst_meta_attributes_rank(a, key)], y = b->value[mst_meta_attributes_rank(b, key)];
+    if (x == y && !mst_meta_word_is_tail(x)) return true;
+    maestro_type_t type = pool->schema[a->schema]->attribute[key].type;
+    if (!mst_meta_type_is_text(type)) return false;
+    uint32_t nx, ny;
+    const char *tx = mst_meta_attributes_text(a, x, pool->dictionary, &nx), *ty = mst_meta_attributes_text(b, y, pool->dictionary, &ny);
+    return nx == ny && memcmp(tx, ty, nx) == 0;
+}

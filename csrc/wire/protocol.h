@@ -21,7 +21,8 @@ enum {
     MST_WIRE_WINDOW_MAX = 64 << 20,
     MST_WIRE_RUN_ROWS = 256,
     MST_WIRE_RUN_OWN = 16,
-    MST_WIRE_PREFETCH_BITS = 24
+    MST_WIRE_PREFETCH_BITS = 24,
+    MST_WIRE_PARTS_MAX = 65536          /* of one object */
 };
 
 #define MST_WIRE_NO_SEGMENT UINT32_MAX
@@ -108,6 +109,7 @@ typedef enum mst_wire_kind {
     MST_WIRE_SEGMENT, MST_WIRE_SEGMENT_RETURN,
     MST_WIRE_REQUIRE, MST_WIRE_RETRACT,
     MST_WIRE_LINK,          /* this relay is the link from now on, and tells what lies on other nodes */
+    MST_WIRE_PART,
     /* replies ring */
     MST_WIRE_REPLY = 48,    /* mst_wire_reply_t, ends a request */
     MST_WIRE_REFUSED,       /* mst_wire_refused_t: an offer */
@@ -146,9 +148,10 @@ typedef struct mst_wire_request {
     uint64_t request;       /* the client's number, comes back in the reply */
     uint64_t after;         /* serve when the offers ring has been read up to here */
     int64_t timeout_ns;
-    uint64_t argument;      /* object id; subscription; request to cancel; need; segment; bytes; SUBSCRIBE: limit << 32 | prefetch << 8 | bytes of the group's name */
+    uint64_t argument;      /* object id; PART: lease; subscription; request to cancel; need; segment; bytes;
+                               SUBSCRIBE: limit << 32 | prefetch << 8 | bytes of the group's name */
     union {
-        uint32_t kinds;     /* SUBSCRIBE: event kinds; WITHDRAW: when */
+        uint32_t kinds;     /* SUBSCRIBE: event kinds; WITHDRAW: when; PART: which */
         uint32_t rows;      /* UNSUBSCRIBE: that were taken of the run at which reading ended */
     };
     uint16_t start;
@@ -168,9 +171,9 @@ typedef struct mst_wire_reply {
     int32_t status;
     uint32_t text_nbytes;   /* error text after the struct (then no attributes) */
     uint64_t value;         /* COUNT, WITHDRAW_MATCHING: how many; SUBSCRIBE, REQUIRE, SEGMENT: number */
-    uint64_t id, lease;     /* DEMAND */
-    mst_wire_place_t place; /* DEMAND; SEGMENT: nbytes */
-    uint64_t rest[];        /* DEMAND: packed attributes; or text */
+    uint64_t id, lease;     /* DEMAND, PART */
+    mst_wire_place_t place; /* DEMAND, PART; SEGMENT: nbytes */
+    uint64_t rest[];        /* DEMAND, PART: packed attributes; or text */
 } mst_wire_reply_t;
 
 typedef struct mst_wire_refused {
@@ -203,7 +206,7 @@ typedef struct mst_wire_event {
 
 enum { /* what can be subscribed to */
     MST_WIRE_EVENT_KINDS = MAESTRO_EVENT_OFFERED | MAESTRO_EVENT_WITHDRAWN | MAESTRO_EVENT_JOINED | MAESTRO_EVENT_LEFT | MAESTRO_EVENT_EXPIRED | MAESTRO_EVENT_REQUIRED |
-                           MAESTRO_EVENT_RETRACTED
+                           MAESTRO_EVENT_RETRACTED | MAESTRO_EVENT_INCOMPLETE
 };
 enum { MST_WIRE_EVENT_GONE = 0x8000, MST_WIRE_EVENT_REDELIVERED = 0x4000 };
 

@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def ls(selector: Select = None, pool: PoolName = None, schema: Schema = None, as_json: Json = False) -> None:
     """Sum up what a pool holds: the attributes of its objects and their values."""
     with attach(pool, schema, "ls") as session:
-        summary = summarise(_rows(session, selector))
+        summary = summarise(_rows(session, selector, records=True))
     print_json(summary) if as_json else _show(summary)
 
 
@@ -123,13 +123,16 @@ def form(text: str | None):
         raise typer.BadParameter(f"this dictionary cannot be read: {error}") from error
 
 
-def _rows(session, selector: str | None):
-    """One dictionary per object: its id, size and attributes."""
+def _rows(session, selector: str | None, records: bool = False):
+    """One dictionary per object: its id, size and attributes; of records, where they are asked for, the record, until the next row."""
+    from ..record import Record
+
     with err.status("reading") as progress:
         for number, cdo in enumerate(session.query(form(selector))):
+            is_record = records and "maestro.arrays" in cdo
             row = {"id": cdo.id, "bytes": cdo.nbytes, "attributes": {key: plain(value) for key, value in cdo.attributes.items()}}
+            yield row | ({"record": Record(cdo)} if is_record else {})
             cdo.reject()  # a look is no reading (maestro.demands)
-            yield row
             if number % 1000 == 0:
                 progress.update(f"reading: {number:,} objects")
 
@@ -148,9 +151,9 @@ def summarise(rows) -> dict:
     for row in rows:
         objects += 1
         total += row["bytes"]
-        layout = row["attributes"].pop("maestro.arrays", None)
-        if layout is not None:
-            add_record(collections, row, layout)
+        row["attributes"].pop("maestro.arrays", None)
+        if "record" in row:
+            add_record(collections, row)
         for key, value in row["attributes"].items():
             attributes.setdefault(key, Counter())[value if not isinstance(value, bytes) else f"{len(value)} bytes"] += 1
     listed = {
@@ -159,26 +162,27 @@ def summarise(rows) -> dict:
     return {"objects": objects, "bytes": total, "attributes": listed, "collections": collections}
 
 
-def add_record(collections: dict[str, dict], row: dict, layout: str) -> None:
+def add_record(collections: dict[str, dict], row: dict) -> None:
     """One more record; the arrays shown are those of the newest."""
     from ..errors import MaestroError
-    from ..record import read_layout
 
     name, sequence = row["attributes"].get("maestro.collection", ""), row["attributes"].get("maestro.sequence", 0)
     one = collections.setdefault(name, {"records": 0, "first": sequence, "last": sequence, "producers": [], "bytes": 0, "arrays": {}})
-    producer = f"{row['attributes'].get('maestro.component')}[{row['attributes'].get('maestro.rank')}]"
+    parts = row["attributes"].get("maestro.parts", 1)
+    producer = f"{row['attributes'].get('maestro.component')}[{row['attributes'].get('maestro.rank') if parts == 1 else f'{parts} parts'}]"
     one["records"] += 1
     one["bytes"] += row["bytes"]
     if producer not in one["producers"]:
         one["producers"].append(producer)
     one["first"] = min(one["first"], sequence)
-    if sequence < one["last"]:
-        return
-    one["last"] = sequence
     try:
-        one["arrays"] = {path: {"dtype": str(p.dtype), "shape": list(p.shape)} for path, p in read_layout(layout, row["bytes"]).items()}
+        one["bytes"] += sum(len(row["record"].cdo.part(number).data) for number in range(1, parts))
+        if sequence >= one["last"]:
+            one["arrays"] = {array.path: {"dtype": str(array.dtype), "shape": list(array.shape)} for array in row["record"].arrays()}
+            one["last"] = sequence
+            one.pop("error", None)
     except MaestroError as error:
-        one["arrays"], one["error"] = {}, str(error)
+        one["arrays"], one["error"], one["last"] = {}, str(error), max(one["last"], sequence)
 
 
 def collection_text(name: str, one: dict) -> str:

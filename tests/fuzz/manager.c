@@ -78,7 +78,7 @@ static void put(const mst_wire_ring_t *of, const void *message, uint32_t nbytes)
     mst_wire_ring_commit(&ring);
 }
 
-/* An offer that is nearly right: attributes of the core schema with a name or a checksum. */
+/* An offer that is nearly right: attributes of the core schema with a checksum, or with a name and a part of an object. */
 static void offer(client_t *client, mst_pool_session_t *session, fuzz_input_t *input) {
     union {
         mst_wire_offer_t offer;
@@ -94,8 +94,17 @@ static void offer(client_t *client, mst_pool_session_t *session, fuzz_input_t *i
                        : (mst_wire_place_t){.segment = MST_WIRE_NO_SEGMENT};
     o->attributes = (mst_meta_attributes_t){.mask[0] = 1ull << MST_META_KEY_CHECKSUM, .nvalues = 1};
     o->attributes.value[0] = what >> 1;
+    uint32_t nbytes = sizeof *o + 8;
+    if (how & 32) { /* a part of one of four objects */
+        o->attributes = (mst_meta_attributes_t){.mask[0] = 1ull << MST_META_KEY_NAME | 1ull << MST_META_KEY_PARTS | 1ull << MST_META_KEY_PART, .nvalues = 3, .tail_nbytes = 8};
+        o->attributes.value[0] = mst_meta_tail_word(0, 1);
+        o->attributes.value[1] = how & 64 ? 2 : 1 + (what >> 5);
+        o->attributes.value[2] = (what >> 3 & 3) % o->attributes.value[1];
+        o->attributes.value[3] = 'a' + (what >> 1 & 3);
+        nbytes += 24;
+    }
     if (how & 8) fuzz_take(input, (char *)o + fuzz_u8(input) % (sizeof *o), 8);
-    put(&session->channel.offers, o, how & 16 ? fuzz_u8(input) : (uint32_t)(sizeof *o + 8));
+    put(&session->channel.offers, o, how & 16 ? fuzz_u8(input) : nbytes);
 }
 
 /* A run that is nearly right: objects with a checksum and a time, of which one, both or none lie in the rows. */
@@ -139,10 +148,14 @@ static void control(mst_pool_session_t *session, fuzz_input_t *input) {
     mst_wire_request_t *r = &message.request;
     uint8_t how = fuzz_u8(input);
     const char *text = texts[how & 7];
-    *r = (mst_wire_request_t){.head.kind = (uint16_t)(MST_WIRE_FLUSH + fuzz_u8(input) % 12), .request = fuzz_u8(input) % 16, .timeout_ns = (int64_t)fuzz_u64(input),
+    *r = (mst_wire_request_t){.head.kind = (uint16_t)(MST_WIRE_FLUSH + fuzz_u8(input) % 16), .request = fuzz_u8(input) % 16, .timeout_ns = (int64_t)fuzz_u64(input),
                               .argument = fuzz_u64(input), .kinds = fuzz_u8(input), .start = fuzz_u8(input) % 4, .hold = how >> 3 & 1, .observe = how >> 4 & 1,
                               .window = (uint64_t)MST_WIRE_WINDOW_MIN << fuzz_u8(input) % 2, .text_nbytes = (uint32_t)strlen(text)};
     if (r->head.kind == MST_WIRE_WITHDRAW) r->argument |= (uint64_t)session->number << 40;
+    if (r->head.kind == MST_WIRE_PART) {
+        r->argument = r->argument % 8 | (uint64_t)(session->leases_capacity ? session->lease[r->argument % 8].generation : 1) << 32;
+        r->kinds &= 3;
+    }
     if (r->head.kind == MST_WIRE_SUBSCRIBE && !(how & 32)) { /* in a group: the last letter of the selector is its name */
         uint8_t member = fuzz_u8(input);
         r->argument = (uint64_t)(member >> 3) << 32 | (member & 1);
