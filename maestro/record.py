@@ -458,6 +458,8 @@ class Collection:
         count = 0
         with h5py().File(path, "r") as file:
             for group in file.values():
+                if "maestro.sequence" not in group.attrs:  # an archive's index
+                    continue
                 with self.record(int(group.attrs["maestro.sequence"])) as record:
                     read_record(group, record)
                 count += 1
@@ -474,11 +476,11 @@ def h5py() -> Any:
 
 
 @contextlib.contextmanager
-def new_file(path: str | os.PathLike) -> Iterator[Any]:
-    """An HDF5 file that gets its name when it is complete and on disk."""
+def new_file(path: str | os.PathLike, **options: Any) -> Iterator[Any]:
+    """An HDF5 file that gets its name when it is complete and on disk; options as for h5py.File."""
     unfinished = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
     try:
-        with h5py().File(unfinished, "w") as file:
+        with h5py().File(unfinished, "w", **options) as file:
             yield file
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -495,8 +497,13 @@ def write_record(record: Record, group: Any) -> None:
             dataset.attrs[key] = json.dumps(value) if isinstance(value, (dict, list)) or value is None else value
     component, rank = record.producer
     group.attrs.update({"maestro.sequence": record.sequence, "maestro.component": component, "maestro.rank": rank})
-    for key, value in record.attributes.items():
-        group.attrs[key] = np.void(value) if isinstance(value, bytes) else value.isoformat() if hasattr(value, "isoformat") else value
+    write_attributes(record.attributes, group)
+
+
+def write_attributes(attributes: Mapping[str, Any], item: Any) -> None:
+    """Attributes of an object as those of a group or dataset."""
+    for key, value in attributes.items():
+        item.attrs[key] = np.void(value) if isinstance(value, bytes) else value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,168 @@
+"""What an archive keeps of an object besides its bytes: a line of JSON that gives every attribute back with its type, and two digests.
+
+The key says which object it is (schema, identity, version), the digest what it holds. An object that comes a second time, because an
+archive was killed before it had acknowledged it, has both; one key with two digests is a conflict.
+
+Invariant: an attribute comes back as the value that was offered, timestamps to the nanosecond, and blobs byte by byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from .. import errors
+from ..record import Place, read_layout
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OWNER = ("maestro.component", "maestro.rank", "maestro.version")
+# What may differ between two offers of the same content.
+PASSING = {*OWNER, "maestro.time", "maestro.lifetime"}
+
+
+def digest_of(*parts: Any) -> str:
+    total = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()
+
+
+def compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+
+
+# ---- Attributes
+def written(attributes: Mapping[str, Any], nanoseconds: Any) -> dict[str, Any]:
+    """Attributes as JSON can say them; `nanoseconds` gives a timestamp by its key."""
+    return {key: write_value(key, value, nanoseconds) for key, value in attributes.items()}
+
+
+def write_value(key: str, value: Any, nanoseconds: Any) -> Any:
+    if isinstance(value, (bytes, bytearray)):
+        return {"blob": base64.b64encode(value).decode()}
+    return {"time": nanoseconds(key)} if isinstance(value, datetime) else value
+
+
+def exact(value: Any) -> Any:
+    """A written value as it is set again."""
+    if not isinstance(value, dict):
+        return value
+    return np.datetime64(value["time"], "ns") if "time" in value else base64.b64decode(value["blob"])
+
+
+def readable(value: Any) -> Any:
+    """A written value as Python shows it: timestamps in microseconds."""
+    return EPOCH + timedelta(microseconds=value["time"] // 1000) if isinstance(value, dict) and "time" in value else exact(value)
+
+
+# ---- Digests
+class Identity:
+    """Which attributes make an object's identity, by its schema."""
+
+    def __init__(self, schema: Mapping[str, Any]):
+        own = [attribute["name"] for attribute in schema["attributes"] if attribute.get("identity")]
+        self.keys = own or ["maestro.name"]
+        self.schema, self.owner = schema["name"], schema["reach"] == "node"
+
+    def key(self, attributes: Mapping[str, Any], source: Any) -> tuple[str, str]:
+        """Digests of the identity, and of it with the version; an object without identity is told by its pool and number (`source`)."""
+        values = {name: attributes[name] for name in self.keys if name in attributes}
+        owner = [attributes.get(name) for name in OWNER[:2]] if self.owner else None
+        identity = digest_of(compact([self.schema, values, owner, source if not values else None]))
+        return identity, digest_of(identity.encode(), compact(attributes.get("maestro.version")))
+
+
+def arrays_of(attributes: Mapping[str, Any], nbytes: int) -> dict[str, Place] | None:
+    """Where the arrays of a record lie; None for what is no record, or does not say so rightly."""
+    layout = attributes.get("maestro.arrays")
+    with contextlib.suppress(errors.MaestroError):
+        return None if layout is None else read_layout(layout, nbytes)
+    return None
+
+
+def pieces(attributes: Mapping[str, Any], data: memoryview) -> Iterator[memoryview]:
+    """The bytes that mean something: not those between the arrays of a record."""
+    places = arrays_of(attributes, len(data))
+    if places is None:
+        yield data
+        return
+    for place in places.values():
+        yield data[place.offset : place.offset + place.nbytes]
+
+
+def content(attributes: Mapping[str, Any], data: memoryview) -> str:
+    """The digest of what an object holds: attributes and bytes."""
+    lasting = {key: value for key, value in attributes.items() if key not in PASSING}
+    return digest_of(compact(lasting), *pieces(attributes, data))
+
+
+# ---- Objects
+class Kept:
+    """
+    An object in an archive, read like a `maestro.Cdo`.
+
+    Attributes
+    ----------
+    line : dict
+        What is kept besides the bytes: "key", "identity", "digest", "nbytes", and "attributes" as they are written.
+    data : memoryview
+    """
+
+    def __init__(self, line: Mapping[str, Any], data: Any):
+        self.line, self.data = line, memoryview(data)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return {key: readable(value) for key, value in self.line["attributes"].items()}
+
+    @property
+    def nbytes(self) -> int:
+        return self.line["nbytes"]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return readable(self.line["attributes"].get(key, default))
+
+    def __getitem__(self, key: str) -> Any:
+        return readable(self.line["attributes"][key])
+
+    def is_whole(self) -> bool:
+        return len(self.data) == self.nbytes and content(self.line["attributes"], self.data) == self.line["digest"]
+
+
+def describe(line: Mapping[str, Any]) -> str:
+    """An object in a message: its attributes, short."""
+    shown = (f"{key}={readable(value)}" for key, value in line["attributes"].items() if key != "maestro.arrays" and not isinstance(value, dict))
+    return " ".join(shown)[:300]
+
+
+def declare(session: Any, line: Mapping[str, Any]) -> Any:
+    """A new object with the attributes and the origin of an archived one."""
+    attributes = line["attributes"]
+    cdo = session.cdo({key: exact(value) for key, value in attributes.items() if key not in OWNER})
+    cdo.set_origin(*(attributes[key] for key in OWNER[:2]), attributes.get("maestro.version", 0))
+    return cdo
+
+
+def offer(session: Any, kept: Kept) -> Any:
+    """Give an archived object to the pool, as its producer did.
+
+    Raises
+    ------
+    DuplicateError
+        Comes with the object's `wait`: one of its identity lives.
+    """
+    if not kept.is_whole():
+        raise errors.StateError(f"archive: {describe(kept.line)}: the bytes in the store are not those that were archived; is the disk damaged?")
+    cdo = declare(session, kept.line)
+    if kept.nbytes:
+        cdo.empty(kept.nbytes)
+        cdo.fill(kept.data)
+    cdo.offer()
+    return cdo

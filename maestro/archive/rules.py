@@ -1,0 +1,101 @@
+"""What an archive keeps: rules in a YAML file, or from the command line.
+
+    to: store/
+    period: {objects: 10000, bytes: 1GiB, seconds: 300}
+    rules:
+      - select: step in 0/to/240/by/6
+      - select: maestro.collection = hydro
+        every: 10
+        filter: mymodule:keep
+
+An object is kept when one rule keeps it. Selectors are checked against the schema, with the place in the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from .. import errors, yamlfile
+from ..selectors import Selector, selector_text
+from .store import Limits
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def _function(text: str) -> str:
+    module, colon, name = text.partition(":")
+    if not colon or not module or not name:
+        raise ValueError(f"'{text}' is no function; write module:function")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"'{text}' cannot be loaded: {error}") from error
+    if not callable(found):
+        raise ValueError(f"'{text}' is no function")
+    return text
+
+
+class Rule(Part):
+    """Objects that match `select`, of these every n-th, of these those for which the filter is true."""
+
+    select: str | dict[str, Any] = ""
+    every: PositiveInt = 1
+    filter: Annotated[str, AfterValidator(_function)] | None = None
+
+    def keeper(self) -> Callable[[Any], bool]:
+        """Whether a selected object is kept; objects of no record are counted as they come."""
+        module, _, name = (self.filter or "").partition(":")
+        wanted = getattr(importlib.import_module(module), name) if module else None
+        came = -1
+
+        def keeps(cdo) -> bool:
+            nonlocal came
+            sequence = cdo.get("maestro.sequence")
+            if sequence is None and not cdo.redelivered:
+                came += 1
+            number = came if sequence is None else sequence
+            return number % self.every == 0 and (wanted is None or bool(wanted(cdo)))
+
+        return keeps
+
+
+class Period(Part):
+    objects: PositiveInt = 10_000
+    bytes_: ByteSize = Field(ByteSize(1 << 30), alias="bytes")
+    seconds: PositiveFloat = 300.0
+
+    def limits(self) -> Limits:
+        return Limits(self.objects, self.bytes_, self.seconds)
+
+
+class Rules(Part):
+    to: str | None = None
+    period: Period = Period()
+    rules: Annotated[list[Rule], Field(min_length=1)]
+
+    def selector(self) -> Selector:
+        """What one of the rules selects."""
+        texts = [selector_text(rule.select or None) for rule in self.rules]
+        return "" if "" in texts else " or ".join(f"({text})" for text in texts)
+
+
+def load(path: Path, check: Callable[[str], None]) -> Rules:
+    """Read a file of rules; raises yamlfile.FileError with every mistake. `check` raises MaestroError for a selector."""
+    source = yamlfile.read(path)
+    rules = yamlfile.validate(source, Rules)
+    problems = []
+    for number, rule in enumerate(rules.rules):
+        try:
+            check(selector_text(rule.select or None))
+        except errors.MaestroError as error:
+            problems.append(source.problem(("rules", number, "select"), str(error)))
+    if problems:
+        raise yamlfile.FileError(problems)
+    return rules
