@@ -68,6 +68,7 @@ def take_back(cdos: list[Any]) -> None:
     """Withdraw what was offered for a need that has ended; does not wait for those who read it."""
     for cdo in cdos:
         cdo.withdraw_start()
+        cdo.dispose()
 
 
 def restore(session: Any, store: Any, selector: str, tell: Any) -> Answer:

@@ -8,16 +8,16 @@ Invariant: an object is disposed, hence acknowledged, only after the store's `sy
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import errors
 from ..subscription import wait
-from .answer import Answer, answer, take_back
-from .rules import Rules
+from .answer import answer, take_back
+from .rules import Rule
 
 IN_HAND = 256  # objects that a member of a group may have
 SLICE_S = 0.2  # how long a wait lasts before a request to stop is seen
@@ -39,8 +39,9 @@ class Counts:
 
 def pool_of(session: Any) -> str:
     """A name for the pool's present life: ids of objects are unique in it."""
-    stats = session.stats()
-    started = Path(f"/proc/{stats['pid']}/stat").read_text().rpartition(")")[2].split()[19]  # clock ticks since boot
+    stats, started = session.stats(), ""
+    with contextlib.suppress(OSError):  # of another process namespace
+        started = Path(f"/proc/{stats['pid']}/stat").read_text().rpartition(")")[2].split()[19]  # clock ticks since boot
     return f"{stats['node']} {stats['pid']} {started}"
 
 
@@ -51,26 +52,33 @@ class Archiver:
     Parameters
     ----------
     session : Session
+        Of the store's schema.
     store : Store or FdbStore
-    rules : Rules or None
-        None keeps nothing, and only answers.
+        Opened to be written.
+    rules : list of Rule
+        Each is a consumer group of its own; none: it only answers.
     tell : callable
         Called with a word ("persisted", "known", "conflict", "answered", "ambiguous"), a dictionary that describes the object or need, and
         the counts so far; of objects when they are on disk.
+    group : str
+        Name of the consumer group; further rules have groups with numbers behind it.
 
     Attributes
     ----------
     counts : Counts
     """
 
-    def __init__(self, session: Any, store: Any, rules: Rules | None, tell: Tell, group: str = "archive"):
+    def __init__(self, session: Any, store: Any, rules: list[Rule], tell: Tell, group: str = "archive"):
         self.session, self.store, self.tell, self.counts = session, store, tell, Counts()
-        self._keepers = [(rule, rule.keeper()) for rule in rules.rules] if rules else []
         self._stopped = False
-        self._answers: dict[int, Answer] = {}
+        self._answers: dict[int, list[Any]] = {}
         self._pool = pool_of(session)
         store.begin(session)
-        self._objects = session.subscribe(rules.selector(), group=group, limit=IN_HAND) if rules else None
+        self._needs = session.subscribe(kinds="required,retracted")
+        self._sources = [
+            (session.subscribe(rule.selector, group=group if number == 1 else f"{group}-{number}", limit=IN_HAND), rule.keeper())
+            for number, rule in enumerate(rules, 1)
+        ]
 
     def stop(self) -> None:
         """Let `run` end after what it has in hand; may be called by a signal handler."""
@@ -89,49 +97,65 @@ class Archiver:
         ArchiveError
             The store cannot be written: what was not told comes to the next archive.
         PoolLostError
-            The pool manager is gone; what it had in hand may be lost, what was told is not.
+            The pool manager is gone; what was told is kept, what was not may be lost.
         """
         last = time.monotonic()
-        while not self._stopped:
-            if self.step():
+        while not self._stopped and not self._needs.ended:
+            if self._step():
                 last = time.monotonic()
-            elif self._ended or (idle is not None and time.monotonic() - last > idle):
+            elif idle is not None and time.monotonic() - last > idle:
                 break
         return self.counts
 
-    @property
-    def _ended(self) -> bool:
-        return self._objects is not None and self._objects.ended
-
-    def step(self) -> bool:
+    def _step(self) -> bool:
         """One turn; whether there was anything to do."""
-        ready = wait([self._objects], min(SLICE_S, self.store.left_s)) if self._objects else []
-        batch = self._objects.next_many(IN_HAND, timeout=0) if ready else []
-        self.keep(batch)
+        wait([self._needs, *(objects for objects, _ in self._sources)], min(SLICE_S, self.store.left_s))
+        worked = self._hear()
+        for objects, keeps in self._sources:
+            batch = objects.next_many(IN_HAND, timeout=0)
+            self._keep(batch, keeps)
+            worked |= bool(batch)
+        self.counts.gone = sum(objects.passed_over for objects, _ in self._sources)
         if self.store.left_s == 0:
             self.store.finish_period()
-        return bool(batch)
+        return worked
 
-    def keep(self, batch: Iterable[Any]) -> None:
-        """Objects of the group: to disk, then acknowledged."""
-        told = []
-        for cdo in batch:
-            if not self._wanted(cdo):
-                self.counts.passed += 1
-                continue
-            told.append(self.store.keep(cdo, self._pool))
+    # ---- Keeping
+    def _keep(self, batch: list[Any], keeps: Callable[[Any], bool]) -> None:
+        """Objects of a group: to disk, then acknowledged, then told."""
+        told = [self.store.keep(cdo, self._pool) for cdo in batch if keeps(cdo)]
         self.store.sync()
         for cdo in batch:
             cdo.dispose()
+        self.counts.passed += len(batch) - len(told)
         for word, line in told:
-            self._count(word, line)
+            self.counts.kept += word == "kept"
+            self.counts.known += word == "known"
+            self.counts.conflicts += word == "conflict"
+            self.counts.nbytes += line["nbytes"] * (word == "kept")
             self.tell("persisted" if word == "kept" else word, line, self.counts)
 
-    def _wanted(self, cdo: Any) -> bool:
-        return any(self._selects(rule, cdo) and keeps(cdo) for rule, keeps in self._keepers)
+    # ---- Answering
+    def _hear(self) -> bool:
+        """Needs that have come and gone."""
+        worked = False
+        for event in self._needs.next_many(IN_HAND, timeout=0):
+            if event.kind == "retracted":
+                take_back(self._answers.pop(event.cdo["maestro.need"], []))
+            elif (
+                event.kind == "required"
+                and event.reason in ("demand", "require")
+                and event.cdo["maestro.schema"] == self.session.schema["name"]
+            ):
+                self._answer(event)
+                worked = True
+        return worked
 
-    def _count(self, word: str, line: dict[str, Any]) -> None:
-        self.counts.kept += word == "kept"
-        self.counts.known += word == "known"
-        self.counts.conflicts += word == "conflict"
-        self.counts.nbytes += line["nbytes"] if word == "kept" else 0
+    def _answer(self, event: Any) -> None:
+        result = answer(self.session, self.store, event.selector, unique=event.reason == "demand")
+        if result.offered:
+            self._answers[event.cdo["maestro.need"]] = result.offered
+            self.counts.answered += len(result.offered)
+        word = "ambiguous" if result.ambiguous else "answered" if result.offered else ""
+        if word:
+            self.tell(word, {"selector": event.selector, "by": event.component, "found": result.found}, self.counts)

@@ -107,7 +107,9 @@ def read_index(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in text.split(b"\n") if line]
     except ValueError as error:
-        raise ArchiveError(f"archive: read {path}: its index is damaged: {error}; move it out of the store, or put it back from a copy") from error
+        raise ArchiveError(
+            f"archive: read {path}: its index is damaged: {error}; move it out of the store, or put it back from a copy"
+        ) from error
 
 
 def read_object(path: Path, line: dict[str, Any]) -> Kept:

@@ -138,7 +138,9 @@ class Kept:
 
 def describe(line: Mapping[str, Any]) -> str:
     """An object in a message: its attributes, short."""
-    shown = (f"{key}={readable(value)}" for key, value in line["attributes"].items() if key != "maestro.arrays" and not isinstance(value, dict))
+    shown = (
+        f"{key}={readable(value)}" for key, value in line["attributes"].items() if key != "maestro.arrays" and not isinstance(value, dict)
+    )
     return " ".join(shown)[:300]
 
 
@@ -159,7 +161,9 @@ def offer(session: Any, kept: Kept) -> Any:
         Comes with the object's `wait`: one of its identity lives.
     """
     if not kept.is_whole():
-        raise errors.StateError(f"archive: {describe(kept.line)}: the bytes in the store are not those that were archived; is the disk damaged?")
+        raise errors.StateError(
+            f"archive: {describe(kept.line)}: the bytes in the store are not those that were archived; is the disk damaged?"
+        )
     cdo = declare(session, kept.line)
     if kept.nbytes:
         cdo.empty(kept.nbytes)

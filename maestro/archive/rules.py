@@ -20,8 +20,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from .. import errors, yamlfile
-from ..selectors import Selector, selector_text
+from .. import _core, errors, yamlfile
+from ..selectors import selector_text
 from .store import Limits
 
 
@@ -48,6 +48,11 @@ class Rule(Part):
     select: str | dict[str, Any] = ""
     every: PositiveInt = 1
     filter: Annotated[str, AfterValidator(_function)] | None = None
+
+    @property
+    def selector(self) -> str:
+        """What is selected, as text."""
+        return selector_text(self.select or None)
 
     def keeper(self) -> Callable[[Any], bool]:
         """Whether a selected object is kept; objects of no record are counted as they come."""
@@ -78,24 +83,22 @@ class Period(Part):
 class Rules(Part):
     to: str | None = None
     period: Period = Period()
-    rules: Annotated[list[Rule], Field(min_length=1)]
-
-    def selector(self) -> Selector:
-        """What one of the rules selects."""
-        texts = [selector_text(rule.select or None) for rule in self.rules]
-        return "" if "" in texts else " or ".join(f"({text})" for text in texts)
+    rules: list[Rule]
 
 
-def load(path: Path, check: Callable[[str], None]) -> Rules:
-    """Read a file of rules; raises yamlfile.FileError with every mistake. `check` raises MaestroError for a selector."""
+def load(path: Path) -> tuple[Rules, yamlfile.Source]:
+    """Read a file of rules; raises yamlfile.FileError with every mistake."""
     source = yamlfile.read(path)
-    rules = yamlfile.validate(source, Rules)
-    problems = []
+    return yamlfile.validate(source, Rules), source
+
+
+def check_selectors(rules: Rules, source: yamlfile.Source, session: Any) -> None:
+    """Whether the selectors can be understood with the session's schema; raises yamlfile.FileError with every mistake."""
+    index, problems = _core.Index(session), []
     for number, rule in enumerate(rules.rules):
         try:
-            check(selector_text(rule.select or None))
+            index.find(rule.selector)
         except errors.MaestroError as error:
             problems.append(source.problem(("rules", number, "select"), str(error)))
     if problems:
         raise yamlfile.FileError(problems)
-    return rules

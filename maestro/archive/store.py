@@ -134,7 +134,9 @@ class Store:
             write_whole(mark, json.dumps({"format": FORMAT, "schema": schema["name"]}))
             sync_folder(self.folder)
         elif (other := json.loads(mark.read_text())["schema"]) != schema["name"]:
-            raise ArchiveError(f"archive: {self.folder} holds objects of schema {other}, the session's is {schema['name']}; choose another store")
+            raise ArchiveError(
+                f"archive: {self.folder} holds objects of schema {other}, the session's is {schema['name']}; choose another store"
+            )
 
     def keep(self, cdo: Any, pool: str) -> tuple[str, dict[str, Any]]:
         """
@@ -185,7 +187,9 @@ class Store:
         journal.close()
         members, self._period = self._period, []
         for path, names in self._convert(journal.path, len(members)).items():
-            for entry, name in zip((entry for entry in members if file_of(self.folder, journal.path, entry.line) == path), names, strict=True):
+            for entry, name in zip(
+                (entry for entry in members if file_of(self.folder, journal.path, entry.line) == path), names, strict=True
+            ):
                 entry.path, entry.place, entry.text = path, None, with_place(entry.text, name)
 
     def _convert(self, path: Path, count: int | None = None) -> dict[Path, list[str]]:
@@ -197,7 +201,11 @@ class Store:
             raise ArchiveError(f"archive: read {path}: it no longer holds the {count} objects that were written; is the disk damaged?")
         for file, objects in files.items():
             make_folder(file.parent, self.folder)
-            write_period(file, objects[0][0]["attributes"].get("maestro.collection"), (Kept(line, reading.data(at, line["nbytes"])) for line, at in objects))
+            write_period(
+                file,
+                objects[0][0]["attributes"].get("maestro.collection"),
+                (Kept(line, reading.data(at, line["nbytes"])) for line, at in objects),
+            )
             sync_folder(file.parent)
         path.unlink()
         sync_folder(self.folder)
