@@ -72,7 +72,7 @@ class Archiver:
         self.session, self.store, self.tell, self.counts = session, store, tell, Counts()
         self._stopped = False
         self._answers: dict[int, list[Any]] = {}
-        self._pool = pool_of(session)
+        self._pool, self._schema = pool_of(session), session.schema["name"]
         store.begin(session)
         self._needs = session.subscribe(kinds="required,retracted")
         self._sources = [
@@ -142,11 +142,7 @@ class Archiver:
         for event in self._needs.next_many(IN_HAND, timeout=0):
             if event.kind == "retracted":
                 take_back(self._answers.pop(event.cdo["maestro.need"], []))
-            elif (
-                event.kind == "required"
-                and event.reason in ("demand", "require")
-                and event.cdo["maestro.schema"] == self.session.schema["name"]
-            ):
+            elif event.kind == "required" and event.reason in ("demand", "require") and event.cdo["maestro.schema"] == self._schema:
                 self._answer(event)
                 worked = True
         return worked

@@ -23,6 +23,7 @@ from ..record import Place, Record, h5py, new_file, write_attributes, write_reco
 from .errors import ArchiveError, from_system
 from .kept import Kept, arrays_of, compact
 
+REMEDY = "Move it out of the store, or put it back from a copy"
 INDEX, FORMAT, NUMBER = "maestro.index", "maestro.archive", 1
 
 
@@ -97,7 +98,7 @@ def open_period(path: Path):
         if isinstance(error, FileNotFoundError):
             raise from_system("read", path, error) from error
         text = f"archive: read {path}: it is no complete HDF5 file ({error}); was it cut short, or copied in part?"
-        raise ArchiveError(f"{text} Move it out of the store, or put it back from a copy") from error
+        raise ArchiveError(f"{text} {REMEDY}") from error
 
 
 def read_index(path: Path) -> list[dict[str, Any]]:
@@ -107,9 +108,7 @@ def read_index(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in text.split(b"\n") if line]
     except ValueError as error:
-        raise ArchiveError(
-            f"archive: read {path}: its index is damaged: {error}; move it out of the store, or put it back from a copy"
-        ) from error
+        raise ArchiveError(f"archive: read {path}: its index is damaged ({error}). {REMEDY}") from error
 
 
 def read_object(path: Path, line: dict[str, Any]) -> Kept:

@@ -20,6 +20,7 @@ import numpy as np
 
 from .. import errors
 from ..record import Place, read_layout
+from .errors import ArchiveError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OWNER = ("maestro.component", "maestro.rank", "maestro.version")
@@ -138,10 +139,8 @@ class Kept:
 
 def describe(line: Mapping[str, Any]) -> str:
     """An object in a message: its attributes, short."""
-    shown = (
-        f"{key}={readable(value)}" for key, value in line["attributes"].items() if key != "maestro.arrays" and not isinstance(value, dict)
-    )
-    return " ".join(shown)[:300]
+    plain = {key: value for key, value in line["attributes"].items() if key != "maestro.arrays" and not isinstance(value, dict)}
+    return " ".join(f"{key}={value}" for key, value in plain.items())[:300]
 
 
 def declare(session: Any, line: Mapping[str, Any]) -> Any:
@@ -161,9 +160,7 @@ def offer(session: Any, kept: Kept) -> Any:
         Comes with the object's `wait`: one of its identity lives.
     """
     if not kept.is_whole():
-        raise errors.StateError(
-            f"archive: {describe(kept.line)}: the bytes in the store are not those that were archived; is the disk damaged?"
-        )
+        raise ArchiveError(f"archive: {describe(kept.line)}: the store no longer has the bytes that were archived; is the disk damaged?")
     cdo = declare(session, kept.line)
     if kept.nbytes:
         cdo.empty(kept.nbytes)

@@ -63,8 +63,7 @@ class Rule(Part):
         def keeps(cdo) -> bool:
             nonlocal came
             sequence = cdo.get("maestro.sequence")
-            if sequence is None and not cdo.redelivered:
-                came += 1
+            came += sequence is None
             number = came if sequence is None else sequence
             return number % self.every == 0 and (wanted is None or bool(wanted(cdo)))
 
@@ -83,7 +82,7 @@ class Period(Part):
 class Rules(Part):
     to: str | None = None
     period: Period = Period()
-    rules: list[Rule]
+    rules: Annotated[list[Rule], Field(min_length=1)]
 
 
 def load(path: Path) -> tuple[Rules, yamlfile.Source]:

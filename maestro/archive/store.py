@@ -29,7 +29,7 @@ from .catalogue import Catalogue, Entry
 from .errors import ArchiveError, from_system
 from .hdf5 import read_index, read_object, write_period
 from .journal import Journal, Reading, sync_folder
-from .kept import Identity, Kept, content, written
+from .kept import Identity, Kept, compact, content, written
 
 MARK, FORMAT = "maestro-archive.json", 1
 NUMBER = re.compile(r"(\d{8})\.(journal|h5)")
@@ -101,7 +101,8 @@ class Store:
         for attempt in itertools.count(1):
             self.catalogue = Catalogue()
             try:
-                return self._fill()
+                self._fill()
+                break
             except ArchiveError as error:
                 if not isinstance(error.__cause__, FileNotFoundError) or attempt == RETRIES:
                     raise
@@ -134,9 +135,7 @@ class Store:
             write_whole(mark, json.dumps({"format": FORMAT, "schema": schema["name"]}))
             sync_folder(self.folder)
         elif (other := json.loads(mark.read_text())["schema"]) != schema["name"]:
-            raise ArchiveError(
-                f"archive: {self.folder} holds objects of schema {other}, the session's is {schema['name']}; choose another store"
-            )
+            raise ArchiveError(f"archive: {self.folder} holds objects of schema {other}, not {schema['name']}; choose another store")
 
     def keep(self, cdo: Any, pool: str) -> tuple[str, dict[str, Any]]:
         """
@@ -145,7 +144,7 @@ class Store:
         Returns
         -------
         (str, dict)
-            "kept", "known" (it was there already) or "conflict" (of its identity and version something else is there, which stays); its line.
+            "kept", "known" (it was there already) or "conflict" (something else of its identity and version is there, and stays); its line.
         """
         attributes = written(cdo.attributes, cdo._nanoseconds)
         data = cdo.data
@@ -186,11 +185,12 @@ class Store:
         journal, self._journal = self._journal, None
         journal.close()
         members, self._period = self._period, []
+        files: dict[Path, list[Entry]] = {}
+        for entry in members:
+            files.setdefault(file_of(self.folder, journal.path, entry.line), []).append(entry)
         for path, names in self._convert(journal.path, len(members)).items():
-            for entry, name in zip(
-                (entry for entry in members if file_of(self.folder, journal.path, entry.line) == path), names, strict=True
-            ):
-                entry.path, entry.place, entry.text = path, None, with_place(entry.text, name)
+            for entry, name in zip(files[path], names, strict=True):
+                entry.path, entry.place, entry.text = path, None, compact({**entry.line, "at": name})
 
     def _convert(self, path: Path, count: int | None = None) -> dict[Path, list[str]]:
         """Writes the files of a journal of so many objects, then removes it; the names of the objects in each file."""
@@ -201,11 +201,8 @@ class Store:
             raise ArchiveError(f"archive: read {path}: it no longer holds the {count} objects that were written; is the disk damaged?")
         for file, objects in files.items():
             make_folder(file.parent, self.folder)
-            write_period(
-                file,
-                objects[0][0]["attributes"].get("maestro.collection"),
-                (Kept(line, reading.data(at, line["nbytes"])) for line, at in objects),
-            )
+            collection = objects[0][0]["attributes"].get("maestro.collection")
+            write_period(file, collection, (Kept(line, reading.data(offset, line["nbytes"])) for line, offset in objects))
             sync_folder(file.parent)
         path.unlink()
         sync_folder(self.folder)
@@ -233,10 +230,6 @@ def file_of(folder: Path, journal: Path, line: dict[str, Any]) -> Path:
     collection = line["attributes"].get("maestro.collection")
     place = folder / "objects" if collection is None else folder / "collections" / safe(collection)
     return place / f"{number_of(journal):08}.h5"
-
-
-def with_place(text: bytes, name: str) -> bytes:
-    return json.dumps({**json.loads(text), "at": name}, separators=(",", ":"), sort_keys=True).encode()
 
 
 def write_whole(path: Path, text: str) -> None:

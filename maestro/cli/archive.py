@@ -31,12 +31,8 @@ def register(app: typer.Typer) -> None:
 def archive(
     selector: Select = None,
     to: To = None,
-    every: Annotated[
-        int | None, typer.Option("--every", min=1, help="Keep every n-th by the record's sequence; other objects as they come.")
-    ] = None,
-    filter_: Annotated[
-        str | None, typer.Option("--filter", help="module:function that is called with an object and says whether to keep it.")
-    ] = None,
+    every: Annotated[int | None, typer.Option("--every", min=1, help="Keep every n-th, by the sequence of records.")] = None,
+    filter_: Annotated[str | None, typer.Option("--filter", help="module:function that says of an object whether to keep it.")] = None,
     rules: Annotated[Path | None, typer.Option("--rules", help="A YAML file with several rules.")] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Keep nothing, only answer demands that the pool cannot meet.")] = False,
     group: Annotated[str, typer.Option("--group", help="Consumer group: archives of one group share the objects.")] = "archive",
@@ -55,7 +51,7 @@ def archive(
         raise CommandError("archive: --serve keeps nothing: give neither a selector nor rules, or leave --serve out")
     if rules and (selector or every or filter_):
         raise CommandError("archive: the rules say what is kept; give --rules, or a selector with --every and --filter")
-    wanted, source = load(rules) if rules else (Rules(rules=[]) if serve else from_words(selector, every, filter_), None)
+    wanted, source = load(rules) if rules else (Rules.model_construct(rules=[]) if serve else from_words(selector, every, filter_), None)
     to = to or wanted.to
     if to is None:
         raise CommandError("archive: where to? give --to FOLDER, or 'to' in the rules")
