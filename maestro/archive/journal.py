@@ -108,8 +108,8 @@ class Reading:
     def data(self, offset: int, nbytes: int) -> memoryview:
         return self.memory[offset : offset + nbytes]
 
-    def objects(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """Line and offset of each whole object."""
+    def objects(self, data_elsewhere: bool = False) -> Iterator[tuple[dict[str, Any], int]]:
+        """Line and offset of each whole object; of one whose bytes lie elsewhere the line is all."""
         at = len(MAGIC)
         while at + HEAD.size <= len(self.memory):
             mark, length, digest = HEAD.unpack_from(self.memory, at)
@@ -117,7 +117,7 @@ class Reading:
             if mark != MARK or check(text) != digest:
                 return
             line, offset = json.loads(text), at + HEAD.size + length
-            if not Kept(line, self.data(offset, line["nbytes"])).is_whole():
+            if not data_elsewhere and not Kept(line, self.data(offset, line["nbytes"])).is_whole():
                 return
             yield line, offset
-            at = offset + line["nbytes"]
+            at = offset + (0 if data_elsewhere else line["nbytes"])

@@ -1,14 +1,10 @@
-"""A store on disk: a folder with HDF5 files of the periods that are over, and the journal of the one that goes on.
+"""What every store has: a folder with the schema, a lock, a catalogue, and journals of what was kept.
 
     store/maestro-archive.json      format and schema
     store/schema.yaml               the schema, so that the objects can be offered in a new pool
     store/lock                      held by the one archive that writes
-    store/00000012.journal          the period that goes on, or was going on at a kill
-    store/collections/NAME/00000011.h5, store/objects/00000011.h5
 
-A period ends after so many objects, bytes or seconds: its files are written under other names, renamed when they are on disk, and then
-the journal goes. Who opens the store to write does that for the journals that a kill has left. Where a journal and files of its number
-are both there, the journal is right.
+Where the bytes lie is the children's matter: folder.py (HDF5 files) and fdb.py.
 
 Invariant: an object for which `sync` has returned is found by whoever opens the store afterwards; none is there twice.
 """
@@ -16,37 +12,28 @@ Invariant: an object for which `sync` has returned is found by whoever opens the
 from __future__ import annotations
 
 import fcntl
-import itertools
 import json
 import os
 import re
-import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from .catalogue import Catalogue, Entry
 from .errors import ArchiveError, from_system
-from .hdf5 import read_index, read_object, write_period
-from .journal import Journal, Reading, sync_folder
-from .kept import Identity, Kept, compact, content, written
+from .journal import sync_folder
+from .kept import Identity, Kept, content, written
 
 MARK, FORMAT = "maestro-archive.json", 1
 NUMBER = re.compile(r"(\d{8})\.(journal|h5)")
-RETRIES = 5  # of a reader that meets a period just as it ends
-
-
-def safe(name: str) -> str:
-    """A collection's name as that of a folder."""
-    return quote(name, safe="").replace(".", "%2E")
 
 
 def number_of(path: Path) -> int:
+    """Of a journal, or a file of its period."""
     return int(path.name.partition(".")[0])
 
 
 class Limits:
-    """How long a period lasts at most."""
+    """How long a period lasts at most: what is written in one piece."""
 
     def __init__(self, objects: int = 10_000, nbytes: int = 1 << 30, seconds: float = 300.0):
         self.objects, self.nbytes, self.seconds = objects, nbytes, seconds
@@ -54,7 +41,7 @@ class Limits:
 
 class Store:
     """
-    An archive's folder.
+    A place for archived objects.
 
     Parameters
     ----------
@@ -75,16 +62,9 @@ class Store:
 
     def __init__(self, folder: Path, write: bool = False, limits: Limits | None = None):
         self.folder, self.limits, self.catalogue = folder, limits or Limits(), Catalogue()
-        self._journal: Journal | None = None
-        self._period: list[Entry] = []
-        self._began = 0.0
         self._identity: Identity | None = None
-        self._lock = None
         check_folder(folder, write)
-        if write:
-            self._lock = lock(folder)
-            self._recover()
-        self._read()
+        self._lock = lock(folder) if write else None
 
     @property
     def schema(self) -> Path | None:
@@ -92,37 +72,13 @@ class Store:
         path = self.folder / "schema.yaml"
         return path if path.exists() else None
 
-    # ---- Reading
     def _files(self, pattern: str) -> list[Path]:
+        """Journals or files of periods, in their order."""
         return sorted((path for path in self.folder.glob(pattern) if NUMBER.fullmatch(path.name)), key=lambda path: (number_of(path), path))
-
-    def _read(self) -> None:
-        """Fills the catalogue; a period that ends meanwhile is met again as files."""
-        for attempt in itertools.count(1):
-            self.catalogue = Catalogue()
-            try:
-                self._fill()
-                break
-            except ArchiveError as error:
-                if not isinstance(error.__cause__, FileNotFoundError) or attempt == RETRIES:
-                    raise
-
-    def _fill(self) -> None:
-        journals = {number_of(path): path for path in self._files("*.journal")}
-        for path in self._files("objects/*.h5") + self._files("collections/*/*.h5"):
-            if number_of(path) not in journals:
-                for line in read_index(path):
-                    self.catalogue.add(line, path, None)
-        for path in journals.values():
-            for line, offset in Reading(path).objects():
-                self.catalogue.add(line, path, offset)
 
     def load(self, entry: Entry) -> Kept:
         """An object with its bytes."""
-        line = entry.line
-        if entry.place is not None:
-            return Kept(line, Reading(entry.path).data(entry.place, line["nbytes"]))
-        return read_object(entry.path, line)
+        raise NotImplementedError
 
     # ---- Keeping
     def begin(self, session: Any) -> None:
@@ -141,6 +97,12 @@ class Store:
         """
         Take an object; durable after the next `sync`.
 
+        Parameters
+        ----------
+        cdo : Cdo
+        pool : str
+            Name of the pool's present life: tells objects without identity from those of other pools.
+
         Returns
         -------
         (str, dict)
@@ -152,86 +114,43 @@ class Store:
         line = {"identity": identity, "key": key, "digest": content(attributes, data), "nbytes": len(data), "attributes": attributes}
         if (known := self.catalogue.digest(key)) is not None:
             return "known" if known == line["digest"] else "conflict", line
-        if self._journal is None:
-            self._open_journal()
-        offset = self._journal.append(line, data)
-        self._period.append(self.catalogue.add(line, self._journal.path, offset))
-        return "kept", line
+        return self._put(line, data), line
+
+    def _put(self, line: dict[str, Any], data: memoryview) -> str:
+        """Write an object that is not there yet, and add it to the catalogue; "kept" or "conflict"."""
+        raise NotImplementedError
 
     def sync(self) -> None:
         """What was kept is on disk."""
-        if self._journal is not None:
-            self._journal.sync()
+        raise NotImplementedError
 
     @property
     def left_s(self) -> float:
         """Seconds until the period ends; 0: it is over."""
-        if self._journal is None:
-            return self.limits.seconds
-        if len(self._period) >= self.limits.objects or self._journal.nbytes >= self.limits.nbytes:
-            return 0.0
-        return max(self._began + self.limits.seconds - time.monotonic(), 0.0)
+        return self.limits.seconds
 
-    def _open_journal(self) -> None:
-        last = max((number_of(path) for path in self._files("*.journal") + self._files("**/*.h5")), default=0)
-        self._journal = Journal(self.folder / f"{last + 1:08}.journal")
-        self._began = time.monotonic()
-
-    # ---- Ending a period
     def finish_period(self) -> None:
-        """The journal becomes HDF5 files."""
-        if self._journal is None:
-            return
-        journal, self._journal = self._journal, None
-        journal.close()
-        members, self._period = self._period, []
-        files: dict[Path, list[Entry]] = {}
-        for entry in members:
-            files.setdefault(file_of(self.folder, journal.path, entry.line), []).append(entry)
-        for path, names in self._convert(journal.path, len(members)).items():
-            for entry, name in zip(files[path], names, strict=True):
-                entry.path, entry.place, entry.text = path, None, compact({**entry.line, "at": name})
-
-    def _convert(self, path: Path, count: int | None = None) -> dict[Path, list[str]]:
-        """Writes the files of a journal of so many objects, then removes it; the names of the objects in each file."""
-        reading, files = Reading(path), {}
-        for line, offset in reading.objects():
-            files.setdefault(file_of(self.folder, path, line), []).append((line, offset))
-        if count is not None and sum(map(len, files.values())) != count:
-            raise ArchiveError(f"archive: read {path}: it no longer holds the {count} objects that were written; is the disk damaged?")
-        for file, objects in files.items():
-            make_folder(file.parent, self.folder)
-            collection = objects[0][0]["attributes"].get("maestro.collection")
-            write_period(file, collection, (Kept(line, reading.data(offset, line["nbytes"])) for line, offset in objects))
-            sync_folder(file.parent)
-        path.unlink()
-        sync_folder(self.folder)
-        return {file: [line["at"] for line in read_index(file)] for file in files}
-
-    def _recover(self) -> None:
-        """Removes what a kill has left unfinished, and ends the periods that it has cut."""
-        for path in self.folder.rglob(".*"):
-            path.unlink()
-        for path in self._files("*.journal"):
-            self._convert(path)
+        """Write what is written once in a period."""
 
     def close(self) -> None:
-        """Ends the period, and lets others write."""
-        try:
-            self.finish_period()
-        finally:
-            if self._lock is not None:
-                self._lock.close()
-                self._lock = None
+        """Let others write."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def open_store(to: str, write: bool = False, limits: Limits | None = None) -> Store:
+    """A store by what the command line says: a folder, or fdb: and FDB's configuration."""
+    if to.startswith("fdb:"):
+        from .fdb import FdbStore
+
+        return FdbStore(Path(to.removeprefix("fdb:")), write)
+    from .folder import FolderStore
+
+    return FolderStore(Path(to), write, limits)
 
 
 # ---- Files and folders
-def file_of(folder: Path, journal: Path, line: dict[str, Any]) -> Path:
-    collection = line["attributes"].get("maestro.collection")
-    place = folder / "objects" if collection is None else folder / "collections" / safe(collection)
-    return place / f"{number_of(journal):08}.h5"
-
-
 def write_whole(path: Path, text: str) -> None:
     """A small file that is complete or not there."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
@@ -240,13 +159,6 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-
-
-def make_folder(folder: Path, root: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    while folder != root:
-        folder = folder.parent
-        sync_folder(folder)
 
 
 def check_folder(folder: Path, write: bool) -> None:

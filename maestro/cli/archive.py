@@ -46,6 +46,7 @@ def archive(
 
     from ..archive.component import Archiver
     from ..archive.rules import Rules, check_selectors, load
+    from ..archive.store import open_store
 
     if serve and (selector or rules or every or filter_):
         raise CommandError("archive: --serve keeps nothing: give neither a selector nor rules, or leave --serve out")
@@ -87,10 +88,11 @@ def restore(
 
     from ..archive.answer import restore as bring_back
     from ..archive.kept import describe
+    from ..archive.store import open_store
     from ..selectors import selector_text
 
     with ExitStack() as stack:
-        source = open_store(store, write=False)
+        source = open_store(store)
         if listed and selector is None:
             return show(list(source.catalogue), as_json)
         session = stack.enter_context(maestro.Session(pool=pool, component="maestro-restore", schema=schema or source.schema))
@@ -119,13 +121,6 @@ def from_words(selector: str | None, every: int | None, filter_: str | None):
     except pydantic.ValidationError as error:
         detail = error.errors()[0]
         raise CommandError(f"archive: --{detail['loc'][-1]}: {detail['msg'].removeprefix('Value error, ')}") from error
-
-
-def open_store(to: str, write: bool, limits: Any = None) -> Any:
-    """A folder, or FDB by its configuration."""
-    from ..archive.store import Store
-
-    return Store(Path(to), write, limits)
 
 
 def show(entries: list[Any], as_json: bool) -> None:

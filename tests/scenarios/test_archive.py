@@ -18,7 +18,7 @@ import pytest
 from node import wait_until
 
 import maestro
-from maestro.archive.store import Store
+from maestro.archive.store import open_store
 from maestro.record import Record
 
 HERE = Path(__file__).parent
@@ -138,7 +138,7 @@ def test_what_was_told_to_be_on_disk_survives_every_kill(node, tmp_path):
     archive.program.end()
     archive.collect()
     check_files(archive.folder)
-    store = Store(archive.folder)
+    store = open_store(str(archive.folder))
     found = [(line["attributes"]["maestro.rank"], line["attributes"]["number"]) for line in (entry.line for entry in store.catalogue)]
     assert len(found) == len(set(found))
     assert archive.told | producer.consumed <= set(found)
@@ -147,9 +147,7 @@ def test_what_was_told_to_be_on_disk_survives_every_kill(node, tmp_path):
         kept = store.load(entry)
         assert kept.is_whole()
         assert equal(kept)
-    print(
-        f"{KILLS} kills: {len(archive.told):,} objects told to be on disk, {len(producer.consumed):,} consumed, {len(found):,} found, all equal"
-    )
+    print(f"{KILLS} kills: {len(archive.told):,} told to be on disk, {len(producer.consumed):,} consumed, {len(found):,} found, all equal")
 
 
 def test_demands_after_everything_was_stopped_are_answered(node, tmp_path):

@@ -1,7 +1,7 @@
 """A producer that waits for its objects to be archived.   chronicler.py FIRST RANK
 
-Offers a record and a plain object of each number from FIRST on, as objects.py makes them, withdraws each pair when it was consumed, and then
-writes the number: from there on both are to be found in the archive. Ends with its input.
+Offers a record and a plain object of each number from FIRST on, as objects.py makes them, withdraws them when they were consumed, and
+then writes the numbers: from there on all of them are to be found in the archive. Ends with its input.
 """
 
 import os
@@ -28,6 +28,6 @@ with maestro.Session(component="chronicler", rank=rank, schema=os.environ["SCENA
         number += 1
         if len(under_way) == 8:
             session.flush()
-            session.withdraw(when="consumed", selector="")
+            session.withdraw("", when="consumed")
             print("\n".join(map(str, under_way)), flush=True)
             under_way.clear()
