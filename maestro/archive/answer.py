@@ -38,8 +38,8 @@ def answer(session: Any, store: Any, selector: str, unique: bool) -> Answer:
     Parameters
     ----------
     session : Session
-        Of the store's schema.
-    store : Store or FdbStore
+        A relay, of the store's schema.
+    store : Store
     selector : str
     unique : bool
         Offer nothing where several identities match, as for a demand.

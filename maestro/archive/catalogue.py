@@ -66,7 +66,7 @@ class Catalogue:
         """
         The entries that a selector selects, of every version, in the order in which they were kept.
 
-        The session must have the store's schema; any of its pools will do.
+        The session must be a relay and have the store's schema; any pool will do.
 
         Raises
         ------

@@ -52,8 +52,8 @@ class Archiver:
     Parameters
     ----------
     session : Session
-        Of the store's schema.
-    store : Store or FdbStore
+        A relay, of the store's schema.
+    store : Store
         Opened to be written.
     rules : list of Rule
         Each is a consumer group of its own; none: it only answers.

@@ -23,9 +23,10 @@ from ..record import Place, read_layout
 from .errors import ArchiveError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-OWNER = ("maestro.component", "maestro.rank", "maestro.version")
+OWNER = ("maestro.component", "maestro.rank")
+COPY = "maestro.node"  # where a copy comes from, which an archived object does not
 # What may differ between two offers of the same content.
-PASSING = {*OWNER, "maestro.time", "maestro.lifetime"}
+PASSING = {*OWNER, COPY, "maestro.version", "maestro.time", "maestro.lifetime"}
 
 
 def digest_of(*parts: Any) -> str:
@@ -75,7 +76,7 @@ class Identity:
     def key(self, attributes: Mapping[str, Any], source: Any) -> tuple[str, str]:
         """Digests of the identity, and of it with the version; an object without identity is told by its pool and number (`source`)."""
         values = {name: attributes[name] for name in self.keys if name in attributes}
-        owner = [attributes.get(name) for name in OWNER[:2]] if self.owner else None
+        owner = [attributes.get(name) for name in OWNER] if self.owner else None
         identity = digest_of(compact([self.schema, values, owner, source if not values else None]))
         return identity, digest_of(identity.encode(), compact(attributes.get("maestro.version")))
 
@@ -144,11 +145,8 @@ def describe(line: Mapping[str, Any]) -> str:
 
 
 def declare(session: Any, line: Mapping[str, Any]) -> Any:
-    """A new object with the attributes and the origin of an archived one."""
-    attributes = line["attributes"]
-    cdo = session.cdo({key: exact(value) for key, value in attributes.items() if key not in OWNER})
-    cdo.set_origin(*(attributes[key] for key in OWNER[:2]), attributes.get("maestro.version", 0))
-    return cdo
+    """A new object with the attributes of an archived one, also those that say who offered it: the session is a relay."""
+    return session.cdo({key: exact(value) for key, value in line["attributes"].items() if key != COPY})
 
 
 def offer(session: Any, kept: Kept) -> Any:

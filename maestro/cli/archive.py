@@ -60,7 +60,7 @@ def archive(
         store = open_store(to, write=True, limits=wanted.period.limits())
         stack.callback(store.close)
         name = os.environ.get("MAESTRO_COMPONENT") or "archive"
-        session = stack.enter_context(maestro.Session(pool=pool, component=name, schema=schema or store.schema))
+        session = stack.enter_context(maestro.Session(pool=pool, component=name, schema=schema or store.schema, relay=True))
         if source:
             check_selectors(wanted, source, session)
         screen = stack.enter_context(Screen(as_json))
@@ -95,7 +95,7 @@ def restore(
         source = open_store(store)
         if listed and selector is None:
             return show(list(source.catalogue), as_json)
-        session = stack.enter_context(maestro.Session(pool=pool, component="maestro-restore", schema=schema or source.schema))
+        session = stack.enter_context(maestro.Session(pool=pool, component="maestro-restore", schema=schema or source.schema, relay=True))
         text = selector_text(form(selector))
         if listed:
             return show(source.catalogue.find(session, text), as_json)
