@@ -23,6 +23,7 @@ import numpy as np
 from . import errors
 from .cdo import Cdo
 from .selectors import Selector, selector_text
+from .wholefile import WholeFile
 
 if TYPE_CHECKING:
     from .session import Session
@@ -480,13 +481,11 @@ def new_file(path: str | os.PathLike, **options: Any) -> Iterator[Any]:
     """An HDF5 file that gets its name when it is complete and on disk; options as for h5py.File."""
     unfinished = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
     try:
-        with h5py().File(unfinished, "w", **options) as file:
+        with WholeFile(unfinished) as written, h5py().File(written, "w", **options) as file:
             yield file
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    with open(unfinished, "rb") as written:
-        os.fsync(written.fileno())
     os.replace(unfinished, path)
 
 

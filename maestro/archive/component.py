@@ -116,14 +116,22 @@ class Archiver:
             self._keep(batch, keeps)
             worked |= bool(batch)
         self.counts.gone = sum(objects.passed_over for objects, _ in self._sources)
-        if self.store.left_s == 0:
-            self.store.finish_period()
+        self._end_period()
         return worked
+
+    def _end_period(self) -> None:
+        if self.store.left_s == 0:
+            self.store.sync()
+            self.store.finish_period()
 
     # ---- Keeping
     def _keep(self, batch: list[Any], keeps: Callable[[Any], bool]) -> None:
         """Objects of a group: to disk, then acknowledged, then told."""
-        told = [self.store.keep(cdo, self._pool) for cdo in batch if keeps(cdo)]
+        told = []
+        for cdo in batch:
+            if keeps(cdo):
+                told.append(self.store.keep(cdo, self._pool))
+                self._end_period()
         self.store.sync()
         for cdo in batch:
             cdo.dispose()
