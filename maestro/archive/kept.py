@@ -49,6 +49,10 @@ def written(attributes: Mapping[str, Any], nanoseconds: Any) -> dict[str, Any]:
 def write_value(key: str, value: Any, nanoseconds: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return {"blob": base64.b64encode(value).decode()}
+    if isinstance(value, np.ndarray):
+        return {"array": value.astype("i8" if value.dtype.kind == "M" else value.dtype).tolist(), "dtype": value.dtype.str}
+    if isinstance(value, tuple):
+        return {"texts": list(value)}
     return {"time": nanoseconds(key)} if isinstance(value, datetime) else value
 
 
@@ -56,6 +60,10 @@ def exact(value: Any) -> Any:
     """A written value as it is set again."""
     if not isinstance(value, dict):
         return value
+    if "array" in value:
+        return np.array(value["array"], "i8" if "M" in value["dtype"] else None).astype(value["dtype"])
+    if "texts" in value:
+        return tuple(value["texts"])
     return np.datetime64(value["time"], "ns") if "time" in value else base64.b64decode(value["blob"])
 
 

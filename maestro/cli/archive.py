@@ -35,7 +35,7 @@ def archive(
     filter_: Annotated[str | None, typer.Option("--filter", help="module:function that says of an object whether to keep it.")] = None,
     rules: Annotated[Path | None, typer.Option("--rules", help="A YAML file with several rules.")] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Keep nothing, only answer demands that the pool cannot meet.")] = False,
-    group: Annotated[str, typer.Option("--group", help="Consumer group: archives of one group share the objects.")] = "archive",
+    group: Annotated[str | None, typer.Option("--group", help="A name: archives of one group share the objects.")] = None,
     idle: Annotated[float | None, typer.Option("--idle", min=0, help="End when nothing has come for so many seconds.")] = None,
     pool: PoolName = None,
     schema: Schema = None,
@@ -52,6 +52,7 @@ def archive(
         raise CommandError("archive: --serve keeps nothing: give neither a selector nor rules, or leave --serve out")
     if rules and (selector or every or filter_):
         raise CommandError("archive: the rules say what is kept; give --rules, or a selector with --every and --filter")
+    sys.path.insert(0, os.getcwd())  # where filters are looked for
     wanted, source = load(rules) if rules else (Rules.model_construct(rules=[]) if serve else from_words(selector, every, filter_), None)
     to = to or wanted.to
     if to is None:
@@ -64,7 +65,7 @@ def archive(
         if source:
             check_selectors(wanted, source, session)
         screen = stack.enter_context(Screen(as_json))
-        archiver = Archiver(session, store, wanted.rules, screen.tell, group)
+        archiver = Archiver(session, store, wanted.rules, screen.tell, f"archive-{group}" if group else "archive")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: archiver.stop())
         screen.ready(store)
