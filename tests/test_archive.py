@@ -61,13 +61,14 @@ class Place:
     def archive(self, *rules, finish=True, group="archive", **limits):
         """Everything that the group has not seen and the rules select; the words that were told."""
         store, self.told = self.open(**limits), []
-        with self.pool.session("archive", schema=self.schema, relay=True) as session:
-            archiver = Archiver(session, store, list(rules) or [Rule()], lambda word, line, _: self.told.append((word, line)), group)
-            self.counts = archiver.run(idle=0.1)
-        if finish:
-            store.close()
-        else:  # as after a kill
-            store._lock.close()
+        try:
+            with self.pool.session("archive", schema=self.schema, relay=True) as session:
+                archiver = Archiver(session, store, list(rules) or [Rule()], lambda word, line, _: self.told.append((word, line)), group)
+                self.counts = archiver.run(idle=0.1)
+            if finish:
+                store.finish_period()
+        finally:  # not finished: as after a kill
+            store._unlock()
         return [word for word, _ in self.told]
 
     def restore(self, selector="", component="archive"):
@@ -187,6 +188,24 @@ def shared(tmp_path_factory):
         yield one, two
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([1, -(2**63)]),
+        np.array([0.1, np.inf]),
+        np.array([True, False]),
+        np.array(["2030-01-01T00:00:00.123456789"], "M8[ns]"),
+        np.array([], "f8"),
+        ("a", "äöü"),
+    ],
+)
+def test_values_that_are_several_are_written_exactly(value):
+    read = keeping.exact(json.loads(json.dumps(keeping.write_value("key", value, None))))
+    assert type(read) is type(value)
+    assert np.array_equal(read, value)
+    assert getattr(read, "dtype", None) == getattr(value, "dtype", None)
+
+
 def test_records_have_the_tree_of_an_exported_file(place):
     producer = place.pool.session("solver", schema=place.schema)
     for sequence in (1, 2):
@@ -271,6 +290,14 @@ def test_a_filter_chooses(place, tmp_path, monkeypatch):
     place.pool.session("probe", schema=place.schema).offer_many(station="a", hour=range(5), level=[0.0, 1.0, 2.0, 3.0, 4.0])
     place.archive(Rule(filter="mychoice:warm"))
     assert [line["attributes"]["hour"] for line in place.lines()] == [3, 4]
+
+
+def test_a_filter_that_fails_is_named_with_the_object(place, tmp_path, monkeypatch):
+    (tmp_path / "myfault.py").write_text("def warm(cdo):\n    return 1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    place.pool.session("probe", schema=place.schema).offer(b"x", station="a")
+    with pytest.raises(ArchiveError, match=r"the filter warm failed for .*station=a.*: ZeroDivisionError"):
+        place.archive(Rule(filter="myfault:warm"))
 
 
 def test_an_object_of_two_rules_is_kept_once(place):
@@ -372,6 +399,53 @@ def test_subscriptions_are_not_answered(place, server):
     assert server.end()["answered"] == 0
 
 
+def test_what_cannot_be_brought_back_is_told_and_others_are(place, server):
+    (path,) = place.folder.rglob("*.h5")
+    with h5py.File(path, "r+") as file:
+        file["object.000001"][0] = 99
+    reader = place.pool.session("reader", schema=place.schema)
+    with raises(maestro.TimeoutError, "nothing matched", seconds=5):
+        reader.demand("hour = 1", timeout=0.5)
+    assert "no longer has the bytes" in server.next("unanswered")["cause"]
+    assert bytes(reader.demand("hour = 2")) == b"two"
+
+
+def test_an_archive_goes_on_where_the_pool_has_no_room_for_an_answer(place):
+    place.pool.set(MAESTRO_POOL_MEMORY="16MiB")
+    producer = place.pool.session("probe", schema=place.schema)
+    producer.offer(b"x" * (10 << 20), station="a", hour=0)
+    place.archive()
+    producer.withdraw("")
+    held = [producer.offer(b"y" * (10 << 20), station="b", hour=0)]
+    server = Running(place)
+    with raises(maestro.TimeoutError, seconds=10):
+        producer.demand("station = a", timeout=3)
+    assert "alloc" in server.next("unanswered")["cause"]
+    held.pop().withdraw()
+    assert producer.demand("station = a").nbytes == 10 << 20
+    server.end()
+
+
+def test_an_archive_that_ends_takes_back_what_it_had_offered(place, server):
+    reader = place.pool.session("reader", schema=place.schema)
+    with reader.require("hour >= 1"):
+        within(5, lambda: reader.count() == 2)
+        server.end()
+        within(5, lambda: reader.count() == 0)
+
+
+def test_what_has_expired_in_the_pool_is_brought_back(place):
+    producer = place.pool.session("probe", schema=place.schema)
+    producer.offer(b"short", {"maestro.lifetime": 0.3}, station="a", hour=0)
+    place.archive()
+    within(5, lambda: producer.count() == 0)
+    server = Running(place)
+    with producer.demand("station = a") as cdo:
+        assert bytes(cdo) == b"short"
+        assert cdo["maestro.lifetime"] == 0.3
+    server.end()
+
+
 def test_what_lives_already_is_not_offered_over_it(place):
     producer = place.pool.session("probe", schema=place.schema)
     producer.offer(b"bytes", station="a")
@@ -437,6 +511,21 @@ def test_a_journal_is_right_where_files_of_its_number_are_there_too(place):
     assert len(place.lines()) == 5
     place.open().close()
     assert len(place.lines()) == 5
+
+
+def test_a_reader_finds_objects_whose_period_has_ended_since(place):
+    fill(place, finish=False)
+    reader = open_store(str(place.folder))
+    place.open().close()
+    assert [bytes(reader.load(entry).data[:1]) for entry in reader.catalogue] == [bytes([number]) for number in range(5)]
+
+
+def test_an_archive_that_was_killed_while_it_made_its_store_goes_on(place):
+    place.folder.mkdir()
+    (place.folder / "schema.yaml").write_text("half")
+    (place.folder / ".maestro-archive.json.77").write_text("{")
+    fill(place)
+    assert len(place.restore().offered) == 5
 
 
 def test_bytes_that_changed_on_disk_are_not_offered(place):

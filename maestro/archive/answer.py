@@ -9,13 +9,17 @@ reads on.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
 from .. import errors
+from ..session import Session
 from . import kept
 
 MANY = 10_000  # objects offered for one need at most
+AT_ONCE = 64  # needs heard of in one turn
+PATIENCE_S = 2.0
 
 
 @dataclass
@@ -64,10 +68,80 @@ def answer(session: Any, store: Any, selector: str, unique: bool) -> Answer:
     return result
 
 
+class Answerer:
+    """
+    Hears of needs and answers them.
+
+    It has a session of its own, with little patience: where the pool has no room for what is demanded, the archive must not wait, for
+    it is what makes room.
+
+    Parameters
+    ----------
+    session : Session
+        The archive's.
+    store : Store
+    tell : callable
+        Called with a word ("answered", "ambiguous", "unanswered"), what describes the need, and how many objects were offered.
+
+    Attributes
+    ----------
+    needs : Subscription
+    """
+
+    def __init__(self, session: Any, store: Any, tell: Any):
+        self._session = Session(f"{session.component}-answers", schema=store.schema, pool=session.pool, timeout=PATIENCE_S, relay=True)
+        self._store, self._tell, self._schema = store, tell, session.schema["name"]
+        self._offered: dict[int, list[Any]] = {}
+        self.needs = self._session.subscribe(kinds="required,retracted")
+
+    def hear(self) -> bool:
+        """Needs that have come and gone; whether there were any to answer."""
+        worked = False
+        for event in self.needs.next_many(AT_ONCE, timeout=0):
+            if event.kind == "retracted":
+                take_back(self._offered.pop(event.cdo["maestro.need"], []))
+            elif event.kind == "gap":
+                self._begin_again()
+            elif event.reason in ("demand", "require") and event.cdo["maestro.schema"] == self._schema:
+                self._answer(event)
+                worked = True
+        return worked
+
+    def _answer(self, event: Any) -> None:
+        need = {"selector": event.selector, "by": event.component}
+        try:
+            result = answer(self._session, self._store, event.selector, unique=event.reason == "demand")
+        except errors.MaestroError as error:  # no room, or a file that is damaged: others can be answered
+            self._tell("unanswered", {**need, "cause": str(error)}, 0)
+            return
+        if result.offered:
+            self._offered[event.cdo["maestro.need"]] = result.offered
+        if result.offered or result.ambiguous:
+            self._tell("answered" if result.offered else "ambiguous", {**need, "found": result.found}, len(result.offered))
+
+    def _begin_again(self) -> None:
+        """Needs were missed: those that are there now are answered anew."""
+        self.needs.dispose()
+        self._take_all_back()
+        self.needs = self._session.subscribe(kinds="required,retracted")
+
+    def _take_all_back(self) -> None:
+        for cdos in self._offered.values():
+            take_back(cdos)
+        self._offered.clear()
+
+    def close(self) -> None:
+        """Take back what was offered, and leave the pool."""
+        with contextlib.suppress(errors.PoolLostError):
+            self._take_all_back()
+            self._session.close()
+
+
 def take_back(cdos: list[Any]) -> None:
     """Withdraw what was offered for a need that has ended; does not wait for those who read it."""
     for cdo in cdos:
-        cdo.withdraw_start()
+        with contextlib.suppress(errors.WithdrawnError, errors.StateError):  # its lifetime may be over
+            cdo.withdraw_start()
         cdo.dispose()
 
 

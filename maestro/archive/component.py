@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..subscription import wait
-from .answer import answer, take_back
+from .answer import Answerer
 from .rules import Rule
 
 IN_HAND = 256  # objects that a member of a group may have
@@ -58,8 +58,8 @@ class Archiver:
     rules : list of Rule
         Each is a consumer group of its own; none: it only answers.
     tell : callable
-        Called with a word ("persisted", "known", "conflict", "answered", "ambiguous"), a dictionary that describes the object or need, and
-        the counts so far; of objects when they are on disk.
+        Called with a word, a dictionary that describes the object or need, and the counts so far: "persisted", "known" and "conflict" of
+        objects, when they are on disk; "answered", "ambiguous" and "unanswered" of needs.
     group : str
         Name of the consumer group; further rules have groups with numbers behind it.
 
@@ -69,12 +69,11 @@ class Archiver:
     """
 
     def __init__(self, session: Any, store: Any, rules: list[Rule], tell: Tell, group: str = "archive"):
-        self.session, self.store, self.tell, self.counts = session, store, tell, Counts()
+        self.store, self.tell, self.counts = store, tell, Counts()
         self._stopped = False
-        self._answers: dict[int, list[Any]] = {}
-        self._pool, self._schema = pool_of(session), session.schema["name"]
+        self._pool = pool_of(session)
         store.begin(session)
-        self._needs = session.subscribe(kinds="required,retracted")
+        self._answerer = Answerer(session, store, self._answered)
         self._sources = [
             (session.subscribe(rule.selector, group=group if number == 1 else f"{group}-{number}", limit=IN_HAND), rule.keeper())
             for number, rule in enumerate(rules, 1)
@@ -100,17 +99,20 @@ class Archiver:
             The pool manager is gone; what was told is kept, what was not may be lost.
         """
         last = time.monotonic()
-        while not self._stopped and not self._needs.ended:
-            if self._step():
-                last = time.monotonic()
-            elif idle is not None and time.monotonic() - last > idle:
-                break
+        try:
+            while not self._stopped and not self._answerer.needs.ended:
+                if self._step():
+                    last = time.monotonic()
+                elif idle is not None and time.monotonic() - last > idle:
+                    break
+        finally:
+            self._answerer.close()
         return self.counts
 
     def _step(self) -> bool:
         """One turn; whether there was anything to do."""
-        wait([self._needs, *(objects for objects, _ in self._sources)], min(SLICE_S, self.store.left_s))
-        worked = self._hear()
+        wait([self._answerer.needs, *(objects for objects, _ in self._sources)], min(SLICE_S, self.store.left_s))
+        worked = self._answerer.hear()
         for objects, keeps in self._sources:
             batch = objects.next_many(IN_HAND, timeout=0)
             self._keep(batch, keeps)
@@ -143,23 +145,6 @@ class Archiver:
             self.counts.nbytes += line["nbytes"] * (word == "kept")
             self.tell("persisted" if word == "kept" else word, line, self.counts)
 
-    # ---- Answering
-    def _hear(self) -> bool:
-        """Needs that have come and gone."""
-        worked = False
-        for event in self._needs.next_many(IN_HAND, timeout=0):
-            if event.kind == "retracted":
-                take_back(self._answers.pop(event.cdo["maestro.need"], []))
-            elif event.kind == "required" and event.reason in ("demand", "require") and event.cdo["maestro.schema"] == self._schema:
-                self._answer(event)
-                worked = True
-        return worked
-
-    def _answer(self, event: Any) -> None:
-        result = answer(self.session, self.store, event.selector, unique=event.reason == "demand")
-        if result.offered:
-            self._answers[event.cdo["maestro.need"]] = result.offered
-            self.counts.answered += len(result.offered)
-        word = "ambiguous" if result.ambiguous else "answered" if result.offered else ""
-        if word:
-            self.tell(word, {"selector": event.selector, "by": event.component, "found": result.found}, self.counts)
+    def _answered(self, word: str, need: dict[str, Any], count: int) -> None:
+        self.counts.answered += count
+        self.tell(word, need, self.counts)

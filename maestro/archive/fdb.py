@@ -31,9 +31,11 @@ class FdbStore(Store):
 
     def __init__(self, config: Path, write: bool = False):
         self.config, self._keys = config, schema_keys(config)
-        super().__init__(config.with_suffix(".archive"), write)
         self._fdb, self._journal, self._waiting = open_fdb(config), None, []
         self._filed: dict[frozenset, str] = {}
+        super().__init__(config.with_suffix(".archive"), write)
+
+    def _open(self, write: bool) -> None:
         for path in self._files("*.journal"):
             for line, _ in Reading(path).objects(data_elsewhere=True):
                 self._add(line)

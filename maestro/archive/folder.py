@@ -30,24 +30,22 @@ class FolderStore(Store):
     """As `Store`, in HDF5 files."""
 
     def __init__(self, folder: Path, write: bool = False, limits: Limits | None = None):
-        super().__init__(folder, write, limits)
         self._journal: Journal | None = None
         self._period: list[Entry] = []
         self._began = 0.0
-        if write:
-            self._recover()
-        self._read()
+        super().__init__(folder, write, limits)
 
     # ---- Reading
-    def _read(self) -> None:
-        """Fills the catalogue; a period that ends meanwhile is met again as files."""
+    def _open(self, write: bool) -> None:
+        if write:
+            self._recover()
         for attempt in itertools.count(1):
             self.catalogue = Catalogue()
             try:
                 self._fill()
                 break
             except ArchiveError as error:
-                if not isinstance(error.__cause__, FileNotFoundError) or attempt == RETRIES:
+                if not has_gone(error) or attempt == RETRIES:
                     raise
 
     def _fill(self) -> None:
@@ -63,9 +61,15 @@ class FolderStore(Store):
     def load(self, entry: Entry) -> Kept:
         """An object with its bytes."""
         line = entry.line
-        if entry.place is not None:
+        if entry.place is None:
+            return read_object(entry.path, line)
+        try:
             return Kept(line, Reading(entry.path).data(entry.place, line["nbytes"]))
-        return read_object(entry.path, line)
+        except ArchiveError as error:
+            if not has_gone(error):
+                raise
+        path = file_of(self.folder, entry.path, line)  # the period has ended meanwhile
+        return read_object(path, next(other for other in read_index(path) if other["key"] == line["key"]))
 
     # ---- Keeping
     def _put(self, line: dict[str, Any], data: memoryview) -> str:
@@ -125,22 +129,21 @@ class FolderStore(Store):
     def _recover(self) -> None:
         """Removes what a kill has left unfinished, and ends the periods that it has cut."""
         for path in self.folder.rglob(".*"):
-            path.unlink()
+            if path.is_file():
+                path.unlink()
         for path in self._files("*.journal"):
             self._convert(path)
-
-    def close(self) -> None:
-        """Ends the period, and lets others write."""
-        try:
-            self.finish_period()
-        finally:
-            super().close()
 
 
 # ---- Files and folders
 def safe(name: str) -> str:
     """A collection's name as that of a folder."""
     return quote(name, safe="").replace(".", "%2E")
+
+
+def has_gone(error: ArchiveError) -> bool:
+    """A file that was there is there no more."""
+    return isinstance(error.__cause__, FileNotFoundError)
 
 
 def file_of(folder: Path, journal: Path, line: dict[str, Any]) -> Path:

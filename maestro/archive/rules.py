@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, Pos
 
 from .. import _core, errors, yamlfile
 from ..selectors import selector_text
+from .errors import ArchiveError
 from .store import Limits
 
 
@@ -65,9 +66,16 @@ class Rule(Part):
             sequence = cdo.get("maestro.sequence")
             came += sequence is None
             number = came if sequence is None else sequence
-            return number % self.every == 0 and (wanted is None or bool(wanted(cdo)))
+            return number % self.every == 0 and (wanted is None or ask(wanted, cdo))
 
         return keeps
+
+
+def ask(function: Callable[[Any], Any], cdo: Any) -> bool:
+    try:
+        return bool(function(cdo))
+    except Exception as error:
+        raise ArchiveError(f"archive: the filter {function.__qualname__} failed for {cdo!r}: {type(error).__name__}: {error}") from error
 
 
 class Period(Part):

@@ -65,6 +65,15 @@ class Store:
         self._identity: Identity | None = None
         check_folder(folder, write)
         self._lock = lock(folder) if write else None
+        try:
+            self._open(write)
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _open(self, write: bool) -> None:
+        """Bring the store in order where it is to be written, and fill the catalogue."""
+        raise NotImplementedError
 
     @property
     def schema(self) -> Path | None:
@@ -133,7 +142,13 @@ class Store:
         """Write what is written once in a period."""
 
     def close(self) -> None:
-        """Let others write."""
+        """End the period, and let others write."""
+        try:
+            self.finish_period()
+        finally:
+            self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -151,6 +166,11 @@ def open_store(to: str, write: bool = False, limits: Limits | None = None) -> St
 
 
 # ---- Files and folders
+def is_ours(name: str) -> bool:
+    """Whether a file may be there before the mark is: an archive was killed when it made the store."""
+    return name in ("lock", "schema.yaml") or name.startswith(".")
+
+
 def write_whole(path: Path, text: str) -> None:
     """A small file that is complete or not there."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
@@ -169,7 +189,7 @@ def check_folder(folder: Path, write: bool) -> None:
             about = json.loads(mark.read_text())
             if about["format"] != FORMAT:
                 raise ArchiveError(f"archive: {folder} has format {about['format']}, this version reads {FORMAT}")
-        elif folder.exists() and any(name for name in os.listdir(folder) if name != "lock"):
+        elif folder.exists() and any(not is_ours(name) for name in os.listdir(folder)):
             raise ArchiveError(f"archive: {folder} is no archive: it holds other things; choose an empty folder, or a new one")
         elif write:
             folder.mkdir(parents=True, exist_ok=True)
