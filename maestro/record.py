@@ -502,7 +502,18 @@ def write_record(record: Record, group: Any) -> None:
 def write_attributes(attributes: Mapping[str, Any], item: Any) -> None:
     """Attributes of an object as those of a group or dataset."""
     for key, value in attributes.items():
-        item.attrs[key] = np.void(value) if isinstance(value, bytes) else value.isoformat() if hasattr(value, "isoformat") else value
+        item.attrs[key] = hdf5_value(value)
+
+
+def hdf5_value(value: Any) -> Any:
+    """An attribute as HDF5 can have it: times as text, texts that are several as an array of them."""
+    if isinstance(value, bytes):
+        return np.void(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "M":
+        value = tuple(np.datetime_as_string(value).tolist())
+    if isinstance(value, tuple):
+        return np.array(value, h5py().string_dtype())
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def plain(value: Any) -> Any:

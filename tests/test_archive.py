@@ -39,6 +39,9 @@ attributes:
   dry:     {type: bool}
   when:    {type: timestamp}
   key:     {type: blob}
+  levels:  {type: f64, array: true}
+  tags:    {type: string, array: true}
+  times:   {type: timestamp, array: true}
 """
 
 
@@ -204,6 +207,34 @@ def test_values_that_are_several_are_written_exactly(value):
     assert type(read) is type(value)
     assert np.array_equal(read, value)
     assert getattr(read, "dtype", None) == getattr(value, "dtype", None)
+
+
+def test_attributes_of_several_values_come_back_and_are_selected_by(place):
+    producer = place.pool.session("probe", schema=place.schema)
+    several = {"levels": [1.5, float("inf")], "tags": ["a", "äöü"], "times": np.array(["2030-01-01T00:00:00.123456789"], "M8[ns]")}
+    producer.offer(b"plain", station="a", **several)
+    with producer.collection("run").record(1, hour=1, **several) as rec:
+        rec["x"] = np.arange(3)
+    producer.offer(b"none", station="b", levels=[], tags=[])
+    assert place.archive() == ["persisted"] * 3
+    with h5py.File(next(place.folder.rglob("collections/*/*.h5"))) as file:
+        assert file["1"].attrs["tags"].tolist() == ["a", "äöü"]
+        assert file["1"].attrs["levels"].tolist() == several["levels"]
+    producer.withdraw("")
+    assert place.restore("levels > 5 and tags = a").found == 2
+    for cdo in (producer.demand("station = a"), producer.demand("hour = 1")):
+        assert (cdo["levels"].tolist(), cdo["tags"]) == (several["levels"], ("a", "äöü"))
+        assert cdo["times"].tolist() == several["times"].tolist()
+    assert place.restore("station = b").found == 1
+
+
+def test_what_is_to_be_kept_for_ever_is_kept_by_every_rule_that_selects_it(place):
+    producer = place.pool.session("probe", schema=place.schema)
+    producer.offer_many(None, {"maestro.persist": [False, True, False, True]}, station="a", hour=range(4))
+    producer.flush()
+    place.archive(Rule(every=100))
+    assert [line["attributes"]["hour"] for line in place.lines()] == [0, 1, 3]
+    assert producer.withdraw("", timeout=5) == 4  # an archive has them
 
 
 def test_records_have_the_tree_of_an_exported_file(place):

@@ -56,7 +56,7 @@ class Rule(Part):
         return selector_text(self.select or None)
 
     def keeper(self) -> Callable[[Any], bool]:
-        """Whether a selected object is kept; objects of no record are counted as they come."""
+        """Whether a selected object is kept: those of no record are counted as they come, those that ask for it are kept always."""
         module, _, name = (self.filter or "").partition(":")
         wanted = getattr(importlib.import_module(module), name) if module else None
         came = -1
@@ -66,6 +66,8 @@ class Rule(Part):
             sequence = cdo.get("maestro.sequence")
             came += sequence is None
             number = came if sequence is None else sequence
+            if cdo.get("maestro.persist", False):  # to acknowledge it without keeping it would break its promise
+                return True
             return number % self.every == 0 and (wanted is None or ask(wanted, cdo))
 
         return keeps
