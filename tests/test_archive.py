@@ -173,8 +173,8 @@ def test_any_object_comes_back_as_it_was(tmp_path_factory, shared, attributes, a
     store.close()
     producer.withdraw("")
     (entry,) = open_store(str(store.folder)).catalogue
-    with keeping.offer(archive, store.load(entry)) as again:
-        again.wait()
+    (again,) = keeping.offer(archive, store.load(entry))
+    with again:
         with producer.demand("", timeout=5) as cdo:
             pieces = keeping.pieces(keeping.written(cdo.attributes, cdo._nanoseconds), cdo.data)
             assert (cdo.attributes, cdo.nbytes, [bytes(piece) for piece in pieces]) == before
@@ -242,7 +242,7 @@ def test_records_have_the_tree_of_an_exported_file(place):
     for sequence in (1, 2):
         with producer.collection("run/é.1").record(sequence, hour=sequence, when=np.datetime64("2030-01-01")) as rec:
             rec["mesh/rho"] = np.full((2, 3), sequence)
-            rec.array_attributes("mesh/rho").update(units="kg", levels=[1, 2])
+            rec.array("mesh/rho").attributes.update(units="kg", levels=[1, 2])
     place.archive()
     (path,) = place.folder.rglob("*.h5")
     assert path.parent.parent.name == "collections"
@@ -253,6 +253,58 @@ def test_records_have_the_tree_of_an_exported_file(place):
     reader = place.pool.session("reader", schema=place.schema)
     assert reader.collection("imported").from_hdf5(path) == 2
     assert reader.collection("imported")[2]["mesh/rho"].tolist() == [[2] * 3] * 2
+
+
+def offer_blocks(session, rank, **more):
+    """A rank's part of a record: rows of a global array, and an array of its own."""
+    with session.collection("run").record(
+        7, {"x": ("i4", (2, 3), (4, 3), (2 * rank, 0)), f"own/{rank}": ("f8", 5)}, parts=2, **more
+    ) as rec:
+        rec["x"][...] = np.arange(6).reshape(2, 3) + 10 * rank
+        rec[f"own/{rank}"][:] = rank
+
+
+def test_a_record_of_several_ranks_comes_back_with_all_its_parts(place):
+    ranks = [place.pool.session("solver", rank=rank, schema=place.schema) for rank in range(2)]
+    for rank in (1, 0):
+        offer_blocks(ranks[rank], rank, hour=3)
+    before = {path: np.asarray(array).tolist() for path, array in arrays_of(ranks[0].collection("run")[7]).items()}
+    assert place.archive() == ["persisted"]
+    (path,) = place.folder.rglob("*.h5")
+    with h5py.File(path) as file:
+        assert file["7/x"][()].tolist() == [[0, 1, 2], [3, 4, 5], [10, 11, 12], [13, 14, 15]]
+        assert file["7/own/1"][()].tolist() == [1.0] * 5
+    ranks[0].withdraw("")
+    assert place.restore().found == 1
+    record = ranks[1].collection("run")[7]
+    assert record.parts == 2
+    assert {path: np.asarray(array).tolist() for path, array in arrays_of(record).items()} == before
+    assert [record.cdo.part(number)["maestro.part"] for number in range(2)] == [0, 1]
+
+
+def arrays_of(record):
+    return {path: record[path] for path in record.paths()}
+
+
+def test_an_object_of_several_parts_is_brought_back_for_a_demand(place):
+    ranks = [place.pool.session("solver", rank=rank, schema=place.schema) for rank in range(3)]
+    for rank in range(3):
+        ranks[rank].offer(bytes([rank]) * (rank + 1), {"maestro.parts": 3}, station="a", hour=1)
+    for session in ranks:
+        session.flush()
+    assert place.archive() == ["persisted"]
+    ranks[0].withdraw("")
+    for session in ranks:
+        session.close()
+    server = Running(place)
+    reader = place.pool.session("reader", schema=place.schema)
+    with reader.demand("station = a") as cdo:
+        parts = [cdo.part(number) for number in range(3)]
+        assert [bytes(part) for part in parts] == [b"\0", b"\1\1", b"\2\2\2"]
+        assert cdo["maestro.component"] == "solver"
+        del parts
+    within(5, lambda: reader.count() == 0)
+    server.end()
 
 
 def test_of_several_versions_the_newest_comes_back(place):

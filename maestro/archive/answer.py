@@ -10,6 +10,7 @@ reads on.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,7 @@ PATIENCE_S = 2.0
 class Answer:
     """What became of a need."""
 
-    offered: list[Any] = field(default_factory=list)
+    offered: list[list[Any]] = field(default_factory=list)
     found: int = 0
     live: int = 0
 
@@ -58,13 +59,10 @@ def answer(session: Any, store: Any, selector: str, unique: bool) -> Answer:
     if unique and len(entries) > 1:
         return result
     for entry in entries[:MANY]:
-        cdo = kept.offer(session, store.load(entry))
         try:
-            cdo.wait()
+            result.offered.append(kept.offer(session, store.load(entry)))
         except errors.DuplicateError:
             result.live += 1
-            continue
-        result.offered.append(cdo)
     return result
 
 
@@ -91,7 +89,7 @@ class Answerer:
     def __init__(self, session: Any, store: Any, tell: Any):
         self._session = Session(f"{session.component}-answers", schema=store.schema, pool=session.pool, timeout=PATIENCE_S, relay=True)
         self._store, self._tell, self._schema = store, tell, session.schema["name"]
-        self._offered: dict[int, list[Any]] = {}
+        self._offered: dict[int, list[list[Any]]] = {}
         self.needs = self._session.subscribe(kinds="required,retracted")
 
     def hear(self) -> bool:
@@ -126,8 +124,8 @@ class Answerer:
         self.needs = self._session.subscribe(kinds="required,retracted")
 
     def _take_all_back(self) -> None:
-        for cdos in self._offered.values():
-            take_back(cdos)
+        for objects in self._offered.values():
+            take_back(objects)
         self._offered.clear()
 
     def close(self) -> None:
@@ -137,10 +135,10 @@ class Answerer:
             self._session.close()
 
 
-def take_back(cdos: list[Any]) -> None:
+def take_back(objects: list[list[Any]]) -> None:
     """Withdraw what was offered for a need that has ended; does not wait for those who read it."""
-    for cdo in cdos:
-        with contextlib.suppress(errors.WithdrawnError, errors.StateError):  # its lifetime may be over
+    for cdo in itertools.chain.from_iterable(objects):
+        with contextlib.suppress(errors.WithdrawnError, errors.StateError):  # by its lifetime, or with another part
             cdo.withdraw_start()
         cdo.dispose()
 
@@ -150,12 +148,12 @@ def restore(session: Any, store: Any, selector: str, tell: Any) -> Answer:
     entries = store.catalogue.newest(session, selector)
     result = Answer(found=len(entries))
     for entry in entries:
-        cdo = kept.offer(session, store.load(entry))
         try:
-            cdo.wait()
-            result.offered.append(entry)
-            tell(entry)
+            for cdo in kept.offer(session, store.load(entry)):
+                cdo.dispose()
         except errors.DuplicateError:
             result.live += 1
-        cdo.dispose()
+            continue
+        result.offered.append(entry)
+        tell(entry)
     return result

@@ -54,26 +54,27 @@ class FdbStore(Store):
             raise ArchiveError(f"archive: retrieve {line['at']} from FDB {self.config}: {first_line(error)}") from error
         return Kept(line, data)
 
-    def _put(self, line: dict[str, Any], data: memoryview) -> str:
-        if data[:4] != b"GRIB":
+    def _put(self, line: dict[str, Any], data: list[memoryview]) -> str:
+        message = b"".join(data)
+        if message[:4] != b"GRIB":
             raise ArchiveError(f"archive: {describe(line)} is no GRIB message, and FDB keeps nothing else; select fields only")
-        at = self._identifier(line["attributes"], data)
+        at = self._identifier(line["attributes"], message)
         if self._filed.get(frozenset(at.items()), line["identity"]) != line["identity"]:
             return "conflict"
         try:
-            self._fdb.archive(bytes(data), at)
+            self._fdb.archive(message, at)
         except RuntimeError as error:
             raise ArchiveError(f"archive: file {at} in FDB {self.config}: {first_line(error)}") from error
         self._waiting.append({**line, "at": at})
         self._add(self._waiting[-1])
         return "kept"
 
-    def _identifier(self, attributes: Mapping[str, Any], data: memoryview) -> dict[str, str]:
+    def _identifier(self, attributes: Mapping[str, Any], message: bytes) -> dict[str, str]:
         """The key of a field, all text; params by number, for names are translated in requests but not in archiving."""
         from ..workflows.weather import grib
 
         at = {key: as_text(value) for key, value in attributes.items() if key in self._keys}
-        handle = grib.open_message(bytes(data))
+        handle = grib.open_message(message)
         try:
             return at | {"param": grib.text(handle, "paramId")}
         finally:
@@ -90,7 +91,7 @@ class FdbStore(Store):
             last = max(map(number_of, self._files("*.journal")), default=0)
             self._journal = Journal(self.folder / f"{last + 1:08}.journal")
         for line in self._waiting:
-            self._journal.append(line, memoryview(b""))
+            self._journal.append(line, [])
         self._waiting.clear()
         self._journal.sync()
 

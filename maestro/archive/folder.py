@@ -72,7 +72,7 @@ class FolderStore(Store):
         return read_object(path, next(other for other in read_index(path) if other["key"] == line["key"]))
 
     # ---- Keeping
-    def _put(self, line: dict[str, Any], data: memoryview) -> str:
+    def _put(self, line: dict[str, Any], data: list[memoryview]) -> str:
         if self._journal is None:
             last = max((number_of(path) for path in self._files("*.journal") + self._files("**/*.h5")), default=0)
             self._journal = Journal(self.folder / f"{last + 1:08}.journal")

@@ -45,7 +45,7 @@ def write_period(path: Path, collection: str | None, objects: Iterable[Kept]) ->
 
 def write_object(file: Any, number: int, kept: Kept) -> str:
     """One object; the name under which it stands."""
-    if arrays_of(kept.line["attributes"], kept.nbytes) is not None:
+    if all(arrays_of(part.line["attributes"], part.nbytes) is not None for part in kept.parts()):
         name = free_name(file, kept)
         try:
             write_record(Record(kept), file.create_group(name))
@@ -53,10 +53,10 @@ def write_object(file: Any, number: int, kept: Kept) -> str:
         except (TypeError, ValueError, KeyError):  # arrays or attributes that HDF5 cannot say
             del file[name]
     name = f"object.{number:06}"
-    raw = np.frombuffer(kept.data, "u1") if kept.nbytes else np.empty(0, "u1")
+    raw = np.frombuffer(kept.memory, "u1") if len(kept.memory) else np.empty(0, "u1")
     place = place_of(kept)
     try:
-        dataset = file.create_dataset(name, data=place.view(kept.data) if place else raw)
+        dataset = file.create_dataset(name, data=place.view(kept.memory) if place else raw)
     except TypeError:  # HDF5 has no such type
         dataset = file.create_dataset(name, data=raw)
     with contextlib.suppress(TypeError, ValueError, OSError):  # for people: the index has them all
@@ -81,7 +81,7 @@ def place_of(kept: Kept) -> Place | None:
     except errors.MaestroError:
         return None
     place = Place(element, shape or (), kept.get("maestro.order", "C")) if shape is not None else None
-    return place if place and place.nbytes == kept.nbytes and element.names is None else None
+    return place if place and place.nbytes == len(kept.memory) and element.names is None else None
 
 
 # ---- Reading
@@ -118,11 +118,22 @@ def read_object(path: Path, line: dict[str, Any]) -> Kept:
     with open_period(path) as file:
         item = file[line["at"]]
         if isinstance(item, h5py().Group):
-            for name, place in arrays_of(line["attributes"], line["nbytes"]).items():
-                place.view(memory)[...] = item[name][()]
+            for part in kept.parts():
+                read_arrays(part, item)
         elif memory:
             place = place_of(kept)
             if place is None or item.dtype != place.dtype:
                 place = Place(np.dtype("u1"), (len(memory),))
             place.view(memory)[...] = item[()]
     return kept
+
+
+def read_arrays(part: Kept, group: Any) -> None:
+    """The arrays of a record's part, or the blocks that it has of them."""
+    for name, place in arrays_of(part.line["attributes"], part.nbytes).items():
+        dataset = group[name]
+        if isinstance(place, Place):
+            place.view(part.data)[...] = dataset[()]
+            continue
+        for start, block in place.blocks:
+            block.view(part.data)[...] = dataset[tuple(slice(low, low + n) for low, n in zip(start, block.shape, strict=True))]

@@ -61,14 +61,14 @@ class Journal:
         except OSError as error:
             raise from_system("make the journal", path, error) from error
 
-    def append(self, line: dict[str, Any], data: memoryview) -> int:
+    def append(self, line: dict[str, Any], data: list[memoryview]) -> int:
         """Write an object behind the others; where its bytes begin."""
         text = compact(line)
         try:
-            self._write([HEAD.pack(MARK, len(text), check(text)), text, data])
+            self._write([HEAD.pack(MARK, len(text), check(text)), text, *data])
         except OSError as error:
             raise from_system("write", self.path, error) from error
-        return self.nbytes - len(data)
+        return self.nbytes - sum(map(len, data))
 
     def _write(self, parts: list) -> None:
         views = [memoryview(part).cast("B") for part in parts if len(part)]

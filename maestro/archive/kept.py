@@ -12,14 +12,14 @@ import base64
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from .. import errors
-from ..record import Place, read_layout
+from ..record import Blocks, Place, read_layout
 from .errors import ArchiveError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,7 +89,7 @@ class Identity:
         return identity, digest_of(identity.encode(), compact(attributes.get("maestro.version")))
 
 
-def arrays_of(attributes: Mapping[str, Any], nbytes: int) -> dict[str, Place] | None:
+def arrays_of(attributes: Mapping[str, Any], nbytes: int) -> dict[str, Place | Blocks] | None:
     """Where the arrays of a record lie; None for what is no record, or does not say so rightly."""
     layout = attributes.get("maestro.arrays")
     with contextlib.suppress(errors.MaestroError):
@@ -104,37 +104,46 @@ def pieces(attributes: Mapping[str, Any], data: memoryview) -> Iterator[memoryvi
         yield data
         return
     for place in places.values():
-        yield data[place.offset : place.offset + place.nbytes]
+        for piece in place.pieces():
+            yield data[piece.offset : piece.offset + piece.nbytes]
 
 
-def content(attributes: Mapping[str, Any], data: memoryview) -> str:
-    """The digest of what an object holds: attributes and bytes."""
-    lasting = {key: value for key, value in attributes.items() if key not in PASSING}
-    return digest_of(compact(lasting), *pieces(attributes, data))
+def content(parts: Iterable[tuple[Mapping[str, Any], memoryview]]) -> str:
+    """The digest of what an object holds: attributes and bytes of each part."""
+    total: list[Any] = []
+    for attributes, data in parts:
+        total += [compact({key: value for key, value in attributes.items() if key not in PASSING}), *pieces(attributes, data)]
+    return digest_of(*total)
 
 
 # ---- Objects
 class Kept:
     """
-    An object in an archive, read like a `maestro.Cdo`.
+    An object in an archive, or a part of it, read like a `maestro.Cdo`.
 
     Attributes
     ----------
     line : dict
-        What is kept besides the bytes: "key", "identity", "digest", "nbytes", and "attributes" as they are written.
+        What is kept besides the bytes: "key", "identity", "digest", "nbytes" (of all parts), "attributes" as they are written, and, of an
+        object of several parts, "parts": the attributes and sizes of those behind the first.
     data : memoryview
+        Bytes of the first part.
+    memory : memoryview
+        Bytes of all parts.
     """
 
-    def __init__(self, line: Mapping[str, Any], data: Any):
-        self.line, self.data = line, memoryview(data)
+    def __init__(self, line: Mapping[str, Any], memory: Any):
+        self.line, self.memory = line, memoryview(memory)
+        self._others = line.get("parts", [])
+        self.data = self.memory[: self.nbytes]
+
+    @property
+    def nbytes(self) -> int:
+        return self.line["nbytes"] - sum(part["nbytes"] for part in self._others)
 
     @property
     def attributes(self) -> dict[str, Any]:
         return {key: readable(value) for key, value in self.line["attributes"].items()}
-
-    @property
-    def nbytes(self) -> int:
-        return self.line["nbytes"]
 
     def get(self, key: str, default: Any = None) -> Any:
         return readable(self.line["attributes"].get(key, default))
@@ -142,8 +151,28 @@ class Kept:
     def __getitem__(self, key: str) -> Any:
         return readable(self.line["attributes"][key])
 
+    def part(self, number: int) -> Kept:
+        """A part of an object of several, from 0 on."""
+        sizes = [self.nbytes, *(part["nbytes"] for part in self._others)]
+        begin = sum(sizes[:number])
+        line = {"attributes": self.line["attributes"], "nbytes": self.nbytes} if number == 0 else self._others[number - 1]
+        return Kept(line, self.memory[begin : begin + sizes[number]])
+
+    def parts(self) -> list[Kept]:
+        """All of them; an object that one offer has made is its only part."""
+        return [self.part(number) for number in range(1 + len(self._others))]
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        """Nothing is leased."""
+
     def is_whole(self) -> bool:
-        return len(self.data) == self.nbytes and content(self.line["attributes"], self.data) == self.line["digest"]
+        """Whether the bytes are those that were kept."""
+        if len(self.memory) != self.line["nbytes"]:
+            return False
+        return content((part.line["attributes"], part.data) for part in self.parts()) == self.line["digest"]
 
 
 def describe(line: Mapping[str, Any]) -> str:
@@ -157,19 +186,25 @@ def declare(session: Any, line: Mapping[str, Any]) -> Any:
     return session.cdo({key: exact(value) for key, value in line["attributes"].items() if key != COPY})
 
 
-def offer(session: Any, kept: Kept) -> Any:
-    """Give an archived object to the pool, as its producer did.
+def offer(session: Any, kept: Kept) -> list[Any]:
+    """
+    Give an archived object to the pool, as its producers did; an offer for each of its parts.
 
     Raises
     ------
     DuplicateError
-        Comes with the object's `wait`: one of its identity lives.
+        One of its identity lives.
     """
     if not kept.is_whole():
         raise ArchiveError(f"archive: {describe(kept.line)}: the store no longer has the bytes that were archived; is the disk damaged?")
-    cdo = declare(session, kept.line)
-    if kept.nbytes:
-        cdo.empty(kept.nbytes)
-        cdo.fill(kept.data)
-    cdo.offer()
-    return cdo
+    offered = []
+    for part in kept.parts():
+        cdo = declare(session, part.line)
+        if part.nbytes:
+            cdo.empty(part.nbytes)
+            cdo.fill(part.data)
+        cdo.offer()
+        offered.append(cdo)
+    for cdo in offered:
+        cdo.wait()
+    return offered

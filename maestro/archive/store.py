@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +118,19 @@ class Store:
         (str, dict)
             "kept", "known" (it was there already) or "conflict" (something else of its identity and version is there, and stays); its line.
         """
-        attributes = written(cdo.attributes, cdo._nanoseconds)
-        data = cdo.data
+        parts = list(parts_of(cdo))
+        (attributes, _), *others = parts
         identity, key = self._identity.key(attributes, [pool, cdo.id])
-        line = {"identity": identity, "key": key, "digest": content(attributes, data), "nbytes": len(data), "attributes": attributes}
+        nbytes = sum(len(data) for _, data in parts)
+        line = {"identity": identity, "key": key, "digest": content(parts), "nbytes": nbytes, "attributes": attributes}
+        if others:
+            line["parts"] = [{"attributes": more, "nbytes": len(data)} for more, data in others]
         if (known := self.catalogue.digest(key)) is not None:
             return "known" if known == line["digest"] else "conflict", line
-        return self._put(line, data), line
+        return self._put(line, [data for _, data in parts]), line
 
-    def _put(self, line: dict[str, Any], data: memoryview) -> str:
-        """Write an object that is not there yet, and add it to the catalogue; "kept" or "conflict"."""
+    def _put(self, line: dict[str, Any], data: list[memoryview]) -> str:
+        """Write an object, part by part, that is not there yet, and add it to the catalogue; "kept" or "conflict"."""
         raise NotImplementedError
 
     def sync(self) -> None:
@@ -152,6 +156,14 @@ class Store:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def parts_of(cdo: Any) -> Iterator[tuple[dict[str, Any], memoryview]]:
+    """Attributes and bytes of an object, and of the further parts of one that several offers have made."""
+    yield written(cdo.attributes, cdo._nanoseconds), cdo.data
+    for number in range(1, cdo.get("maestro.parts", 1)):
+        with cdo.part(number) as part:
+            yield written(part.attributes, part._nanoseconds), part.data
 
 
 def open_store(to: str, write: bool = False, limits: Limits | None = None) -> Store:
