@@ -90,6 +90,12 @@ cdef extern from "maestro.h" nogil:
     # ---- Asking
     maestro_status_t maestro_selector_check(const char *schema, const char *selector)
     maestro_status_t maestro_selector_tree(const char *schema, const char *selector, char **json_out)
+    ctypedef struct maestro_index_t:
+        pass
+    maestro_status_t maestro_index_create(maestro_session_t *session, maestro_index_t **index_out)
+    void maestro_index_destroy(maestro_index_t *index)
+    maestro_status_t maestro_index_add(maestro_index_t *index, const maestro_cdo_t *cdo)
+    maestro_status_t maestro_index_find(maestro_index_t *index, const char *selector, uint32_t **numbers_out, size_t *count_out)
     maestro_status_t maestro_demand_start(maestro_session_t *session, const char *selector, double timeout_s,
                                           maestro_request_t **request_out)
     maestro_status_t maestro_cdo_part_start(const maestro_cdo_t *cdo, uint32_t part, double timeout_s, maestro_request_t **request_out)

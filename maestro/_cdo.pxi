@@ -155,6 +155,12 @@ cdef class CdoHandle:
     def __contains__(self, str key):
         return maestro_cdo_has(self.use("has"), utf8(key, "attribute"))
 
+    def _nanoseconds(self, str key):
+        """A timestamp as C has it, to be kept without loss."""
+        cdef int64_t moment
+        check(maestro_cdo_get_timestamp(self.use("get an attribute"), utf8(key, "attribute"), &moment))
+        return moment
+
     @property
     def attributes(self):
         """All attributes that are set, as a new dict in the schema's order."""

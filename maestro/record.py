@@ -23,6 +23,7 @@ import numpy as np
 from . import errors
 from .blocks import BlockArray, check_tiling
 from .cdo import Cdo
+from .wholefile import WholeFile
 
 if TYPE_CHECKING:
     from .collection import Collection
@@ -606,13 +607,11 @@ def new_file(path: str | os.PathLike, **options: Any) -> Iterator[Any]:
     """An HDF5 file that gets its name when it is complete and on disk; options as for h5py.File."""
     unfinished = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
     try:
-        with h5py().File(unfinished, "w", **options) as file:
+        with WholeFile(unfinished) as written, h5py().File(written, "w", **options) as file:
             yield file
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    with open(unfinished, "rb") as written:
-        os.fsync(written.fileno())
     os.replace(unfinished, path)
 
 
@@ -629,7 +628,18 @@ def write_record(record: Record, group: Any) -> None:
 def write_attributes(attributes: Mapping[str, Any], item: Any) -> None:
     """Attributes of an object as those of a group or dataset."""
     for key, value in attributes.items():
-        item.attrs[key] = np.void(value) if isinstance(value, bytes) else value.isoformat() if hasattr(value, "isoformat") else value
+        item.attrs[key] = hdf5_value(value)
+
+
+def hdf5_value(value: Any) -> Any:
+    """An attribute as HDF5 can have it: times as text, texts that are several as an array of them."""
+    if isinstance(value, bytes):
+        return np.void(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "M":
+        value = tuple(np.datetime_as_string(value).tolist())
+    if isinstance(value, tuple):
+        return np.array(value, h5py().string_dtype())
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def is_plain(value: Any) -> bool:

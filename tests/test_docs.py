@@ -7,6 +7,7 @@ What a block is follows from its language:
   c       a program, compiled with all warnings and run; `output` as for python
   sh      command lines, run one by one; of `make TARGET` only that the target exists
   yaml    a schema or a workflow file, checked as the library and `maestro check` do
+  rules   of an archive, checked as it does
   tree    paths that exist
 A language that is not in this list is an error, so that no block is forgotten.
 """
@@ -28,7 +29,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LIMIT_S = 30
-SILENT = {"ebnf", "h", "py"}  # grammars; declarations and signatures, which come from sources that are compiled
+SILENT = {"ebnf", "h", "layout", "py"}  # grammars, folders; declarations and signatures, which come from sources that are compiled
 
 
 @dataclass
@@ -127,7 +128,7 @@ def anchor(heading):
 
 
 def test_every_block_has_a_language_that_is_tested():
-    known = {"python", "pycon", "c", "output", "sh", "yaml", "tree"} | SILENT
+    known = {"python", "pycon", "c", "output", "sh", "yaml", "rules", "tree"} | SILENT
     assert [f"{block.id} {block.language!r}" for block in ALL if block.language not in known] == []
 
 
@@ -190,6 +191,17 @@ def test_files_are_valid(block, place):
         error for error in found.errors if "program '" not in error and "cores" not in error
     ] == []  # programs are not there, cores may be few
     assert found.warnings == []
+
+
+@of("rules")
+def test_rules_are_valid(block, place, monkeypatch):
+    from maestro.archive import rules
+
+    (place / "mymodule.py").write_text("def is_interesting(cdo): ...\n")
+    monkeypatch.syspath_prepend(str(place))
+    path = place / "rules.yaml"
+    path.write_text(block.text)
+    assert rules.load(path)[0].rules
 
 
 @of("tree")

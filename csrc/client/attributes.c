@@ -242,6 +242,19 @@ maestro_status_t maestro_cdo_next_attribute(const maestro_cdo_t *cdo, uint32_t *
     return MAESTRO_END;
 }
 
+maestro_status_t mst_client_copy_attributes(const maestro_cdo_t *cdo, mst_meta_builder_t *builder) {
+    const mst_meta_schema_t *schema = cdo->session->schema;
+    MST_TRY(cdo->building ? mst_meta_builder_copy(builder, &cdo->builder) : mst_meta_builder_load(builder, packed(cdo)));
+    for (unsigned key = 0; key < schema->nattributes; key++) {
+        uint32_t nbytes;
+        if (!is_set(cdo, key) || schema->attribute[key].type != MAESTRO_TYPE_STRING || mst_meta_word_is_tail(word_of(cdo, key))) continue;
+        const char *text = text_of(cdo, word_of(cdo, key), &nbytes); /* of a code, which means something in this pool alone */
+        if (!text) return mst_base_fail(MAESTRO_SYSTEM, "copy %s: no such text", schema->attribute[key].name);
+        MST_TRY(mst_meta_builder_set_text(builder, key, text, nbytes));
+    }
+    return MAESTRO_OK;
+}
+
 /* ---- Reading. */
 
 uint64_t maestro_cdo_id(const maestro_cdo_t *cdo) { return cdo ? cdo->id : 0; }

@@ -249,6 +249,8 @@ static inline bool mst_client_key_is_origin(unsigned key) { /* a relay may */
 static inline bool mst_client_key_is_maestros(unsigned key) {
     return mst_client_key_is_origin(key) || key == MST_META_KEY_PID || key == MST_META_KEY_REASON || key == MST_META_KEY_MISSING;
 }
+/* An object's attributes into a builder of the same schema that has no dictionary, with texts instead of codes. */
+maestro_status_t mst_client_copy_attributes(const maestro_cdo_t *cdo, mst_meta_builder_t *builder);
 maestro_status_t mst_client_refuse_key(const char *operation, const char *name);
 
 /* ---- cdo.c */

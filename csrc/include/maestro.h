@@ -139,7 +139,7 @@ MAESTRO_API maestro_status_t maestro_session_close(maestro_session_t *session);
  * manager's answer; timeout_s < 0: the session's.  Errors: TIMEOUT (the manager is stopped), POOL_LOST, SYSTEM. */
 MAESTRO_API maestro_status_t maestro_session_stats(maestro_session_t *session, double timeout_s, char **json_out);
 
-/* JSON text of the session's schema: name, version and attributes with type, flags and doc; the caller frees it. */
+/* JSON text of the session's schema: name, version, reach, the YAML text it came from, and attributes with type, flags and doc; the caller frees it. */
 MAESTRO_API maestro_status_t maestro_session_schema(maestro_session_t *session, char **json_out);
 
 /* ---- Core data object: producer's side ---------------------------------------------------------------------------------- */
@@ -281,6 +281,19 @@ MAESTRO_API maestro_status_t maestro_selector_check(const char *schema, const ch
  * "and", "or", "not" with parts in "of"; "has", "in" and "ne" with "values", "range" with "low", "high" (and "open_low", "open_high", "step"), "like"
  * with "pattern", each with its "key"; "true" for everything.  Values are in the schema's form, timestamps in nanoseconds.  Errors: as above. */
 MAESTRO_API maestro_status_t maestro_selector_tree(const char *schema, const char *selector, char **json_out);
+/* An index of one's own: attribute sets of objects that need not be in the pool, such as those in an archive, found by selectors as the pool finds objects.
+ * It keeps copies and outlives the session whose schema it has; one thread at a time.  NULL is allowed for destroy.  Errors: SYSTEM. */
+typedef struct maestro_index maestro_index_t;
+MAESTRO_API maestro_status_t maestro_index_create(maestro_session_t *session, maestro_index_t **index_out);
+MAESTRO_API void maestro_index_destroy(maestro_index_t *index);
+
+/* Adds the attributes of an object in any state; they are numbered 0, 1, 2, ...  Errors: INVALID_ARGUMENT (a session of another schema), WRONG_STATE
+ * (disposed), NO_MEMORY. */
+MAESTRO_API maestro_status_t maestro_index_add(maestro_index_t *index, const maestro_cdo_t *cdo);
+
+/* The numbers of those that match, ascending; the caller frees the array.  Errors: BAD_SELECTOR, UNKNOWN_ATTRIBUTE and what else the selector's check
+ * answers; NO_MEMORY. */
+MAESTRO_API maestro_status_t maestro_index_find(maestro_index_t *index, const char *selector, uint32_t **numbers_out, size_t *count_out);
 
 /* Waits for exactly one identity that matches and leases its newest version.
  * Errors: NOT_UNIQUE (count and keys that differ), TIMEOUT (what came nearest), BAD_SELECTOR, POOL_LOST, LINK_LOST (it lies on another node, at once). */

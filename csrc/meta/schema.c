@@ -258,7 +258,9 @@ static void json_attribute(mst_base_buffer_t *out, const mst_meta_attribute_t *a
 void mst_meta_schema_json(const mst_meta_schema_t *schema, mst_base_buffer_t *out) {
     mst_base_buffer_printf(out, "{\"name\":");
     mst_base_buffer_json_string(out, schema->name, strlen(schema->name));
-    mst_base_buffer_printf(out, ",\"version\":%lld,\"attributes\":[", (long long)schema->version);
+    mst_base_buffer_printf(out, ",\"version\":%lld,\"reach\":\"%s\",\"text\":", (long long)schema->version, schema->whole_pool ? "pool" : "node");
+    mst_base_buffer_json_string(out, schema->text, schema->text_nbytes);
+    mst_base_buffer_printf(out, ",\"attributes\":[");
     for (size_t i = 0; i < schema->nattributes; i++) {
         if (i) mst_base_buffer_printf(out, ",");
         json_attribute(out, &schema->attribute[i]);

@@ -20,9 +20,9 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from . import doctor, extras, machine, objects, pin, pool, run, stats, top, trace
+    from . import archive, doctor, extras, machine, objects, pin, pool, run, stats, top, trace
 
-    for module in (run, objects, pin, top, trace, stats, machine, doctor, pool, extras):
+    for module in (run, objects, archive, pin, top, trace, stats, machine, doctor, pool, extras):
         module.register(app)
 
 

@@ -78,8 +78,11 @@ class Node:
     def start(self, program, *words, **settings):
         """A compiled program of this folder, or a Python one (name ends in .py)."""
         path = self.binaries / program
-        command = [sys.executable, str(path)] if program.endswith(".py") else [str(path)]
-        running = Program([*command, *map(str, words)], self.environment | settings)
+        return self.run(*([sys.executable] if program.endswith(".py") else []), path, *words, **settings)
+
+    def run(self, *command, **settings):
+        """Any command."""
+        running = Program(list(map(str, command)), self.environment | settings)
         self.programs.append(running)
         return running
 
