@@ -29,24 +29,31 @@ typedef struct need_head {
 
 typedef struct object_head {
     uint64_t id, nbytes;
-    int64_t address; /* in the window; then the attributes */
+    int64_t address;      /* in the window */
+    uint32_t part, parts; /* of an object of several; then the attributes */
 } object_head_t;
+
+typedef struct done_head {
+    uint64_t id, part;
+} done_head_t;
 
 /* ---- What is kept. */
 typedef struct object_key {
     int64_t peer;
-    uint64_t id;
+    uint64_t id, part;
 } object_key_t;
 
 typedef struct shown { /* an object of this node that a peer knows */
     object_key_t key;
-    maestro_cdo_t *lease; /* NULL: the peer has its copy */
     bool gone;
+    uint32_t parts, nheld;
+    maestro_cdo_t *lease[]; /* of each part; NULL: the peer has its copy */
 } shown_t;
 
 typedef struct copy copy_t; /* an object of a peer */
 struct copy {
     object_key_t key;
+    uint32_t parts;
     uint64_t known_id;    /* that it is there, in the own pool; 0: not told yet */
     uint64_t own_id;      /* the copy in the own pool; 0: not offered */
     bool coming;          /* on its way: */
@@ -108,11 +115,12 @@ static void to_all(link_t *link, int kind, const void *head, size_t head_nbytes,
 static int by_key(const void *a, const void *b) {
     const object_key_t *x = a, *y = b;
     if (x->peer != y->peer) return x->peer < y->peer ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return (x->part > y->part) - (x->part < y->part);
 }
 
-static void *find(void **tree, int peer, uint64_t id) {
-    object_key_t key = {peer, id};
+static void *find(void **tree, int peer, uint64_t id, uint64_t part) {
+    object_key_t key = {peer, id, part};
     void *const *node = tfind(&key, tree, by_key);
     return node ? *node : NULL;
 }
@@ -146,53 +154,66 @@ static const mst_meta_attributes_t *attributes(const maestro_cdo_t *cdo) { retur
 static bool is_copy(const maestro_cdo_t *cdo) { return mst_meta_attributes_has(attributes(cdo), MST_META_KEY_NODE); }
 
 /* A message about an object with its attributes, to one peer or (-1) to all. */
-static void send_object(link_t *link, int peer, int kind, const maestro_cdo_t *cdo) {
+static void send_object(link_t *link, int peer, int kind, const maestro_cdo_t *cdo, uint64_t id, uint32_t part, uint32_t parts) {
     mst_base_buffer_t parcel = {0};
     MPI_Aint address = 0;
     if (kind == OBJECT && cdo->nbytes) MPI_Get_address(cdo->data, &address);
     mst_meta_parcel_write(&parcel, attributes(cdo), link->session->schema, link->session->dictionary);
-    object_head_t head = {.id = cdo->id, .nbytes = cdo->nbytes, .address = address};
+    object_head_t head = {.id = id, .nbytes = cdo->nbytes, .address = address, .part = part, .parts = parts};
     if (parcel.failed) fprintf(stderr, "maestro-link: no memory to tell of an object\n");
     else if (peer < 0) to_all(link, kind, &head, sizeof head, parcel.data, parcel.nbytes);
     else mst_mpi_post_send(&link->post, peer, kind, &head, sizeof head, parcel.data, parcel.nbytes);
     mst_base_buffer_fini(&parcel);
 }
 
-/* Takes the lease over. */
-static void show(link_t *link, int peer, maestro_cdo_t *cdo) {
-    shown_t *shown = is_copy(cdo) || find(&link->shown, peer, cdo->id) ? NULL : malloc(sizeof *shown);
-    if (!shown || (cdo->nbytes && !attach(link, cdo->place.segment))) {
-        free(shown);
-        maestro_cdo_dispose(cdo);
-        return;
-    }
-    *shown = (shown_t){.key = {peer, cdo->id}, .lease = cdo};
-    if (!tsearch(shown, &link->shown, by_key)) {
-        free(shown);
-        maestro_cdo_dispose(cdo);
-        return;
-    }
-    send_object(link, peer, OBJECT, cdo);
-    link->named++;
-    link->awaited++;
+static uint32_t parts_of(const maestro_cdo_t *cdo) {
+    int64_t parts = 1;
+    if (mst_meta_attributes_has(attributes(cdo), MST_META_KEY_PARTS)) maestro_cdo_get_i64(cdo, "maestro.parts", &parts);
+    return parts < 1 || parts > MST_WIRE_PARTS_MAX ? 1 : (uint32_t)parts;
 }
 
 static void forget_shown(link_t *link, shown_t *shown) {
     tdelete(shown, &link->shown, by_key);
-    maestro_cdo_dispose(shown->lease);
+    for (uint32_t i = 0; i < shown->parts; i++) maestro_cdo_dispose(shown->lease[i]);
     free(shown);
 }
 
-static void peer_is_done(link_t *link, int peer, uint64_t id) {
-    shown_t *shown = find(&link->shown, peer, id);
-    if (!shown || !shown->lease) return;
-    link->awaited--;
-    if (shown->gone) {
+/* The parts behind the first, each with a lease. */
+static bool take_parts(link_t *link, shown_t *shown) {
+    for (uint32_t i = 1; i < shown->parts; i++)
+        if (failed(link, maestro_cdo_part(shown->lease[0], i, -1, &shown->lease[i]), "take a part of an object")) return false;
+    for (uint32_t i = 0; i < shown->parts; i++)
+        if (shown->lease[i]->nbytes && !attach(link, shown->lease[i]->place.segment)) return false;
+    return true;
+}
+
+/* Takes the lease over. */
+static void show(link_t *link, int peer, maestro_cdo_t *cdo) {
+    uint32_t parts = parts_of(cdo);
+    shown_t *shown = is_copy(cdo) || find(&link->shown, peer, cdo->id, 0) ? NULL : calloc(1, sizeof *shown + parts * sizeof *shown->lease);
+    if (!shown) {
+        maestro_cdo_dispose(cdo);
+        return;
+    }
+    shown->key = (object_key_t){peer, cdo->id, 0};
+    shown->parts = shown->nheld = parts;
+    shown->lease[0] = cdo;
+    if (!tsearch(shown, &link->shown, by_key) || !take_parts(link, shown)) {
         forget_shown(link, shown);
         return;
     }
-    maestro_cdo_dispose(shown->lease);
-    shown->lease = NULL;
+    for (uint32_t i = 0; i < parts; i++) send_object(link, peer, OBJECT, shown->lease[i], cdo->id, i, parts);
+    link->named++;
+    link->awaited += parts;
+}
+
+static void peer_is_done(link_t *link, int peer, const done_head_t *done) {
+    shown_t *shown = find(&link->shown, peer, done->id, 0);
+    if (!shown || done->part >= shown->parts || !shown->lease[done->part]) return;
+    link->awaited--;
+    maestro_cdo_dispose(shown->lease[done->part]);
+    shown->lease[done->part] = NULL;
+    if (!--shown->nheld && shown->gone) forget_shown(link, shown);
 }
 
 /* ---- Needs of peers. */
@@ -327,8 +348,8 @@ static bool open_contents(link_t *link) {
 static void tell_ending(link_t *link, uint64_t id) {
     to_all(link, GONE, &id, sizeof id, NULL, 0);
     for (int peer = 0; peer < link->post.size; peer++) {
-        shown_t *shown = find(&link->shown, peer, id);
-        if (shown && !shown->lease) forget_shown(link, shown); /* else it goes when the peer has got it */
+        shown_t *shown = find(&link->shown, peer, id, 0);
+        if (shown && !shown->nheld) forget_shown(link, shown); /* else it goes when the peer has got it */
         else if (shown) shown->gone = true;
     }
 }
@@ -341,7 +362,7 @@ static size_t tell_contents(link_t *link) {
     for (size_t i = 0; i < count; i++) {
         maestro_cdo_t *cdo = events[i].cdo;
         if (events[i].kind != MAESTRO_EVENT_OFFERED) tell_ending(link, cdo->id);
-        else if (!events[i].gone && !is_copy(cdo)) send_object(link, -1, KNOWN, cdo);
+        else if (!events[i].gone && !is_copy(cdo)) send_object(link, -1, KNOWN, cdo, cdo->id, 0, parts_of(cdo));
         maestro_cdo_dispose(cdo);
     }
     return count;
@@ -355,12 +376,16 @@ static void end_copy(link_t *link, copy_t *copy) {
     free(copy);
 }
 
-static void done_with(link_t *link, int peer, uint64_t id) { mst_mpi_post_send(&link->post, peer, DONE, &id, sizeof id, NULL, 0); }
+static void done_with(link_t *link, int peer, uint64_t id, uint64_t part) {
+    done_head_t head = {id, part};
+    mst_mpi_post_send(&link->post, peer, DONE, &head, sizeof head, NULL, 0);
+}
 
-static copy_t *find_or_make(link_t *link, int peer, uint64_t id) {
-    copy_t *copy = find(&link->copies, peer, id);
+static copy_t *find_or_make(link_t *link, int peer, const object_head_t *head) {
+    copy_t *copy = find(&link->copies, peer, head->id, head->part);
     if (copy || !(copy = calloc(1, sizeof *copy))) return copy;
-    copy->key = (object_key_t){peer, id};
+    copy->key = (object_key_t){peer, head->id, head->part};
+    copy->parts = head->parts;
     if (tsearch(copy, &link->copies, by_key)) return copy;
     free(copy);
     return NULL;
@@ -392,16 +417,16 @@ static maestro_status_t tell_pool(maestro_session_t *session, const maestro_cdo_
 
 static void take_known(link_t *link, int peer, const object_head_t *head, const void *parcel, size_t nbytes) {
     maestro_cdo_t *cdo;
-    copy_t *copy = find_or_make(link, peer, head->id);
+    copy_t *copy = find_or_make(link, peer, head);
     if (!copy || copy->known_id || failed(link, declare(link, peer, parcel, nbytes, &cdo), "hear of an object of another node")) return;
     failed(link, tell_pool(link->session, cdo, &copy->known_id), "hear of an object of another node");
     maestro_cdo_dispose(cdo);
 }
 
 static void take_object(link_t *link, int peer, const object_head_t *head, const void *parcel, size_t nbytes) {
-    copy_t *copy = find_or_make(link, peer, head->id);
+    copy_t *copy = find_or_make(link, peer, head);
     if (!copy || copy->coming || copy->own_id || failed(link, declare(link, peer, parcel, nbytes, &copy->cdo), "take an object of another node")) {
-        done_with(link, peer, head->id);
+        done_with(link, peer, head->id, head->part);
         return;
     }
     copy->nbytes = head->nbytes;
@@ -471,7 +496,7 @@ static size_t advance_copies(link_t *link) {
         if (!link->coming) link->coming_end = &link->coming;
         copy->coming = false;
         if (!copy->gone && !link->stopping) offer_copy(link, copy);
-        done_with(link, (int)copy->key.peer, copy->key.id);
+        done_with(link, (int)copy->key.peer, copy->key.id, copy->key.part);
         if (copy->gone) end_copy(link, copy);
     }
     return work + link->running;
@@ -485,12 +510,15 @@ static void withdraw(link_t *link, uint64_t id) {
 }
 
 static void take_ending(link_t *link, int peer, uint64_t id) {
-    copy_t *copy = find(&link->copies, peer, id);
-    if (!copy) return;
-    withdraw(link, copy->known_id);
-    withdraw(link, copy->own_id);
-    copy->gone = true;
-    if (!copy->coming) end_copy(link, copy); /* else when it has come */
+    copy_t *copy;
+    for (uint64_t part = 0, parts = 1; part < parts; part++) {
+        if (!(copy = find(&link->copies, peer, id, part))) continue;
+        parts = copy->parts;
+        withdraw(link, copy->known_id);
+        if (part == 0) withdraw(link, copy->own_id); /* the others go with it */
+        copy->gone = true;
+        if (!copy->coming) end_copy(link, copy); /* else when it has come */
+    }
 }
 
 /* ---- The job. */
@@ -499,7 +527,7 @@ static void take_message(link_t *link, int peer, int kind, const void *bytes, si
     const need_head_t *need = bytes;
     const object_head_t *object = bytes;
     uint64_t id;
-    size_t least = kind == NEED || kind == RETRACT ? sizeof *need : kind == OBJECT || kind == KNOWN ? sizeof *object : sizeof id;
+    size_t least = kind == NEED || kind == RETRACT ? sizeof *need : kind == OBJECT || kind == KNOWN ? sizeof *object : kind == DONE ? sizeof(done_head_t) : sizeof id;
     if (nbytes < least) {
         fprintf(stderr, "maestro-link: node %s: a message of kind %d from rank %d has %zu bytes, at least %zu are due; is it of another version?\n", link->node[link->post.rank], kind,
                 peer, nbytes, least);
@@ -512,7 +540,7 @@ static void take_message(link_t *link, int peer, int kind, const void *bytes, si
     case RETRACT_ALL: drop_needs(link, peer, true, 0); break;
     case KNOWN: take_known(link, peer, object, object + 1, nbytes - sizeof *object); break;
     case OBJECT: take_object(link, peer, object, object + 1, nbytes - sizeof *object); break;
-    case DONE: peer_is_done(link, peer, id); break;
+    case DONE: peer_is_done(link, peer, bytes); break;
     case GONE: take_ending(link, peer, id); break;
     default:
         link->byes++;

@@ -172,6 +172,27 @@ def test_a_large_object_and_many_small_ones(pool, links):
     assert jobs.stop()["n1"]["gets"] == 3001
 
 
+def test_records_of_several_ranks_cross_whole(pool, links):
+    jobs = links().joined()
+    ranks = [on(pool, "n0", "model", rank=rank) for rank in range(3)]
+    reader = on(pool, "n1", "reader")
+    hydro = reader.collection("hydro")
+    request = reader.require("maestro.collection = hydro")
+    for sequence in range(2):
+        for rank, session in enumerate(ranks):
+            with session.collection("hydro").record(sequence, parts=3, param="rho", step=sequence) as record:
+                record.write_block("rho", (3, 4), (rank, 0), np.full((1, 4), 10 * sequence + rank))
+    for sequence in range(2):
+        record = hydro.demand(sequence, timeout=5)
+        np.testing.assert_array_equal(record["rho"][...], 10 * sequence + np.arange(3)[:, None].repeat(4, 1))
+        assert record.cdo["maestro.node"] == "n0"
+        record.cdo.dispose()
+    ranks[0].collection("hydro").withdraw(0)
+    within(5, lambda: reader.count("maestro.collection = hydro") == 1, "the copy's end")
+    request.retract()
+    assert jobs.stop()["n1"]["gets"] == 6
+
+
 def test_links_that_are_killed_cost_remote_demands_alone_and_come_back(pool, links):
     jobs = links().joined()
     producer, consumer = on(pool, "n0", "producer"), on(pool, "n1", "consumer")
