@@ -203,6 +203,26 @@ def test_who_waits_for_memory_is_told_with_who_holds_it(cli, monkeypatch, sessio
     assert not thread.is_alive()
 
 
+def test_who_makes_offers_wait_is_told(cli, monkeypatch, session_of):
+    monkeypatch.setenv("MAESTRO_POOL_LOG", "64KiB")
+    sleeper, producer = session_of("sleeper"), session_of("producer")
+    asleep = sleeper.subscribe("param = t", hold=True, window=1 << 18)
+    thread = threading.Thread(target=lambda: producer.offer_many(param="t", step=range(100_000)))
+    thread.start()
+    try:
+        time.sleep(0.5)
+        shown = cli.json("top", "--once", "--interval", 0.05)
+        row = next(one for one in shown["components"] if one["component"] == "producer")
+        assert row["state"] == "waiting"
+        assert row["waits_for"].startswith("sleeper[0]")
+        assert "holds offers" in row["waits_for"]
+        assert "producer waits" in cli("top", "--once", "--interval", 0.05).stdout
+    finally:
+        asleep.dispose()
+        thread.join()
+    assert not thread.is_alive()
+
+
 def reads_on_screen(screen, text, seconds=20):
     """Whether the text comes onto the terminal in time."""
     seen, end = "", time.monotonic() + seconds

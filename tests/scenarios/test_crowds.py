@@ -50,6 +50,27 @@ def test_slow_consumer_gets_snapshot_and_tail_once_and_in_order(node):
         assert session.count() == OFFERS
 
 
+def test_who_comes_after_a_hundred_thousand_offers_gets_them_and_all_that_follow(node):
+    """Four producers go on all the time."""
+    with open_session(node, "observer") as session:
+        producers = [node.start("producer", "producer", rank, 0, 0, 0, 20) for rank in range(PRODUCERS)]
+        wait_until(lambda: session.stats()["objects"]["live"] >= OFFERS, "producers offer", 40)
+        late = [node.start("consumer", "late", rank, "number >= 0", pause) for rank, pause in ((1, 0), (2, 50))]
+        for consumer in late:
+            consumer.wait_for("ready")
+        there = session.count()
+        wait_until(lambda: session.count() > there + OFFERS // 20, "producers go on")
+        total = sum(int(producer.end()) for producer in producers)
+        wait_until(lambda: delivered(session, "late") == [total] * 2, "all is delivered", 30)
+        for consumer in late:
+            assert consumer.end() == f"events {total} gone 0 gaps 0"
+
+
+def delivered(session, component):
+    sessions = [one for one in session.stats()["sessions"] if one["component"] == component]
+    return [subscription["delivered"] for one in sessions for subscription in one["subscriptions"]]
+
+
 def test_plain_subscription_that_never_reads_gets_a_gap_and_disturbs_nobody(node, monkeypatch):
     monkeypatch.setenv("MAESTRO_POOL_LOG", "64KiB")
     with open_session(node, "producer") as session, open_session(node, "sleeper") as sleeper, open_session(node, "reader") as reader:
