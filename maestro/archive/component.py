@@ -101,16 +101,20 @@ class Archiver:
         last = time.monotonic()
         try:
             while not self._stopped and not self._answerer.needs.ended:
-                if self._step():
+                if self.step():
                     last = time.monotonic()
                 elif idle is not None and time.monotonic() - last > idle:
                     break
         finally:
-            self._answerer.close()
+            self.close()
         return self.counts
 
-    def _step(self) -> bool:
-        """One turn; whether there was anything to do."""
+    def close(self) -> None:
+        """Take back what was offered for needs; `run` does it at its end."""
+        self._answerer.close()
+
+    def step(self) -> bool:
+        """One turn of `run`, of a fifth of a second at most; whether there was anything to do.  For programs with a loop of their own."""
         wait([self._answerer.needs, *(objects for objects, _ in self._sources)], min(SLICE_S, self.store.left_s))
         worked = self._answerer.hear()
         for objects, keeps in self._sources:

@@ -1,50 +1,68 @@
-"""The archive: a low-priority consumer that writes the pool's fields to FDB with the explicit key, off the products' way.
+"""The archive of a forecast: maestro's own, with one rule, every field, into FDB; its trace says when each field is durable.
 
-It runs at the lowest priority and holds a field only while FDB copies it. A field counts as archived when the flush after it has
-returned. Knows the pool and FDB, not the products.
+It runs at the lowest priority. It ends when it has all fields of the plan, or when the hammer has gone and nothing comes any more.
 """
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 
+from ...archive.component import Archiver
+from ...archive.rules import Rule
+from ...archive.store import open_store
 from ...launch.member import take_second_place
 from . import fdbstore
+from .errors import StageTimeoutError
 from .plan import Plan
-from .trace import Kind, Trace, now
-
-GROUP = 100  # fields per flush
+from .poolsink import sessions
+from .poolsource import IDLE_S, identity
+from .trace import Kind, Trace
 
 
 def run_archive(plan: Plan, run, root: Path, timeout: float = 120) -> int:
     """Archive every field of the plan's pool into the store at `root`; returns how many."""
-    from .poolsource import every_field
+    import maestro
 
     take_second_place(nice=19)
-    store, waiting, count = fdbstore.open_fdb(Path(run) / root), [], 0
-    total = len(plan.fields())
-    with Trace(Path(run) / "trace" / "archive") as log:
+    index = {identity(item.keys): item.index for item in plan.fields()}
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(Trace(Path(run) / "trace" / "archive"))
+        session = stack.enter_context(
+            maestro.Session(pool=plan.maestro.pool, component="archive", schema=plan.maestro.schema_name, priority="background", relay=True)
+        )
+        store = open_store(f"fdb:{fdbstore.configure(Path(run) / root)}", write=True)
+        stack.callback(store.close)
+
+        def tell(word: str, about: dict, counts) -> None:
+            if word in ("persisted", "known"):
+                log.add(Kind.ARCHIVED, index[identity(about["attributes"])], nbytes=about["nbytes"])
+
+        archiver = Archiver(session, store, [Rule(select="has(param)")], tell)
+        stack.callback(archiver.close)
         log.add(Kind.BEGIN)
-        for item, cdo in every_field(plan, timeout, "archive"):
-            start = now()
-            with cdo:
-                data = bytes(cdo.array())  # pyfdb takes nothing but bytes
-            store.archive(data, fdbstore.identifier(item))
-            waiting.append((item.index, len(data), now() - start))
-            count += 1
-            if len(waiting) >= GROUP or count == total:
-                _flush(store, waiting, log)
-            if count == total:
-                break
-        _flush(store, waiting, log)
+        _work(archiver, session, len(index), timeout)
         log.add(Kind.END)
-    return count
+    return _count(archiver)
 
 
-def _flush(store, waiting: list, log: Trace) -> None:
-    if not waiting:
-        return
-    store.flush()
-    for index, nbytes, ns in waiting:
-        log.add(Kind.ARCHIVED, index, ns=ns, nbytes=nbytes)
-    waiting.clear()
+def _count(archiver: Archiver) -> int:
+    return archiver.counts.kept + archiver.counts.known
+
+
+def _work(archiver: Archiver, session, total: int, timeout: float) -> None:
+    """Until it has all, or nobody is left who could send more."""
+    silent_since, seen = time.monotonic(), False
+    while _count(archiver) < total:
+        if archiver.step():
+            silent_since, seen = time.monotonic(), True
+            continue
+        silence = time.monotonic() - silent_since
+        if silence > IDLE_S:
+            there = bool(sessions(session, "hammer"))
+            if seen and not there:
+                return
+            seen |= there
+        if silence > timeout:
+            raise StageTimeoutError(f"wait for objects of hammer: none came for {timeout:g} s; does it run?")

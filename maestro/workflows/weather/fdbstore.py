@@ -10,6 +10,8 @@ import contextlib
 import os
 from pathlib import Path
 
+import yaml
+
 from .copying import Copies
 from .errors import WeatherError, need
 
@@ -26,9 +28,8 @@ class FdbError(WeatherError, OSError):
     """FDB does not hold what it was given."""
 
 
-def open_fdb(root):
-    """A new FDB handle on the store at `root`, which is made when it is not there."""
-    pyfdb = need("pyfdb", "pyfdb")
+def configuration(root) -> dict:
+    """FDB's configuration of the store at `root`, which is made when it is not there."""
     root = Path(root)
     (root / "root").mkdir(parents=True, exist_ok=True)
     schema = root / "schema"
@@ -37,7 +38,20 @@ def open_fdb(root):
         fresh.write_text(SCHEMA)
         fresh.replace(schema)
     space = {"handler": "Default", "roots": [{"path": str(root / "root")}]}
-    return pyfdb.FDB({"type": "local", "engine": "toc", "schema": str(schema), "spaces": [space]})
+    return {"type": "local", "engine": "toc", "schema": str(schema), "spaces": [space]}
+
+
+def configure(root) -> Path:
+    """The same as a file, as FDB's tools and `maestro restore` take it."""
+    path = Path(root) / "config.yaml"
+    about = configuration(root)  # which makes the folder
+    path.write_text(yaml.safe_dump(about))
+    return path
+
+
+def open_fdb(root):
+    """A new FDB handle on the store at `root`."""
+    return need("pyfdb", "pyfdb").FDB(configuration(root))
 
 
 def identifier(field) -> dict[str, str]:

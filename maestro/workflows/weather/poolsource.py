@@ -1,4 +1,4 @@
-"""The source `maestro`, for product workers, pictures and the archive: subscriptions to objects of the pool.
+"""The source `maestro`, for product workers and pictures: subscriptions to objects of the pool.
 
 An event brings the object with its lease: the bytes are a view of pool memory, nothing is copied, and they stay until the lease is given
 back. A stream ends when everything that was expected has come, or when nobody is left who could send more.
@@ -149,17 +149,3 @@ def finished_products(plan, products, timeout: float):
             waiting.discard(index)
             if not waiting:
                 return
-
-
-def every_field(plan, timeout: float, component: str):
-    """Yield every field of the pool with its lease; the caller disposes it."""
-    import maestro
-
-    by_keys = {identity(item.keys): item for item in plan.fields()}
-    with maestro.Session(pool=plan.maestro.pool, component=component, schema=plan.maestro.schema_name, priority="background") as session:
-        for cdo in Stream(session, "has(param)", "hammer", timeout, hold=True):
-            item = by_keys.get(identity(cdo.attributes))
-            if item is None:
-                cdo.dispose()
-            else:
-                yield item, cdo
