@@ -123,7 +123,7 @@ static void test_withdrawals_in_two_steps_say_how_many(maestro_session_t *sessio
     maestro_request_t *request = NULL;
     uint64_t count = 0;
     for (int i = 0; i < 3; i++) {
-        char station[8];
+        char station[16];
         snprintf(station, sizeof station, "w%d", i);
         maestro_cdo_t *cdo = make(session, station);
         CHECK_OK(maestro_cdo_offer(cdo));

@@ -73,9 +73,9 @@ void mst_mem_segment_unmap(void *base, uint64_t nbytes) {
 }
 
 /* What the kernel holds of a file can be read without making pages; only what this process has read or written can be asked for. */
-static void read_if_there(void *page, size_t page_nbytes) {
+static void read_if_there(void *page, size_t page_nbytes, const void *byte) {
     unsigned char resident = 0;
-    if (mincore(page, page_nbytes, &resident) == 0 && resident & 1) (void)*(volatile const char *)page;
+    if (mincore(page, page_nbytes, &resident) == 0 && resident & 1) (void)*(volatile const char *)byte;
 }
 
 static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
@@ -100,7 +100,7 @@ mst_mem_residence_t mst_mem_residence(const void *bytes, size_t nbytes) {
     int node[SAMPLES];
     for (unsigned i = 0; i < count; i++) {
         page[i] = (void *)((first + npages * i / count) * page_nbytes); /* spread evenly */
-        read_if_there(page[i], page_nbytes);
+        read_if_there(page[i], page_nbytes, (const char *)page[i] < (const char *)bytes ? bytes : page[i]);
     }
     /* Without target nodes move_pages moves nothing and tells where each page lies, or a negative errno. */
     bool answered = count && syscall(SYS_move_pages, 0, (unsigned long)count, page, NULL, node, 0) == 0;
