@@ -2,10 +2,12 @@
 the programs in examples/ do what they say.
 
 What a block is follows from its language:
-  python  programs; those under one heading run at the same time, and the `output` block that follows is what they print
+  python  programs; those under one heading run at the same time, and the `output` block that follows is what they print; where the
+          heading has `sh` too, its lines start them, by the name in a program's first line
   pycon   a session at the prompt; the blocks of one page follow each other
   c       a program, compiled with all warnings and run; `output` as for python
-  sh      command lines, run one by one; of `make TARGET` only that the target exists
+  sh      command lines, run one by one, beside the named programs and files above them; of `make TARGET` only that the target
+          exists; an `output` block that follows is what they print, where ... stands for anything
   yaml    a schema or a workflow file, checked as the library and `maestro check` do
   rules   of an archive, checked as it does
   tree    paths that exist
@@ -62,7 +64,8 @@ def blocks_of(page):
 
 def scenes(page):
     """Programs under one heading that follow each other, with the output that they print together."""
-    programs = (block for block in blocks_of(page) if block.language in ("python", "c", "output"))
+    typed = {block.heading for block in blocks_of(page) if block.language == "sh"}
+    programs = (block for block in blocks_of(page) if block.language in ("python", "c", "output") and block.heading not in typed)
     for _, group in groupby(programs, key=lambda block: block.heading):
         started = []
         for block in group:
@@ -73,6 +76,22 @@ def scenes(page):
             started = []
         if started:
             yield started, None
+
+
+def write_named(block, place):
+    """The programs and files above a block, under the names in their first lines."""
+    for above in blocks_of(block.page):
+        if above.line >= block.line:
+            return
+        named = re.match(r"# ([\w-]+\.(?:py|yaml))$", above.text.partition("\n")[0])
+        if named and above.language in ("python", "yaml"):
+            (place / named[1]).write_text(above.text)
+
+
+def output_of(block):
+    """The block that says what `block` prints, or None."""
+    below = next((other for other in blocks_of(block.page) if other.line > block.line), None)
+    return below.text if below and below.language == "output" else None
 
 
 ALL = [block for page in PAGES for block in blocks_of(page)]
@@ -167,13 +186,19 @@ def test_sessions_at_the_prompt(page, place, monkeypatch):
 
 
 @of("sh")
-def test_command_lines_run(block, place):
+def test_command_lines_run(block, place, monkeypatch):
+    monkeypatch.setenv("MAESTRO_LINGER_S", "2")  # as a reader has it
+    write_named(block, place)
+    printed = ""
     for line in block.text.splitlines():
         if line.startswith("make "):
             assert re.search(rf"^{line.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
             continue
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert done.returncode == 0, line + "\n" + done.stderr
+        printed += done.stdout
+    output = output_of(block)
+    assert output is None or doctest.OutputChecker().check_output(output, printed, doctest.ELLIPSIS), printed
 
 
 @of("yaml")

@@ -71,7 +71,14 @@ def _wrap(longitudes, values):
 
 def draw(message, path, source: str = "") -> Path:
     """Draw the map of one product to `path` (PNG); returns the path."""
-    _backend()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    draw_figure(message, source).savefig(path)
+    return Path(path)
+
+
+def draw_figure(message, source: str = ""):
+    """The map of one product as a matplotlib Figure; no window and no pyplot. RefusedError where its grid is none of degrees."""
+    need("matplotlib", "matplotlib")
     from matplotlib.figure import Figure
 
     chart = Chart(message)
@@ -91,9 +98,7 @@ def draw(message, path, source: str = "") -> Path:
     figure.text(0.02, 0.955, left, fontsize=12, fontweight="bold", va="center")
     figure.text(0.02, 0.918, right, fontsize=9.5, va="center", color="#333333")
     figure.text(0.98, 0.012, f"{source}  {projection.name}".strip(), fontsize=7, ha="right", color="#777777")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return Path(path)
+    return figure
 
 
 def titles(keys: dict) -> tuple[str, str]:
@@ -187,17 +192,13 @@ def _coast(axes, chart: Chart, projection) -> None:
     axes.plot(*projection(frame, sides), color="#20242c", linewidth=1.0)
 
 
-def _backend() -> None:
-    need("matplotlib", "matplotlib").use("Agg")
-
-
 def run_pictures(plan: Plan, products: list[Product], run, timeout: float = 120) -> dict:
     """Draw every product that asks for a picture, as the workers make them; returns what was drawn and what was refused, by name.
 
     Ends when every worker has ended; low priority, so that it takes only time that the others leave.
     """
     take_second_place()
-    _backend()
+    need("matplotlib", "matplotlib")
     coast.outline()
     drawn, refused = [], []
     with Trace(Path(run) / "trace" / "pictures") as log:
