@@ -78,14 +78,17 @@ def scenes(page):
             yield started, None
 
 
+def name_of(block):
+    """The name that the first line of a program or file gives it, or None."""
+    named = re.match(r"# ([\w-]+\.(?:py|yaml))\n", block.text)
+    return named[1] if named and block.language in ("python", "yaml") else None
+
+
 def write_named(block, place):
-    """The programs and files above a block, under the names in their first lines."""
+    """The programs and files above a block, under their names."""
     for above in blocks_of(block.page):
-        if above.line >= block.line:
-            return
-        named = re.match(r"# ([\w-]+\.(?:py|yaml))$", above.text.partition("\n")[0])
-        if named and above.language in ("python", "yaml"):
-            (place / named[1]).write_text(above.text)
+        if above.line < block.line and (name := name_of(above)):
+            (place / name).write_text(above.text)
 
 
 def output_of(block):
@@ -149,6 +152,13 @@ def anchor(heading):
 def test_every_block_has_a_language_that_is_tested():
     known = {"python", "pycon", "c", "output", "sh", "yaml", "rules", "tree"} | SILENT
     assert [f"{block.id} {block.language!r}" for block in ALL if block.language not in known] == []
+
+
+def test_programs_beside_command_lines_are_started_by_them():
+    lines = [(block.page, block.heading, block.text) for block in ALL if block.language == "sh"]
+    for block in (block for block in ALL if block.language in ("python", "c")):
+        beside = [text for page, heading, text in lines if (page, heading) == (block.page, block.heading)]
+        assert not beside or re.search(rf"\bpython {name_of(block)}\b", "\n".join(beside)), block.id
 
 
 @pytest.mark.parametrize(("programs", "output"), SCENES, ids=[programs[0].id for programs, _ in SCENES])
