@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,13 +247,20 @@ def test_a_persistent_object_that_is_archived_is_withdrawn_as_any_other(pool):
     cdo.withdraw(timeout=2)
 
 
+def cpu_seconds(pid):
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_the_pool_stays_until_what_is_to_be_kept_is_archived(pool):
     pool.set(MAESTRO_LINGER_S="0")
     with pool.session("producer") as producer:
         producer.offer(b"precious", {"maestro.persist": True}, param="t", step=1)
     manager = pool.manager()
+    before = cpu_seconds(manager)
     time.sleep(0.3)
     assert pool.manager() == manager
+    assert cpu_seconds(manager) - before < 0.1  # it sleeps
     with pool.session("archive") as session, session.subscribe(group="archive") as archive, archive.next(timeout=2) as copy:
         assert bytes(copy) == b"precious"
     within(2, lambda: not managers(pool.folder))
@@ -261,7 +269,7 @@ def test_the_pool_stays_until_what_is_to_be_kept_is_archived(pool):
 def test_no_version_takes_the_place_of_one_that_awaits_its_archive(pool, schema):
     session = pool.session("producer", schema=schema("duplicate: version"))
     session.offer(b"one", {"maestro.persist": True}, station="x", hour=1).wait()
-    with raises(maestro.DuplicateError, "version before", "no archive has acknowledged it"):
+    with raises(maestro.DuplicateError, "not newer than what is there", "no archive has acknowledged it"):
         session.offer(b"two", station="x", hour=1).wait()
     archive = session.subscribe(group="archive")
     archive.next(timeout=2).dispose()

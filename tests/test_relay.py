@@ -58,3 +58,65 @@ def test_a_relay_says_all_or_nothing(pool):
     with raises(maestro.ArgumentError, "maestro.component and maestro.rank"):
         relay.offer(None, {"maestro.component": "hammer"}, param="t", step=0)
     assert bystander.count() == 0
+
+
+def test_what_a_relay_brings_back_waits_for_no_archive(pool):
+    relay = pool.session("archive", relay=True)
+    cdo = relay.offer(b"kept", {**ORIGIN, "maestro.persist": True}, param="t", step=0)
+    cdo.wait()
+    cdo.withdraw(timeout=2)
+    assert relay.count() == 0
+
+
+def test_parts_of_relays_and_of_producers_make_no_object_together(pool):
+    """A relay that brings an older record must not complete a newer one with it."""
+    relay, producer, reader = pool.session("archive", relay=True), pool.session("model"), pool.session("reader")
+    whole = {"maestro.parts": 2, "maestro.component": "model", "maestro.rank": 0}
+    producer.offer(b"new", {"maestro.parts": 2, "maestro.part": 0}, param="t", step=0)
+    producer.flush()
+    relay.offer(b"old", {**whole, "maestro.part": 1}, param="t", step=0)
+    relay.flush()
+    assert reader.count() == 0
+    producer.offer(b"newer", {"maestro.parts": 2, "maestro.part": 1}, param="t", step=0)
+    with reader.demand("param = t", timeout=2) as cdo, cdo.part(1) as part:
+        assert (bytes(cdo), bytes(part)) == (b"new", b"newer")
+
+
+def test_a_relay_that_leaves_takes_its_unfinished_objects_along(pool):
+    reader = pool.session("reader")
+    events = reader.subscribe(kinds="incomplete", start="now")
+    relays = [pool.session("maestro-restore", relay=True) for _ in range(2)]
+    relays[0].offer(b"half", {**ORIGIN, "maestro.parts": 2, "maestro.part": 0}, param="t", step=0)
+    relays[0].flush()
+    relays[0].close()
+    assert events.next(timeout=2).cdo["maestro.missing"] == "1"
+    for part in range(2):
+        relays[1].offer(b"whole", {**ORIGIN, "maestro.parts": 2, "maestro.part": part}, param="t", step=0)
+    assert bytes(reader.demand("param = t", timeout=2)) == b"whole"
+
+
+def test_versions_of_relays_begin_at_one(pool, tmp_path):
+    schema = tmp_path / "versions.yaml"
+    schema.write_text("schema: versions\nattributes:\n  hour: {type: i64, identity: true}\nduplicate: version\n")
+    relay = pool.session("link", schema=str(schema), relay=True)
+    with raises(maestro.AttributeValueError, "versions begin at 1"):
+        relay.offer(None, {**ORIGIN, "maestro.version": -1}, hour=1)
+
+
+def test_reading_parts_is_one_reading(pool):
+    producer, reader = pool.session("model"), pool.session("reader")
+    for part in range(2):
+        producer.offer(b"x", {"maestro.parts": 2, "maestro.part": part, "maestro.demands": 2}, param="t", step=0)
+    producer.flush()
+    for left in (1, 0):
+        with reader.demand("param = t", timeout=2) as cdo, cdo.part(1) as part:
+            assert bytes(part) == b"x"
+        reader.flush()
+        assert reader.count() == left
+
+
+def test_a_look_is_no_need(pool):
+    watcher, reader = pool.session("watcher").subscribe(kinds="required,retracted", start="now"), pool.session("reader")
+    with pytest.raises(maestro.TimeoutError):
+        reader.demand("param = t", timeout=0)
+    assert watcher.next(timeout=0.2) is None

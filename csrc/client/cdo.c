@@ -266,6 +266,8 @@ static maestro_status_t check_origin(const maestro_cdo_t *cdo) {
     const uint64_t owner = 1ull << MST_META_KEY_COMPONENT | 1ull << MST_META_KEY_RANK, version = 1ull << MST_META_KEY_VERSION, node = 1ull << MST_META_KEY_NODE;
     bool versions = cdo->session->schema->versions;
     uint64_t given = cdo->builder.mask[0] & (owner | version | node);
+    if (given & version && (int64_t)cdo->builder.value[MST_META_KEY_VERSION] < 1)
+        return mst_base_fail(MAESTRO_BAD_VALUE, "maestro.version is %lld; versions begin at 1", (long long)cdo->builder.value[MST_META_KEY_VERSION]);
     if (!given || (given & ~node) == (owner | (versions ? version : 0))) return MAESTRO_OK;
     return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "give maestro.component and maestro.rank%s of an object that is passed on, or none of what says where it comes from",
                          versions ? " and maestro.version" : " (and no maestro.version in this schema)");

@@ -167,7 +167,7 @@ static maestro_status_t match(maestro_session_t *session, const maestro_cdo_t *c
     maestro_status_t status = mst_meta_builder_copy(&builder, &cdo->builder);
     if (status == MAESTRO_OK) status = mst_meta_builder_complete(&builder);
     if (status == MAESTRO_OK) status = mst_meta_builder_set_text(&builder, MST_META_KEY_COMPONENT, session->component, strlen(session->component));
-    if (status == MAESTRO_OK) status = mst_meta_builder_set_i64(&builder, MST_META_KEY_RANK, session->rank);
+    if (status == MAESTRO_OK) status = mst_meta_builder_set_i64(&builder, MST_META_KEY_RANK, builder.mask[0] >> MST_META_KEY_PARTS & 1 ? 0 : session->rank);
     if (status == MAESTRO_OK) status = mst_meta_builder_pack(&builder, session->schema_number, needs->set, MST_META_SET_MAX, &nbytes);
     mst_meta_builder_fini(&builder);
     if (status != MAESTRO_OK) return mst_base_fail_context(status, "ask whether an object is wanted");

@@ -112,7 +112,7 @@ static maestro_status_t take_priority(maestro_session_t *session, maestro_priori
 }
 
 maestro_status_t mst_client_prioritize(const maestro_session_t *session, mst_meta_builder_t *builder) {
-    if (MST_LIKELY(session->priority == MAESTRO_PRIORITY_NORMAL) || builder->mask[0] >> MST_META_KEY_PRIORITY & 1) return MAESTRO_OK;
+    if (MST_LIKELY(session->priority == MAESTRO_PRIORITY_NORMAL) || session->relay || builder->mask[0] >> MST_META_KEY_PRIORITY & 1) return MAESTRO_OK;
     return mst_meta_builder_set_text(builder, MST_META_KEY_PRIORITY, priorities[session->priority], strlen(priorities[session->priority]));
 }
 

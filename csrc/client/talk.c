@@ -113,7 +113,7 @@ static char *refusal_text(maestro_session_t *session, const mst_wire_refused_t *
         snprintf(text, sizeof text, "offer %s: another session has offered an object of this identity (id %llu), and identities of schema %s reach the whole pool; demand that one, or set other identity attributes",
                  description, (unsigned long long)message->other, session->schema->name);
     else if (message->status == MAESTRO_DUPLICATE && session->schema->versions)
-        snprintf(text, sizeof text, "offer %s: the version before (id %llu) is kept for ever (maestro.persist), and no archive has acknowledged it yet; start one, or offer again later",
+        snprintf(text, sizeof text, "offer %s: it is not newer than what is there (id %llu; a part given twice, a relayed version that comes late), or that one is kept for ever (maestro.persist) and no archive has acknowledged it yet: start one",
                  description, (unsigned long long)message->other);
     else if (message->status == MAESTRO_DUPLICATE)
         snprintf(text, sizeof text, "offer %s: component %s rank %lld has offered an object of this identity before (id %llu); withdraw that one first, or set other identity attributes",

@@ -3,6 +3,9 @@
  * Peers KNOW of all objects of a node by their attributes, so that the pool can tell a demand that waits for something on a node that is lost from one that
  * waits for what is to come.  An OBJECT is named to those that need it; they get its bytes and answer DONE.
  *
+ * Events of one object come by two subscriptions, of all that the pool holds and of a need: an object is named when the first has told that it lives, and not
+ * when it has told that it has ended.
+ *
  * Invariants: an object is named to a peer once, and its lease is held until the peer has answered; all peers are told when an object has gone; nothing but a
  * copy's MPI_Get is outstanding in the window, and a link leaves when nobody gets anything from it any more. */
 #include "mpi/link.h"
@@ -19,7 +22,7 @@
 
 enum { NEED = 1, RETRACT, RETRACT_ALL, KNOWN, OBJECT, DONE, GONE, BYE };
 enum { PER_ROUND = 64, RUNNING_MAX = 8, AHEAD = 4 * RUNNING_MAX, PIECE = 1 << 30, YIELDS = 50, PAUSE_NS = 50000, PAUSE_NS_MAX = 2000000 };
-static const double ROOM_S = 0.02, FOR_EVER_S = 1e6;
+static const double ROOM_S = 0.02, UNKNOWN_S = 1, FOR_EVER_S = 1e6;
 
 /* ---- What travels. */
 typedef struct need_head {
@@ -35,6 +38,7 @@ typedef struct object_head {
 
 typedef struct done_head {
     uint64_t id, part;
+    uint64_t refused; /* there is no copy */
 } done_head_t;
 
 /* ---- What is kept. */
@@ -50,6 +54,15 @@ typedef struct shown { /* an object of this node that a peer knows */
     maestro_cdo_t *lease[]; /* of each part; NULL: the peer has its copy */
 } shown_t;
 
+typedef struct found found_t; /* an object that a peer needs, not yet named */
+struct found {
+    int peer;
+    maestro_cdo_t *cdo;
+    uint64_t sequence;    /* of its event; 0: it was demanded, */
+    int64_t until_ns;     /* and is given up when nothing is known of it */
+    found_t *next;
+};
+
 typedef struct copy copy_t; /* an object of a peer */
 struct copy {
     object_key_t key;
@@ -61,7 +74,7 @@ struct copy {
     uint64_t nbytes, address;
     size_t got;
     char *bytes;          /* NULL: there is no room for it yet */
-    bool running, gone;
+    bool running, gone, failed;
     MPI_Request request;
     copy_t *next;         /* of those that are not yet offered */
 };
@@ -85,10 +98,13 @@ typedef struct link {
     uint32_t nattached;
     maestro_subscription_t *needs, *contents;
     void *shown, *copies;  /* trees, by key */
+    void *live;            /* ids of the objects that peers know of, in a tree */
+    uint64_t contents_at;  /* sequence up to which the pool's contents are known */
+    found_t *found, **found_end;
     served_t *served;
     copy_t *coming, **coming_end;
     unsigned running;      /* gets of this link */
-    unsigned awaited;      /* objects that peers are getting from this one: MPI moves their bytes only while both links are inside it */
+    unsigned awaited;      /* parts of objects that peers are getting from this one */
     bool stopping, said_bye;
     int byes;
     uint64_t named, came, gets, bytes;
@@ -144,8 +160,8 @@ static bool attach(link_t *link, uint32_t number) {
         link->nattached = count;
     }
     const mst_client_segment_t *segment = &link->session->segment[number];
-    if (!link->attached[number]) MPI_Win_attach(link->window, segment->base, (MPI_Aint)segment->nbytes);
-    return link->attached[number] = true;
+    if (!link->attached[number]) link->attached[number] = MPI_Win_attach(link->window, segment->base, (MPI_Aint)segment->nbytes) == MPI_SUCCESS;
+    return link->attached[number];
 }
 
 /* ---- Naming objects to a peer. */
@@ -213,7 +229,67 @@ static void peer_is_done(link_t *link, int peer, const done_head_t *done) {
     link->awaited--;
     maestro_cdo_dispose(shown->lease[done->part]);
     shown->lease[done->part] = NULL;
+    shown->gone |= done->refused != 0; /* it may be named again, when somebody needs it anew */
     if (!--shown->nheld && shown->gone) forget_shown(link, shown);
+}
+
+/* ---- What lives. */
+
+static int by_id(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool lives(link_t *link, uint64_t id) { return tfind(&id, &link->live, by_id) != NULL; }
+
+static void begin_life(link_t *link, uint64_t id) {
+    uint64_t *kept = lives(link, id) ? NULL : malloc(sizeof *kept);
+    if (!kept) return;
+    *kept = id;
+    if (!tsearch(kept, &link->live, by_id)) free(kept);
+}
+
+static void end_life(link_t *link, uint64_t id) {
+    void *const *node = tfind(&id, &link->live, by_id);
+    uint64_t *kept = node ? *node : NULL;
+    if (!kept) return;
+    tdelete(&id, &link->live, by_id);
+    free(kept);
+}
+
+/* Takes the lease over. */
+static void add_found(link_t *link, int peer, maestro_cdo_t *cdo, uint64_t sequence) {
+    found_t *found = malloc(sizeof *found);
+    if (!found) {
+        maestro_cdo_dispose(cdo);
+        return;
+    }
+    *found = (found_t){.peer = peer, .cdo = cdo, .sequence = sequence, .until_ns = mst_base_deadline_ns(UNKNOWN_S)};
+    *link->found_end = found;
+    link->found_end = &found->next;
+}
+
+/* What was offered is named in its order; what was demanded need not wait for that. */
+static size_t name_found(link_t *link) {
+    size_t work = 0;
+    bool waits = false;
+    for (found_t **position = &link->found; *position;) {
+        found_t *found = *position;
+        bool here = lives(link, found->cdo->id), over = found->sequence ? link->contents_at >= found->sequence : mst_base_now_ns() > found->until_ns;
+        if ((found->sequence && waits) || (!here && !over)) {
+            waits |= found->sequence != 0;
+            position = &found->next;
+            continue;
+        }
+        if (here) show(link, found->peer, found->cdo);
+        else maestro_cdo_dispose(found->cdo);
+        *position = found->next;
+        free(found);
+        work++;
+    }
+    link->found_end = &link->found;
+    while (*link->found_end) link->found_end = &(*link->found_end)->next;
+    return work;
 }
 
 /* ---- Needs of peers. */
@@ -256,11 +332,11 @@ static size_t serve_subscription(link_t *link, served_t *served) {
     maestro_event_t events[PER_ROUND];
     size_t count = 0;
     maestro_status_t status = maestro_subscription_next_many(served->subscription, 0, events, PER_ROUND, &count);
-    if (status != MAESTRO_OK) return !failed(link, status == MAESTRO_TIMEOUT ? MAESTRO_OK : status, "read what another node needs") && 0;
+    if (status != MAESTRO_OK && status != MAESTRO_TIMEOUT) failed(link, status, "read what another node needs");
     bool again = false;
     for (size_t i = 0; i < count; i++) {
         again |= events[i].kind == MAESTRO_EVENT_GAP;
-        if (events[i].kind == MAESTRO_EVENT_OFFERED && !events[i].gone) show(link, served->peer, events[i].cdo);
+        if (events[i].kind == MAESTRO_EVENT_OFFERED && !events[i].gone) add_found(link, served->peer, events[i].cdo, events[i].sequence);
         else maestro_cdo_dispose(events[i].cdo);
     }
     if (again) { /* what was missed comes with the snapshot; what is known is not named twice */
@@ -276,7 +352,7 @@ static size_t serve_demand(link_t *link, served_t *served) {
     maestro_status_t status = maestro_request_test(served->demand);
     if (status == MAESTRO_IN_PROGRESS) return 0;
     maestro_cdo_t *cdo;
-    if (status == MAESTRO_OK && maestro_request_cdo(served->demand, &cdo) == MAESTRO_OK) show(link, served->peer, cdo);
+    if (status == MAESTRO_OK && maestro_request_cdo(served->demand, &cdo) == MAESTRO_OK) add_found(link, served->peer, cdo, 0);
     else failed(link, status, "answer a demand of another node");
     maestro_request_dispose(served->demand);
     served->demand = NULL;
@@ -361,8 +437,14 @@ static size_t tell_contents(link_t *link) {
     if (status != MAESTRO_OK && status != MAESTRO_TIMEOUT) failed(link, status, "hear of what the pool holds");
     for (size_t i = 0; i < count; i++) {
         maestro_cdo_t *cdo = events[i].cdo;
-        if (events[i].kind != MAESTRO_EVENT_OFFERED) tell_ending(link, cdo->id);
-        else if (!events[i].gone && !is_copy(cdo)) send_object(link, -1, KNOWN, cdo, cdo->id, 0, parts_of(cdo));
+        link->contents_at = events[i].sequence;
+        if (events[i].kind != MAESTRO_EVENT_OFFERED) {
+            if (lives(link, cdo->id)) tell_ending(link, cdo->id);
+            end_life(link, cdo->id);
+        } else if (!events[i].gone && !is_copy(cdo)) {
+            begin_life(link, cdo->id);
+            send_object(link, -1, KNOWN, cdo, cdo->id, 0, parts_of(cdo));
+        }
         maestro_cdo_dispose(cdo);
     }
     return count;
@@ -376,8 +458,8 @@ static void end_copy(link_t *link, copy_t *copy) {
     free(copy);
 }
 
-static void done_with(link_t *link, int peer, uint64_t id, uint64_t part) {
-    done_head_t head = {id, part};
+static void done_with(link_t *link, int peer, uint64_t id, uint64_t part, bool refused) {
+    done_head_t head = {id, part, refused};
     mst_mpi_post_send(&link->post, peer, DONE, &head, sizeof head, NULL, 0);
 }
 
@@ -426,7 +508,7 @@ static void take_known(link_t *link, int peer, const object_head_t *head, const 
 static void take_object(link_t *link, int peer, const object_head_t *head, const void *parcel, size_t nbytes) {
     copy_t *copy = find_or_make(link, peer, head);
     if (!copy || copy->coming || copy->own_id || failed(link, declare(link, peer, parcel, nbytes, &copy->cdo), "take an object of another node")) {
-        done_with(link, peer, head->id, head->part);
+        done_with(link, peer, head->id, head->part, !copy || (!copy->coming && !copy->own_id));
         return;
     }
     copy->nbytes = head->nbytes;
@@ -447,28 +529,29 @@ static bool get_piece(link_t *link, copy_t *copy) {
     return true;
 }
 
-static bool make_room(link_t *link, copy_t *copy) {
+/* AGAIN: there may be room later. */
+static maestro_status_t make_room(link_t *link, copy_t *copy) {
     void *bytes = NULL;
     double timeout_s = link->session->timeout_s;
     link->session->timeout_s = ROOM_S; /* peers get from this link meanwhile, and wait no longer than that */
     maestro_status_t status = maestro_cdo_alloc(copy->cdo, copy->nbytes, MAESTRO_TIER_DEFAULT, &bytes);
     link->session->timeout_s = timeout_s;
     copy->bytes = bytes;
-    return status == MAESTRO_OK;
+    return status == MAESTRO_NO_MEMORY || status == MAESTRO_TIMEOUT ? MAESTRO_AGAIN : status;
 }
 
+/* What the pool refuses is not there for anybody: the peer is told.  One that still waits to be taken is left to the pool. */
 static void offer_copy(link_t *link, copy_t *copy) {
     maestro_status_t status = maestro_cdo_offer(copy->cdo);
+    if (status == MAESTRO_OK) status = maestro_cdo_wait(copy->cdo, ROOM_S);
+    if (status == MAESTRO_TIMEOUT) status = MAESTRO_OK;
+    if (failed(link, status, "offer a copy")) return;
     copy->own_id = copy->cdo->id;
-    if (!failed(link, status, "offer a copy")) {
-        link->came++;
-        link->bytes += copy->nbytes;
-    }
-    maestro_cdo_dispose(copy->cdo);
-    copy->cdo = NULL;
+    link->came++;
+    link->bytes += copy->nbytes;
 }
 
-static bool has_come(const link_t *link, const copy_t *copy) { return !copy->running && (copy->got == copy->nbytes || copy->gone || link->stopping); }
+static bool has_come(const link_t *link, const copy_t *copy) { return !copy->running && (copy->got == copy->nbytes || copy->gone || copy->failed || link->stopping); }
 
 /* False: there is no room for it, nor for those behind it. */
 static bool bring(link_t *link, copy_t *copy) {
@@ -480,7 +563,11 @@ static bool bring(link_t *link, copy_t *copy) {
         link->running -= !copy->running;
         return true;
     }
-    if (link->running == RUNNING_MAX || !make_room(link, copy)) return false;
+    if (link->running == RUNNING_MAX) return false;
+    maestro_status_t status = make_room(link, copy);
+    if (status == MAESTRO_AGAIN) return false;
+    copy->failed = failed(link, status, "make room for a copy");
+    if (copy->failed) return true;
     copy->running = get_piece(link, copy);
     link->running++;
     return true;
@@ -495,11 +582,14 @@ static size_t advance_copies(link_t *link) {
         link->coming = copy->next;
         if (!link->coming) link->coming_end = &link->coming;
         copy->coming = false;
-        if (!copy->gone && !link->stopping) offer_copy(link, copy);
-        done_with(link, (int)copy->key.peer, copy->key.id, copy->key.part);
+        if (!copy->gone && !copy->failed && !link->stopping) offer_copy(link, copy);
+        maestro_cdo_dispose(copy->cdo);
+        copy->cdo = NULL;
+        copy->failed = false;
+        done_with(link, (int)copy->key.peer, copy->key.id, copy->key.part, !copy->own_id);
         if (copy->gone) end_copy(link, copy);
     }
-    return work + link->running;
+    return work;
 }
 
 static void withdraw(link_t *link, uint64_t id) {
@@ -511,11 +601,11 @@ static void withdraw(link_t *link, uint64_t id) {
 
 static void take_ending(link_t *link, int peer, uint64_t id) {
     copy_t *copy;
-    for (uint64_t part = 0, parts = 1; part < parts; part++) {
+    for (uint64_t part = 0, parts = 1; part < parts && part < MST_WIRE_PARTS_MAX; part++) {
         if (!(copy = find(&link->copies, peer, id, part))) continue;
         parts = copy->parts;
         withdraw(link, copy->known_id);
-        if (part == 0) withdraw(link, copy->own_id); /* the others go with it */
+        withdraw(link, copy->own_id); /* of a part: if it waits for others, else they have gone with the first */
         copy->gone = true;
         if (!copy->coming) end_copy(link, copy); /* else when it has come */
     }
@@ -542,9 +632,11 @@ static void take_message(link_t *link, int peer, int kind, const void *bytes, si
     case OBJECT: take_object(link, peer, object, object + 1, nbytes - sizeof *object); break;
     case DONE: peer_is_done(link, peer, bytes); break;
     case GONE: take_ending(link, peer, id); break;
-    default:
+    case BYE:
         link->byes++;
         link->stopping = true;
+        break;
+    default: fprintf(stderr, "maestro-link: node %s: a message of unknown kind %d from rank %d; is it of another version?\n", link->node[link->post.rank], kind, peer);
     }
 }
 
@@ -572,15 +664,21 @@ static void serve(link_t *link) {
     while (!link->said_bye || link->byes < link->post.size - 1) {
         size_t work = take_messages(link);
         link->stopping |= signalled != 0;
-        if (!link->stopping) work += tell_contents(link) + tell_needs(link) + serve_needs(link);
-        work += advance_copies(link) + link->awaited;
+        if (!link->stopping) {
+            work += tell_contents(link);
+            work += tell_needs(link);
+            work += serve_needs(link);
+            work += name_found(link);
+        }
+        work += advance_copies(link);
         if (link->stopping && !link->said_bye && !link->coming) {
             uint64_t nothing = 0;
             to_all(link, BYE, &nothing, sizeof nothing, NULL, 0);
             link->said_bye = true;
         }
-        if (!work) rest(&rounds, &pause_ns);
-        else rounds = 0, pause_ns = PAUSE_NS;
+        if (work) rounds = 0, pause_ns = PAUSE_NS;
+        else if (link->awaited || link->running) sched_yield(); /* MPI moves bytes only while both links are inside it */
+        else rest(&rounds, &pause_ns);
     }
 }
 
@@ -670,6 +768,12 @@ static void close_window(link_t *link) {
 
 static void fini(link_t *link) {
     while (link->served) drop_need(&link->served);
+    for (found_t *found; (found = link->found);) {
+        link->found = found->next;
+        maestro_cdo_dispose(found->cdo);
+        free(found);
+    }
+    while (link->live) end_life(link, **(uint64_t **)link->live); /* a tree's root begins with the pointer to its key (search.h) */
     while (link->shown) forget_shown(link, *(shown_t **)link->shown);
     while (link->copies) end_copy(link, *(copy_t **)link->copies);
     maestro_subscription_dispose(link->needs);
@@ -680,7 +784,7 @@ static void fini(link_t *link) {
 }
 
 int mst_mpi_link_run(int *argc, char ***argv, const mst_mpi_link_options_t *options) {
-    link_t link = {.coming_end = &link.coming};
+    link_t link = {.coming_end = &link.coming, .found_end = &link.found};
     MPI_Init(argc, argv);
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);

@@ -55,9 +55,10 @@ static bool word_of(const mst_meta_attributes_t *set, unsigned key, uint64_t *wo
 
 void mst_pool_lifetime_begin(mst_pool_t *pool, uint32_t handle, const mst_meta_attributes_t *set) {
     mst_pool_life_t *life = life_of(pool, handle);
-    bool copy = mst_meta_attributes_has(set, MST_META_KEY_NODE); /* its original is read and archived where it was offered */
+    bool copy = mst_meta_attributes_has(set, MST_META_KEY_NODE); /* its original is read and archived where it was offered; */
+    bool relayed = pool->relayed;                                /* and what comes out of an archive is kept there */
     uint64_t word;
-    if (!copy && word_of(set, MST_META_KEY_PERSIST, &word) && word) { /* which goes before other ends of its life */
+    if (!relayed && word_of(set, MST_META_KEY_PERSIST, &word) && word) { /* which goes before other ends of its life */
         life->for_ever = 1;
         pool->lifetimes.unarchived++;
         return;

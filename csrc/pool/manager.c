@@ -362,7 +362,7 @@ static int64_t earliest_deadline(const mst_pool_t *pool) {
 static void sleep_until_needed(mst_pool_t *pool) {
     int64_t deadline = earliest_deadline(pool), timeout = deadline == INT64_MAX ? ROUND_NS_MAX : deadline - pool->now_ns;
     if (timeout > ROUND_NS_MAX) timeout = ROUND_NS_MAX;
-    if (!pool->nsessions) {
+    if (!pool->nsessions && !mst_pool_lifetime_holds(pool)) {
         int64_t linger = pool->empty_since_ns + mst_base_span_ns(pool->linger_s) - pool->now_ns;
         if (linger < timeout) timeout = linger;
     }

@@ -103,6 +103,7 @@ static bool take_attributes(mst_pool_t *pool, mst_pool_session_t *session, const
     if (offer->attributes.schema != session->schema || !origin_ok(session, schema, offer->attributes.mask[0])) return false;
     if (mst_meta_attributes_check_form(&offer->attributes, nbytes, schema, true) != MAESTRO_OK) return false;
     mst_meta_attributes_t *set = with_owner(pool, session, &offer->attributes);
+    if (pool->relayed && schema->versions && (int64_t)set->value[mst_meta_attributes_rank(set, MST_META_KEY_VERSION)] < 1) return false;
     *template_out = mst_pool_template_find(pool, session, set);
     bool valid = *template_out != MST_POOL_NONE ? mst_pool_template_check(pool, mst_pool_template(&pool->catalogue, *template_out), set)
                                                 : mst_meta_attributes_check_words(set, schema, pool->dictionary) == MAESTRO_OK;

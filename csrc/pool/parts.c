@@ -11,6 +11,8 @@
  * the others may not have begun yet, and have a while (LATE_NS).  Ranks that left are remembered while others of their component are there, for those may
  * begin an object only afterwards.
  *
+ * A relay brings the parts of an object by itself: they belong to no other's, and it alone is expected to complete them.
+ *
  * Invariant: a hidden part has neither leases nor references, and lives as long as its whole: until that is discarded or the object ends. */
 #include "pool/pool.h"
 
@@ -25,7 +27,8 @@ struct mst_pool_whole {
     mst_pool_whole_t *next, **link;
     uint64_t key;      /* hash of what its parts have in common */
     uint32_t count;
-    uint32_t component; /* code */
+    uint32_t component; /* code; 0: brought by */
+    uint32_t relay;    /* this session */
     int64_t deadline_ns; /* nobody of the component is there; 0: somebody is */
     uint32_t ncome, capacity;
     part_t *part;      /* those that have come; when all have, in their order */
@@ -96,18 +99,19 @@ static bool belongs(mst_pool_t *pool, const mst_pool_whole_t *whole, const mst_m
 
 static mst_pool_whole_t **bucket(mst_pool_t *pool, uint64_t key) { return &pool->parts.waiting[key % MST_COUNT(pool->parts.waiting)]; }
 
-static mst_pool_whole_t *find(mst_pool_t *pool, uint64_t key, const mst_meta_attributes_t *set) {
+static mst_pool_whole_t *find(mst_pool_t *pool, uint64_t key, uint32_t relay, const mst_meta_attributes_t *set) {
     mst_pool_whole_t *whole = *bucket(pool, key);
-    while (whole && (whole->key != key || !belongs(pool, whole, set))) whole = whole->next;
+    while (whole && (whole->key != key || whole->relay != relay || !belongs(pool, whole, set))) whole = whole->next;
     return whole;
 }
 
-static mst_pool_whole_t *begin(mst_pool_t *pool, uint64_t key, uint32_t count, uint32_t component) {
+static mst_pool_whole_t *begin(mst_pool_t *pool, uint64_t key, uint32_t count, uint32_t component, uint32_t relay) {
     mst_pool_whole_t *whole = calloc(1, sizeof *whole);
     if (!whole) return NULL;
     whole->key = key;
     whole->count = count;
-    whole->component = component;
+    whole->component = relay ? 0 : component;
+    whole->relay = relay;
     link_into(bucket(pool, key), whole);
     return whole;
 }
@@ -272,9 +276,16 @@ static void leave(mst_pool_t *pool, mst_pool_whole_t *whole, void *context) {
     }
 }
 
+static void leave_relayed(mst_pool_t *pool, mst_pool_whole_t *whole, void *context) {
+    const leaving_t *leaving = context;
+    if (whole->relay == leaving->session->number) discard(pool, whole, MAESTRO_INCOMPLETE, 0, leaving->text, NULL);
+}
+
 void mst_pool_parts_left(mst_pool_t *pool, const mst_pool_session_t *session, const char *reason) {
     leaving_t leaving = {.session = session, .died = strcmp(reason, "died") == 0};
     bool same_rank = false;
+    snprintf(leaving.text, sizeof leaving.text, "%s[%lld] %s", session->component, (long long)session->rank, reason);
+    if (session->relay) for_each(pool, leave_relayed, &leaving);
     for (size_t i = 0; i < pool->nsessions; i++) {
         if (pool->session[i]->component_code != session->component_code) continue;
         leaving.others = true;
@@ -283,7 +294,6 @@ void mst_pool_parts_left(mst_pool_t *pool, const mst_pool_session_t *session, co
     if (same_rank) return;
     if (leaving.others) remember_gone(&pool->parts, session->component_code, session->rank);
     else forget_gone(&pool->parts, session->component_code, 0, true);
-    snprintf(leaving.text, sizeof leaving.text, "%s[%lld] %s", session->component, (long long)session->rank, reason);
     for_each(pool, leave, &leaving);
 }
 
@@ -345,9 +355,10 @@ maestro_status_t mst_pool_parts_take(mst_pool_t *pool, mst_pool_session_t *sessi
     }
     uint64_t key = key_of(pool, like, set);
     uint32_t tag = (uint32_t)mst_pool_template_identity(pool, like, set), count = (uint32_t)word_of(set, MST_META_KEY_PARTS);
-    mst_pool_whole_t *whole = find(pool, key, set);
+    uint32_t relay = pool->relayed ? session->number : 0;
+    mst_pool_whole_t *whole = find(pool, key, relay, set);
     MST_TRY(check(pool, whole, like, tag, other_out, why_out));
-    if (!whole && !(whole = begin(pool, key, count, session->component_code))) return MAESTRO_NO_MEMORY;
+    if (!whole && !(whole = begin(pool, key, count, session->component_code, relay))) return MAESTRO_NO_MEMORY;
     uint32_t handle = make_room(whole) ? mst_pool_catalogue_hide(pool, session, offer->id, &offer->place, set, template, tag, whole) : MST_POOL_NONE;
     if (handle == MST_POOL_NONE) {
         if (!whole->ncome) destroy(whole);
@@ -419,6 +430,7 @@ void mst_pool_parts_give(mst_pool_t *pool, mst_pool_session_t *session, const ms
         mst_pool_session_fail(pool, session, message->request, MAESTRO_NO_MEMORY, "part: the pool manager has no memory for a lease");
         return;
     }
+    session->lease[(uint32_t)lease].observed = 1; /* the object is read once, whatever parts of it */
     mst_wire_reply_t reply = {.request = message->request, .id = part->id, .lease = lease, .place = mst_pool_place(part)};
     mst_pool_session_reply(pool, session, &reply, mst_pool_attributes(pool, part), mst_pool_attributes_nbytes(pool, part));
 }

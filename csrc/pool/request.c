@@ -136,7 +136,8 @@ static bool step_demand(mst_pool_t *pool, mst_pool_request_t *request) {
     }
     if (request->nmatches == 1) return give(pool, request, request->match[0].handle);
     request->found = 0;
-    if (!request->in_matcher && mst_meta_matcher_add(pool->matcher, request, request->selector, request->session->schema) == MAESTRO_OK) {
+    bool waits = pool->now_ns < request->deadline_ns; /* else it was a look, and is no need */
+    if (waits && !request->in_matcher && mst_meta_matcher_add(pool->matcher, request, request->selector, request->session->schema) == MAESTRO_OK) {
         request->in_matcher = true;
         request->need = mst_pool_need_begin(pool, request->session, request->selector, "demand");
         pool->kinds_wanted[0]++;

@@ -161,7 +161,7 @@ void mst_pool_session_release(mst_pool_t *pool, mst_pool_session_t *session, uin
         return;
     }
     mst_pool_lease_t *lease = &session->lease[slot];
-    bool counts = acknowledged && !lease->overdue && !lease->observed && mst_pool_object(&pool->catalogue, handle)->has_life;
+    bool counts = acknowledged && !lease->overdue && !lease->observed && !session->relay && mst_pool_object(&pool->catalogue, handle)->has_life;
     if (MST_UNLIKELY(lease->member)) mst_pool_group_settle(pool, session, lease, acknowledged);
     *lease = (mst_pool_lease_t){.object = session->lease_free, .generation = lease->generation + 1 ? lease->generation + 1 : 1};
     session->lease_free = slot;

@@ -193,6 +193,46 @@ def test_records_of_several_ranks_cross_whole(pool, links):
     assert jobs.stop()["n1"]["gets"] == 6
 
 
+def test_what_is_withdrawn_at_once_leaves_no_copy(pool, links):
+    jobs = links().joined()
+    producer, consumer = on(pool, "n0", "producer"), on(pool, "n1", "consumer")
+    with consumer.require("param = t"):
+        for number in range(300):
+            cdo = producer.offer(b"%d" % number, param="t", step=0)
+            if number < 299:
+                cdo.withdraw()
+                if number % 7 == 0:
+                    time.sleep(0.002)
+            cdo.dispose()
+        producer.flush()
+        within(10, lambda: [bytes(cdo) for cdo in consumer.query("param = t")] == [b"299"], "the last one alone")
+    jobs.stop()
+
+
+def test_what_is_too_large_for_the_other_pool_holds_up_nothing(pool, links):
+    pool.set(MAESTRO_POOL_MEMORY="16MiB")
+    consumer = on(pool, "n1", "consumer")
+    pool.set(MAESTRO_POOL_MEMORY="512MiB")
+    producer = on(pool, "n0", "producer")
+    jobs = links().joined()
+    with consumer.require("param = t"):
+        producer.offer(np.zeros(32 << 20, "u1"), param="t", step=0)
+        producer.offer(b"small", param="t", step=1)
+        assert bytes(consumer.demand("param = t and step = 1", timeout=10)) == b"small"
+        assert consumer.count("param = t") == 1
+    jobs.stop()
+
+
+def test_a_copy_is_no_reading(pool, links):
+    jobs = links().joined()
+    producer, consumer = on(pool, "n0", "producer"), on(pool, "n1", "consumer")
+    producer.offer(b"once", {"maestro.demands": 1}, param="t", step=0)
+    for _ in range(2):
+        assert bytes(consumer.demand("param = t", timeout=5)) == b"once"
+    assert producer.count("param = t") == 1
+    jobs.stop()
+
+
 def test_links_that_are_killed_cost_remote_demands_alone_and_come_back(pool, links):
     jobs = links().joined()
     producer, consumer = on(pool, "n0", "producer"), on(pool, "n1", "consumer")
