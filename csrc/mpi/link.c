@@ -22,7 +22,7 @@
 
 enum { NEED = 1, RETRACT, RETRACT_ALL, KNOWN, OBJECT, DONE, GONE, BYE };
 enum { PER_ROUND = 64, RUNNING_MAX = 8, AHEAD = 4 * RUNNING_MAX, PIECE = 1 << 30, YIELDS = 50, PAUSE_NS = 50000, PAUSE_NS_MAX = 2000000 };
-static const double ROOM_S = 0.02, UNKNOWN_S = 1, FOR_EVER_S = 1e6;
+static const double ROOM_S = 0.02, UNKNOWN_S = 1, PATIENCE_S = 5, FOR_EVER_S = 1e6;
 
 /* ---- What travels. */
 typedef struct need_head {
@@ -734,6 +734,7 @@ static bool open_session(link_t *link, const mst_mpi_link_options_t *options) {
     so.component = "maestro-link";
     so.rank = link->post.rank;
     so.relay = true;
+    so.timeout_s = PATIENCE_S;
     maestro_status_t status = maestro_session_open(&so, &link->session);
     if (status == MAESTRO_OK) status = become_link(link->session);
     if (status == MAESTRO_OK) return true;
