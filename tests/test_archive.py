@@ -398,11 +398,15 @@ def test_what_an_archive_could_not_write_goes_back_to_the_group(place, monkeypat
     producer = place.pool.session("probe", schema=place.schema)
     producer.offer_many([b"x"] * 3, station="a", hour=range(3))
     producer.flush()
-    with monkeypatch.context() as patch:
-        patch.setattr(FolderStore, "sync", lambda self: fail())
+    store = place.open()
+    with monkeypatch.context() as patch, place.pool.session("archive", schema=place.schema, relay=True) as session:
+        archiver = component.Archiver(session, store, [Rule()], lambda *_: None)
+        patch.setattr(store, "sync", fail)
         with pytest.raises(ArchiveError):
-            place.archive(finish=False)
-        gc.collect()
+            within(5, archiver.step)
+        gc.collect()  # the objects that it had in hand
+        archiver.close()
+    store._unlock()
     assert len(place.archive()) == 3
     assert len(place.lines()) == 3
 
