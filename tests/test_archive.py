@@ -3,6 +3,7 @@
 Kills are in scenarios/test_archive.py, FDB is in weather/test_archive.py.
 """
 
+import gc
 import json
 import resource
 import shutil
@@ -21,9 +22,10 @@ from typer.testing import CliRunner
 
 import maestro
 from maestro import cli, yamlfile
+from maestro.archive import component
 from maestro.archive import kept as keeping
 from maestro.archive import rules as ruling
-from maestro.archive.answer import restore
+from maestro.archive.answer import answer, restore
 from maestro.archive.component import Archiver
 from maestro.archive.errors import ArchiveError
 from maestro.archive.folder import FolderStore
@@ -354,6 +356,65 @@ def test_an_object_that_comes_again_is_known_by_its_content(place):
     assert bytes(other.demand("station = a")) == b"bytes"  # what was there first has stayed
 
 
+def test_with_what_priority_an_object_comes_is_no_part_of_its_content(place):
+    for priority, word in (("urgent", "persisted"), ("normal", "known"), ("background", "known")):
+        with place.pool.session("probe", schema=place.schema, priority=priority) as producer:
+            producer.offer(b"bytes", station="a")
+            producer.flush()
+            assert place.archive() == [word]
+            producer.withdraw("")
+
+
+def test_what_is_to_be_kept_for_ever_and_is_in_conflict_stays_until_another_store_has_it(place, tmp_path):
+    producer = place.pool.session("probe", schema=place.schema)
+    producer.offer(b"first", station="a")
+    place.archive()
+    producer.withdraw("")
+    producer.offer(b"other", {"maestro.persist": True}, station="a")
+    producer.flush()
+    assert place.archive() == ["conflict"]  # once
+    with raises(maestro.TimeoutError, "no archive has acknowledged 1", seconds=5):
+        producer.withdraw("", timeout=0.2)
+    assert Place(place.pool, tmp_path / "another", place.schema).archive() == ["persisted"]
+    assert producer.withdraw("", timeout=5) == 1
+
+
+def test_an_archive_that_would_hold_too_much_ends_and_nothing_is_lost(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(component, "HELD", 2)
+    producer = place.pool.session("probe", schema=place.schema)
+    producer.offer_many([b"first"] * 3, station="a", hour=range(3))
+    producer.flush()
+    assert place.archive() == ["persisted"] * 3
+    producer.withdraw("")
+    producer.offer_many([b"other"] * 3, {"maestro.persist": True}, station="a", hour=range(3))
+    producer.flush()
+    with raises(ArchiveError, "3 objects are to be kept for ever", "start an archive with another store", seconds=5):
+        place.archive()
+    assert producer.count() == 3
+    assert Place(place.pool, tmp_path / "another", place.schema).archive() == ["persisted"] * 3
+
+
+def test_what_an_archive_could_not_write_goes_back_to_the_group(place, monkeypatch):
+    producer = place.pool.session("probe", schema=place.schema)
+    producer.offer_many([b"x"] * 3, station="a", hour=range(3))
+    producer.flush()
+    store = place.open()
+    with monkeypatch.context() as patch, place.pool.session("archive", schema=place.schema, relay=True) as session:
+        archiver = component.Archiver(session, store, [Rule()], lambda *_: None)
+        patch.setattr(store, "sync", fail)
+        with pytest.raises(ArchiveError):
+            within(5, archiver.step)
+        gc.collect()  # the objects that it had in hand
+        archiver.close()
+    store._unlock()
+    assert len(place.archive()) == 3
+    assert len(place.lines()) == 3
+
+
+def fail():
+    raise ArchiveError("archive: no room")
+
+
 # ---- Rules
 def test_every_counts_by_sequence_and_else_as_they_come(place):
     producer = place.pool.session("solver", schema=place.schema)
@@ -426,8 +487,8 @@ def test_selectors_in_rules_are_checked_by_the_schema(place, tmp_path):
 class Running:
     """An archive that answers, in a process of its own."""
 
-    def __init__(self, place):
-        words = [sys.executable, "-m", "maestro.cli", "archive", "--serve", "--to", str(place.folder), "--json"]
+    def __init__(self, place, *more):
+        words = [sys.executable, "-m", "maestro.cli", "archive", "--to", str(place.folder), "--json", *(more or ["--serve"])]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.next("ready")
 
@@ -469,6 +530,88 @@ def test_demands_and_requires_are_answered_and_what_came_goes_again(place, serve
         within(5, lambda: reader.count() == 2)
     within(5, lambda: reader.count() == 0)
     assert server.end()["answered"] == 3
+
+
+def test_what_a_workflow_file_says_is_consumed_is_not_answered(place, server):
+    runner, reader = (place.pool.session(name, schema=place.schema) for name in ("maestro-run", "reader"))
+    with runner.require(""), reader.require("hour = 1"):
+        assert server.next("answered")["by"] == "reader"
+        within(5, lambda: reader.count() == 1)
+    assert server.end()["answered"] == 1
+
+
+def test_what_an_archive_brings_back_it_does_not_keep_again(place):
+    producer = place.pool.session("probe", schema=place.schema)
+    producer.offer(b"anonymous", level=1.0)
+    producer.offer(b"named", station="a")
+    producer.flush()
+    running = Running(place, "--schema", place.schema)
+    for _ in range(2):
+        running.next("persisted")
+    producer.withdraw("", when="consumed")
+    for selector in ("level = 1", "station = a", "level = 1"):
+        with producer.demand(selector):
+            running.next("answered")
+        within(5, lambda: producer.count() == 0)
+    end = running.end()
+    assert (end["kept"], end["known"], end["answered"]) == (2, 0, 3)
+    assert len(place.lines()) == 2
+
+
+def test_an_answer_that_fails_in_the_middle_is_taken_back(place):
+    place.pool.set(MAESTRO_POOL_MEMORY="16MiB")
+    producer = place.pool.session("probe", schema=place.schema)
+    for hour in range(2):
+        producer.offer(b"x" * (10 << 20), station="a", hour=hour)
+        place.archive()
+        producer.withdraw("")
+    with place.pool.session("archive", schema=place.schema, relay=True, timeout=0.2) as session:
+        told = []
+        with raises(maestro.MaestroError, "alloc", seconds=5):
+            answer(session, open_store(str(place.folder)), "", False, told.append)
+        assert len(told) == 1
+        within(5, lambda: producer.count() == 0)
+    assert producer.offer(b"x" * (10 << 20), station="b").nbytes == 10 << 20
+
+
+def two_parts(place):
+    """An archived object of two parts, which is in the pool no more."""
+    producer = place.pool.session("solver", schema=place.schema)
+    for part in range(2):
+        producer.offer(b"bytes", {"maestro.parts": 2, "maestro.part": part}, station="a")
+    producer.flush()
+    assert place.archive() == ["persisted"]
+    producer.withdraw("")
+    store = open_store(str(place.folder))
+    (entry,) = store.catalogue
+    return producer, store.load(entry)
+
+
+def test_parts_that_cannot_all_be_offered_are_taken_back(place):
+    producer, kept = two_parts(place)
+    first, second = kept.line["attributes"], kept.line["parts"][0]
+    unknown = {**second, "attributes": {**second["attributes"], "nonsense": 1}}
+    digest = keeping.content([(first, kept.part(0).data), (unknown["attributes"], kept.part(1).data)])
+    wrong = keeping.Kept({**kept.line, "parts": [unknown], "digest": digest}, kept.memory)
+    with place.pool.session("archive", schema=place.schema, relay=True) as session:
+        with raises(maestro.AttributeKeyError, "nonsense", seconds=5):
+            keeping.offer(session, wrong)
+        offered = keeping.offer(session, kept)  # nothing of the other one is in its way
+        assert producer.count() == 1
+        keeping.take_back(offered)
+
+
+def test_every_refusal_of_an_answer_is_read(place):
+    producer, kept = two_parts(place)
+    with place.pool.session("archive", schema=place.schema, relay=True) as session:
+        offered = keeping.offer(session, kept)
+        for _ in range(2):
+            with raises(maestro.DuplicateError, seconds=5):
+                keeping.offer(session, kept)
+        session.flush()  # raises what nobody has read
+        assert producer.count() == 1
+        keeping.take_back(offered)
+        within(5, lambda: producer.count() == 0)
 
 
 def test_what_was_declared_ahead_is_there_when_it_is_demanded(place):

@@ -3,6 +3,9 @@
 Of an identity the newest version is offered, as its producer offered it (same component, rank, version, attributes and bytes). A demand
 that several archived identities match is not answered, for it could be by any of them.
 
+What the workflow file says that components consume is no need to an archive: the runner declares it before the producers start, which
+make the objects anew.
+
 Invariant: what was offered for a need is withdrawn when the need ends, so that an archive does not fill the pool; who has leased it
 reads on.
 """
@@ -10,17 +13,19 @@ reads on.
 from __future__ import annotations
 
 import contextlib
-import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .. import errors
+from ..launch.peers import ANSWERS, RUNNER
 from ..session import Session
 from . import kept
 
 MANY = 10_000  # objects offered for one need at most
 AT_ONCE = 64  # needs heard of in one turn
 PATIENCE_S = 2.0
+REMEMBERED = 100_000  # numbers of offered objects
 
 
 @dataclass
@@ -36,7 +41,7 @@ class Answer:
         return bool(self.found) and not self.offered and not self.live
 
 
-def answer(session: Any, store: Any, selector: str, unique: bool) -> Answer:
+def answer(session: Any, store: Any, selector: str, unique: bool, tell: Callable[[list[Any]], None]) -> Answer:
     """
     Offer what the store holds of a selector.
 
@@ -48,21 +53,33 @@ def answer(session: Any, store: Any, selector: str, unique: bool) -> Answer:
     selector : str
     unique : bool
         Offer nothing where several identities match, as for a demand.
+    tell : callable
+        Called with the offers of each object.
 
     Returns
     -------
     Answer
         The objects that were offered, how many identities the store has, and how many of them live in the pool already.
+
+    Raises
+    ------
+    MaestroError
+        One cannot be offered; those before it are taken back.
     """
     entries = store.catalogue.newest(session, selector)
     result = Answer(found=len(entries))
     if unique and len(entries) > 1:
         return result
-    for entry in entries[:MANY]:
-        try:
-            result.offered.append(kept.offer(session, store.load(entry)))
-        except errors.DuplicateError:
-            result.live += 1
+    try:
+        for entry in entries[:MANY]:
+            try:
+                result.offered.append(kept.offer(session, store.load(entry)))
+                tell(result.offered[-1])
+            except errors.DuplicateError:
+                result.live += 1
+    except BaseException:
+        take_all_back(result.offered)
+        raise
     return result
 
 
@@ -87,9 +104,10 @@ class Answerer:
     """
 
     def __init__(self, session: Any, store: Any, tell: Any):
-        self._session = Session(f"{session.component}-answers", schema=store.schema, pool=session.pool, timeout=PATIENCE_S, relay=True)
+        self._session = Session(session.component + ANSWERS, schema=store.schema, pool=session.pool, timeout=PATIENCE_S, relay=True)
         self._store, self._tell, self._schema = store, tell, session.schema["name"]
         self._offered: dict[int, list[list[Any]]] = {}
+        self._numbers: dict[int, None] = {}  # of what was offered, the oldest first
         self.needs = self._session.subscribe(kinds="required,retracted")
 
     def hear(self) -> bool:
@@ -97,18 +115,27 @@ class Answerer:
         worked = False
         for event in self.needs.next_many(AT_ONCE, timeout=0):
             if event.kind == "retracted":
-                take_back(self._offered.pop(event.cdo["maestro.need"], []))
+                take_all_back(self._offered.pop(event.cdo["maestro.need"], []))
             elif event.kind == "gap":
                 self._begin_again()
-            elif event.reason in ("demand", "require") and event.cdo["maestro.schema"] == self._schema:
+            elif self._is_ours(event):
                 self._answer(event)
                 worked = True
         return worked
 
+    def _is_ours(self, event: Any) -> bool:
+        """Whether a need is one that an archive answers."""
+        asked = event.reason == "demand" or (event.reason == "require" and event.component != RUNNER)
+        return asked and event.cdo["maestro.schema"] == self._schema
+
+    def has_offered(self, cdo: Any) -> bool:
+        """Whether an object is an answer, hence in the store."""
+        return cdo.id in self._numbers
+
     def _answer(self, event: Any) -> None:
         need = {"selector": event.selector, "by": event.component}
         try:
-            result = answer(self._session, self._store, event.selector, unique=event.reason == "demand")
+            result = answer(self._session, self._store, event.selector, event.reason == "demand", self._remember)
         except errors.MaestroError as error:  # no room, or a file that is damaged: others can be answered
             self._tell("unanswered", {**need, "cause": str(error)}, 0)
             return
@@ -116,6 +143,12 @@ class Answerer:
             self._offered[event.cdo["maestro.need"]] = result.offered
         if result.offered or result.ambiguous:
             self._tell("answered" if result.offered else "ambiguous", {**need, "found": result.found}, len(result.offered))
+
+    def _remember(self, objects: list[Any]) -> None:
+        """They come to the archive's own groups, soon."""
+        self._numbers |= {cdo.id: None for cdo in objects}
+        while len(self._numbers) > REMEMBERED:
+            del self._numbers[next(iter(self._numbers))]
 
     def _begin_again(self) -> None:
         """Needs were missed: those that are there now are answered anew."""
@@ -125,7 +158,7 @@ class Answerer:
 
     def _take_all_back(self) -> None:
         for objects in self._offered.values():
-            take_back(objects)
+            take_all_back(objects)
         self._offered.clear()
 
     def close(self) -> None:
@@ -135,12 +168,10 @@ class Answerer:
             self._session.close()
 
 
-def take_back(objects: list[list[Any]]) -> None:
-    """Withdraw what was offered for a need that has ended; does not wait for those who read it."""
-    for cdo in itertools.chain.from_iterable(objects):
-        with contextlib.suppress(errors.WithdrawnError, errors.StateError):  # by its lifetime, or with another part
-            cdo.withdraw_start()
-        cdo.dispose()
+def take_all_back(offered: list[list[Any]]) -> None:
+    """Withdraw what was offered for a need that has ended, or cannot be met in full."""
+    for objects in offered:
+        kept.take_back(objects)
 
 
 def restore(session: Any, store: Any, selector: str, tell: Any) -> Answer:

@@ -3,7 +3,8 @@
 It is a member of a consumer group, so that what it had not acknowledged when it was killed comes again, and a producer whose
 `withdraw(when="consumed")` has returned knows that its object is kept.
 
-Invariant: an object is disposed, hence acknowledged, only after the store's `sync` has returned for it.
+Invariant: an object is disposed, hence acknowledged, only after the store's `sync` has returned for it. One that is to be kept for ever and
+is in conflict with the store is nowhere on disk: it is held, and goes back to its group when the archive ends.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from typing import Any
 
 from ..subscription import wait
 from .answer import Answerer
+from .errors import ArchiveError
 from .rules import Rule
 
 IN_HAND = 256  # objects that a member of a group may have
+HELD = 14  # of them that are held at most
+IN_WORK = 2  # beside those that are held, however slow the archive is
 SLICE_S = 0.2  # how long a wait lasts before a request to stop is seen
 Tell = Callable[[str, dict[str, Any], Any], None]
 
@@ -71,12 +75,14 @@ class Archiver:
     def __init__(self, session: Any, store: Any, rules: list[Rule], tell: Tell, group: str = "archive"):
         self.store, self.tell, self.counts = store, tell, Counts()
         self._stopped = False
+        self._held: list[Any] = []
         self._pool = pool_of(session)
         store.begin(session)
         self._answerer = Answerer(session, store, self._answered)
+        names = [group, *(f"{group}-{number}" for number in range(2, len(rules) + 1))]
         self._sources = [
-            (session.subscribe(rule.selector, group=group if number == 1 else f"{group}-{number}", limit=IN_HAND), rule.keeper())
-            for number, rule in enumerate(rules, 1)
+            (session.subscribe(rule.selector, group=name, limit=IN_HAND, prefetch=HELD + IN_WORK), rule.keeper())
+            for rule, name in zip(rules, names, strict=False)
         ]
 
     def stop(self) -> None:
@@ -94,7 +100,8 @@ class Archiver:
         Raises
         ------
         ArchiveError
-            The store cannot be written: what was not told comes to the next archive.
+            The store cannot be written, or has others of the identities of too many objects that are to be kept for ever: what was not
+            told comes to the next archive.
         PoolLostError
             The pool manager is gone; what was told is kept, what was not may be lost.
         """
@@ -110,7 +117,8 @@ class Archiver:
         return self.counts
 
     def close(self) -> None:
-        """Take back what was offered for needs; `run` does it at its end."""
+        """Take back what was offered for needs, and give back what is held; `run` does it at its end."""
+        reject(self._held)
         self._answerer.close()
 
     def step(self) -> bool:
@@ -133,14 +141,22 @@ class Archiver:
     # ---- Keeping
     def _keep(self, batch: list[Any], keeps: Callable[[Any], bool]) -> None:
         """Objects of a group: to disk, then acknowledged, then told."""
-        told = []
+        told, held = [], []
+        try:
+            for cdo in batch:
+                if not self._answerer.has_offered(cdo) and keeps(cdo):
+                    told.append(self.store.keep(cdo, self._pool))
+                    if told[-1][0] == "conflict" and cdo.get("maestro.persist", False):
+                        held.append(cdo)
+                    self._end_period()
+            self.store.sync()
+        except BaseException:
+            reject(batch)
+            raise
+        self._held += held
         for cdo in batch:
-            if keeps(cdo):
-                told.append(self.store.keep(cdo, self._pool))
-                self._end_period()
-        self.store.sync()
-        for cdo in batch:
-            cdo.dispose()
+            if not any(cdo is other for other in held):
+                cdo.dispose()
         self.counts.passed += len(batch) - len(told)
         for word, line in told:
             self.counts.kept += word == "kept"
@@ -148,7 +164,19 @@ class Archiver:
             self.counts.conflicts += word == "conflict"
             self.counts.nbytes += line["nbytes"] * (word == "kept")
             self.tell("persisted" if word == "kept" else word, line, self.counts)
+        if len(self._held) > HELD:
+            raise ArchiveError(
+                f"archive: {self.store.folder}: {len(self._held)} objects are to be kept for ever (maestro.persist), and the store has "
+                "others of their identity and version; start an archive with another store"
+            )
 
     def _answered(self, word: str, need: dict[str, Any], count: int) -> None:
         self.counts.answered += count
         self.tell(word, need, self.counts)
+
+
+def reject(objects: list[Any]) -> None:
+    """Back to their group, for an archive that can keep them."""
+    for cdo in objects:
+        cdo.reject()
+    objects.clear()

@@ -26,7 +26,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OWNER = ("maestro.component", "maestro.rank")
 COPY = "maestro.node"  # where a copy comes from, which an archived object does not
 # What may differ between two offers of the same content.
-PASSING = {*OWNER, COPY, "maestro.version", "maestro.time", "maestro.lifetime"}
+PASSING = {*OWNER, COPY, "maestro.version", "maestro.time", "maestro.lifetime", "maestro.priority"}
 
 
 def digest_of(*parts: Any) -> str:
@@ -196,23 +196,52 @@ def declare(session: Any, line: Mapping[str, Any]) -> Any:
 
 def offer(session: Any, kept: Kept) -> list[Any]:
     """
-    Give an archived object to the pool, as its producers did; an offer for each of its parts.
+    Give an archived object to the pool, as its producers did; an offer for each of its parts: all of them, or an error and none.
 
     Raises
     ------
     DuplicateError
         One of its identity lives.
+    MaestroError
+        The first of what else was refused, such as memory.
     """
     if not kept.is_whole():
         raise ArchiveError(f"archive: {describe(kept.line)}: the store no longer has the bytes that were archived; is the disk damaged?")
-    offered = []
-    for part in kept.parts():
-        cdo = declare(session, part.line)
-        if part.nbytes:
-            cdo.empty(part.nbytes)
-            cdo.fill(part.data)
-        cdo.offer()
-        offered.append(cdo)
+    offered: list[Any] = []
+    try:
+        for part in kept.parts():
+            cdo = declare(session, part.line)
+            offered.append(cdo)
+            if part.nbytes:
+                cdo.empty(part.nbytes)
+                cdo.fill(part.data)
+            cdo.offer()
+    except BaseException:
+        take_back(settle(offered)[0])
+        raise
+    taken, refused = settle(offered)
+    if refused:
+        take_back(taken)
+        raise refused[0]
+    return taken
+
+
+def settle(offered: list[Any]) -> tuple[list[Any], list[errors.MaestroError]]:
+    """Waits for all offers: those that were taken, and why the others were not, which are disposed of; no refusal stays unread."""
+    taken, refused = [], []
     for cdo in offered:
-        cdo.wait()
-    return offered
+        try:
+            cdo.wait()
+            taken.append(cdo)
+        except errors.MaestroError as error:
+            refused.append(error)
+            cdo.dispose()
+    return taken, refused
+
+
+def take_back(offered: list[Any]) -> None:
+    """Withdraw what was offered; does not wait for those who read it."""
+    for cdo in offered:
+        with contextlib.suppress(errors.WithdrawnError, errors.StateError):  # by its lifetime, or with another part
+            cdo.withdraw_start()
+        cdo.dispose()

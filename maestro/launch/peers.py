@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .workflow import Workflow
 
+RUNNER = "maestro-run"  # component of the runner's sessions
+ANSWERS = "-answers"  # an archive answers needs under its name with this behind it
 POLL_S = 0.25
 ANSWER_S = 2.0
 
@@ -40,7 +42,7 @@ class Peers:
         for name in ("MAESTRO_POOL_MEMORY", "MAESTRO_POOL_OBJECTS", "MAESTRO_LINGER_S"):
             if name in environment:
                 os.environ[name] = environment[name]  # the manager inherits them from this process
-        self.session = maestro.Session(pool=flow.pool_name, component="maestro-run", schema=flow.schema(folder))
+        self.session = maestro.Session(pool=flow.pool_name, component=RUNNER, schema=flow.schema(folder))
         self._events = self.session.subscribe(None, kinds="joined")
         self._sessions_of: dict[str | None, maestro.Session] = {flow.schema(folder): self.session}
         self._needs = {name: self._declare(flow, name, folder) for name in flow.components}
@@ -53,7 +55,7 @@ class Peers:
         found = [first_selection(selector, schemas) for selector in ([""] if part.unsaid else part.consumes or [])]
         for one in found:
             if one.given not in self._sessions_of:
-                self._sessions_of[one.given] = maestro.Session(pool=flow.pool_name, component="maestro-run", schema=one.given)
+                self._sessions_of[one.given] = maestro.Session(pool=flow.pool_name, component=RUNNER, schema=one.given)
         return [self._sessions_of[one.given].require(one.text) for one in found]
 
     def retract(self, name: str) -> None:
@@ -113,7 +115,7 @@ class Peers:
 
     def strangers(self, known) -> list[str]:
         """Components that joined under names which the workflow file does not have."""
-        return [name for name in self._joined if name not in known and not name.startswith("maestro-")]
+        return [name for name in self._joined if name.removesuffix(ANSWERS) not in known and not name.startswith("maestro-")]
 
     def close(self) -> None:
         import maestro

@@ -1,7 +1,8 @@
 """A run of a workflow: starts the components, watches them, and ends them in bounded time.
 
 A state machine that `step` moves on, so that whoever draws the screen keeps the loop. Ending goes by SIGINT, SIGTERM and
-SIGKILL with a bound between; a failure of one component ends the others unless its file says `on_failure: continue`.
+SIGKILL with a bound between, which is longer for services that end because the others have; a failure of one component ends the
+others unless its file says `on_failure: continue`.
 Invariant: when `finished` is true no process that was started here is left.
 """
 
@@ -220,6 +221,8 @@ class Runner:
     def _escalate(self, now: float) -> None:
         self._stage = min(self._stage + 1, len(STAGES) - 1)
         number, bound = STAGES[self._stage]
+        if number == signal.SIGINT and not self.stopping:  # services that retire may have much to write, such as an archive its period
+            bound = max(bound, self.wait_s)
         self._deadline = now + bound
         for member in self.members:
             if number == signal.SIGKILL:

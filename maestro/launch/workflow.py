@@ -140,11 +140,10 @@ class Collection(Part):
     def archive(self, name: str) -> Component:
         """The component that keeps the rule."""
         rule = self.persist
-        group = ARCHIVE + name
         selector = selector_text({"maestro.collection": name})
-        run = ["maestro", "archive", selector, "--group", group, "--to", rule.to, "--every", str(rule.every)]
+        run = ["maestro", "archive", selector, "--group", name, "--to", rule.to, "--every", str(rule.every)]
         run += ["--filter", rule.filter] if rule.filter else []
-        return Component(run=run, offers=[], consumes=[selector], group=group, priority="background", service=True)
+        return Component(run=run, offers=[], consumes=[selector], group=ARCHIVE + name, priority="background", service=True)
 
 
 class Workflow(Part):

@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from maestro.launch.peers import Peers
+from maestro.launch.runner import Runner
+from maestro.launch.workflow import Workflow
+
 PRODUCER = """
 import maestro, numpy as np
 with maestro.Session() as s:
@@ -139,7 +143,28 @@ collections:
 def test_a_rule_of_a_collection_becomes_an_archive(cli, collection):
     line = cli.json("run", "w.yaml", "--dry-run")["lines"][-1]
     assert line["component"] == "archive-hydro"
-    assert line["words"][1:] == ["archive", "maestro.collection = 'hydro'", "--group", "archive-hydro", "--to", "store", "--every", "4"]
+    assert line["words"][1:] == ["archive", "maestro.collection = 'hydro'", "--group", "hydro", "--to", "store", "--every", "4"]
+
+
+def test_the_group_of_an_archive_and_who_answers_for_it_have_its_name():
+    flow = Workflow.model_validate(
+        {"workflow": "w", "components": {"a": {"run": "a"}}, "collections": {"hydro": {"persist": {"to": "store"}}}}
+    )
+    assert flow.components["archive-hydro"].group == "archive-hydro"
+    peers = Peers.__new__(Peers)
+    peers._joined = {"a": {1}, "archive-hydro": {2}, "archive-hydro-answers": {2}, "b-answers": {3}, "maestro-run": {4}}
+    assert peers.strangers(flow.components) == ["b-answers"]
+
+
+def test_services_that_retire_have_time_to_write(tmp_path):
+    flow = Workflow.model_validate({"workflow": "w", "components": {"a": {"run": "a"}}})
+    for wait_s, stopping, bound in ((33, None, 33), (1, None, 5), (33, "a failed", 5)):
+        runner = Runner(flow, tmp_path, tmp_path, wait_s)
+        runner.retiring, runner.stopping = True, stopping
+        runner._escalate(100.0)
+        assert runner._deadline == 100 + bound
+        runner._escalate(200.0)  # SIGTERM
+        assert runner._deadline == 205
 
 
 def test_a_rule_for_a_collection_that_nobody_offers_is_an_error_at_the_rule(cli, collection):

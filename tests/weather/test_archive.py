@@ -6,8 +6,10 @@ from typer.testing import CliRunner
 import maestro
 from maestro import cli
 from maestro.archive.store import open_store
-from maestro.workflows.weather import fdbstore, grib
+from maestro.workflows.weather import archive as forecast
+from maestro.workflows.weather import fdbstore, grib, report
 from maestro.workflows.weather.plan import Plan
+from maestro.workflows.weather.trace import Kind
 
 pytestmark = pytest.mark.usefixtures("sample_fields", "fdb_part")
 
@@ -77,3 +79,21 @@ def test_a_configuration_that_is_none_is_named(pool, tmp_path):
     path.write_text(f"schema: {tmp_path}/none\n")
     with pytest.raises(maestro.MaestroError, match=r"read the schema .*/none of FDB .*: No such file"):
         open_store(f"fdb:{path}")
+
+
+def test_a_forecast_is_archived_by_distinct_fields_also_in_two_lives(pool, tmp_path, messages, monkeypatch):
+    monkeypatch.setattr(forecast, "take_second_place", lambda nice: None)
+    plan, (first, *rest) = Plan(members="1", steps="6", pl={"params": "t/z", "levels": "500/850"}, sfc="msl", grid="O32"), messages
+    observer = pool.session("observer")  # holds the pool
+    lives = []
+    for offers in ([first], rest):
+        with pool.session("hammer") as session:
+            foreign = offers[0][0].keys | {"step": 12}
+            for keys, message in [(foreign, offers[0][1]), *((field.keys, message) for field, message in offers)]:
+                session.offer(message, **keys)
+                session.flush()
+        lives.append(forecast.run_archive(plan, tmp_path / str(len(lives)), tmp_path / "store", timeout=5))
+    assert lives == [1, len(messages)]
+    assert observer.count() == 2 + len(messages)
+    records = report.traces(tmp_path / "1", "archive")
+    assert sorted(records["field"][records["kind"] == Kind.ARCHIVED]) == sorted(field.index for field, _ in rest)
