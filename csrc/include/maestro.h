@@ -279,7 +279,8 @@ MAESTRO_API maestro_status_t maestro_selector_check(const char *schema, const ch
 
 /* The selector's parts as JSON text, for programs that compare selectors; the caller frees it.  {"schema", "core_only", "tree"}; a part has "op":
  * "and", "or", "not" with parts in "of"; "has", "in" and "ne" with "values", "range" with "low", "high" (and "open_low", "open_high", "step"), "like"
- * with "pattern", each with its "key"; "true" for everything.  Values are in the schema's form, timestamps in nanoseconds.  Errors: as above. */
+ * with "pattern", each with its "key", and "array": true where that has several values, of which any may meet it; "true" for
+ * everything.  Values are in the schema's form, timestamps in nanoseconds.  Errors: as above. */
 MAESTRO_API maestro_status_t maestro_selector_tree(const char *schema, const char *selector, char **json_out);
 /* An index of one's own: attribute sets of objects that need not be in the pool, such as those in an archive, found by selectors as the pool finds objects.
  * It keeps copies and outlives the session whose schema it has; one thread at a time.  NULL is allowed for destroy.  Errors: SYSTEM. */
