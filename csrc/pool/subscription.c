@@ -483,7 +483,8 @@ static void trim(mst_pool_t *pool) {
         if (old > keep) keep = old < keep_holding ? old : keep_holding;
     }
     mst_pool_log_trim(pool, keep);
-    mst_pool_ahead_trim(pool);
+    mst_pool_ahead_trim(&pool->urgent, pool->log.base);
+    mst_pool_ahead_trim(&pool->dated, pool->log.base);
 }
 
 void mst_pool_subscription_advance_all(mst_pool_t *pool) {
