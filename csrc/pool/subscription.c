@@ -555,7 +555,7 @@ bool mst_pool_subscription_awaits(mst_pool_t *pool, uint32_t handle) {
     const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     if (mst_pool_group_awaits(pool, object, handle)) return true;
     for (const mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next) {
-        if (s->query || !(s->kinds & MAESTRO_EVENT_OFFERED)) continue;
+        if (s->query || s->observes || !(s->kinds & MAESTRO_EVENT_OFFERED)) continue;
         if (mst_pool_search_awaits(&s->search, s->snapshot, s->cursor, object->sequence) && mst_pool_selects(pool, s->selector, s->session->schema, object)) return true;
     }
     return false;
