@@ -134,6 +134,23 @@ def test_wanted_knows_a_group_that_has_lost_its_members(pool):
     assert not wanted(producer, param="u")
 
 
+def test_the_need_of_a_group_has_its_name_whoever_made_it(pool):
+    with pool.session("member") as member:
+        member.subscribe("param = t", group="paint")
+    watcher = pool.session("watcher").subscribe(kinds="required")
+    event = watcher.next_event(timeout=2)
+    assert (event.component, event.rank, event.reason, event.selector) == ("paint", None, "subscription", "param = t")
+    assert "maestro.pid" not in event.cdo.attributes
+
+
+def test_a_demand_whose_selector_is_too_long_to_be_told_is_one_of_everything(pool):
+    watcher = pool.session("watcher").subscribe(kinds="required,retracted")
+    consumer = pool.session("consumer")
+    with consumer.demand_start(f"param = t and maestro.name != '{'x' * 61_000}'"):
+        consumer.flush()
+        assert seen(watcher) == [("required", "require", "", "consumer")]
+
+
 def test_a_need_that_looks_at_the_data_counts_as_wanting(pool):
     producer = pool.session("producer")
     pool.session("consumer").require("maestro.dtype = '<f4' and param = u")

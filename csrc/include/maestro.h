@@ -340,8 +340,9 @@ typedef enum maestro_event_kind {
     MAESTRO_EVENT_JOINED = 4, /* a component's session: attributes maestro.component, maestro.rank, maestro.pid */
     MAESTRO_EVENT_LEFT = 8,   /* the same, and maestro.reason: "closed" or "died" */
     MAESTRO_EVENT_EXPIRED = 32, /* the time of maestro.lifetime was over, or the readings of maestro.demands */
-    MAESTRO_EVENT_REQUIRED = 64, /* somebody needs objects: attributes maestro.need (its number), maestro.selector, maestro.schema, who, and maestro.reason:
-                                    "require", "demand" (one that waits) or "subscription" */
+    MAESTRO_EVENT_REQUIRED = 64, /* somebody needs objects: attributes maestro.need (its number), maestro.selector, maestro.schema, who (of a consumer
+                                    group maestro.component alone, which is its name), and maestro.reason: "require", "demand" (one that waits) or
+                                    "subscription".  A selector of nearly 60 KiB is told as "", everything, and a demand of it as "require" */
     MAESTRO_EVENT_RETRACTED = 128, /* the same need has ended */
     MAESTRO_EVENT_INCOMPLETE = 256, /* an object of several parts was discarded: its attributes, maestro.missing ("1,3-5": parts that had not come), maestro.reason */
     MAESTRO_EVENT_GAP = 16    /* a plain subscription was too slow: events gap_from..gap_to are lost to it */

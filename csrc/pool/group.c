@@ -218,7 +218,7 @@ static maestro_status_t create(mst_pool_t *pool, const mst_pool_subscription_t *
     group->next = pool->groups;
     pool->groups = group;
     pool->holding++;
-    group->need = mst_pool_need_begin(pool, subscription->session, group->selector, "subscription");
+    group->need = mst_pool_need_begin(pool, subscription->session, group->name, group->selector, "subscription");
     *group_out = group;
     return MAESTRO_OK;
 }

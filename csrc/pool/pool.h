@@ -687,8 +687,9 @@ typedef struct mst_pool_needs {
     size_t nended, ended_capacity;
 } mst_pool_needs_t;
 
-/* Somebody needs what the selector selects; a handle for mst_pool_need_end, 0: no memory.  The reason is as maestro.reason tells it. */
-uint32_t mst_pool_need_begin(mst_pool_t *pool, const mst_pool_session_t *session, const mst_meta_selector_t *selector, const char *reason);
+/* A session, or a consumer group of this name (NULL: the session), needs what the selector selects; a handle for mst_pool_need_end, 0: no memory.  The reason
+ * is as maestro.reason tells it. */
+uint32_t mst_pool_need_begin(mst_pool_t *pool, const mst_pool_session_t *session, const char *group, const mst_meta_selector_t *selector, const char *reason);
 void mst_pool_need_end(mst_pool_t *pool, uint32_t need); /* 0 is allowed */
 void mst_pool_need_tell_ended(mst_pool_t *pool);
 maestro_status_t mst_pool_need_declare(mst_pool_t *pool, mst_pool_session_t *session, const char *text, uint32_t *number_out);

@@ -125,7 +125,7 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
         start_lagging(pool, subscription);
     }
     if (!subscription->shared && !subscription->query && !request->observe && subscription->kinds & MAESTRO_EVENT_OFFERED)
-        subscription->need = mst_pool_need_begin(pool, session, subscription->selector, "subscription");
+        subscription->need = mst_pool_need_begin(pool, session, NULL, subscription->selector, "subscription");
     *number_out = subscription->number;
     return MAESTRO_OK;
 }
