@@ -43,7 +43,7 @@ def test_every_group_gets_every_object_and_one_member_each(pool):
     for name, shares in (("paint", got[:2]), ("count", got[2:])):
         assert sorted(itertools.chain(*shares)) == list(range(1000)), name
         assert all(shares)
-    assert group_of(producer)["acknowledged"] == 1000
+    within(2, lambda: group_of(producer)["acknowledged"] == 1000)  # the manager may answer before it has read what members wrote
     assert group_of(producer)["redelivered"] == 0
 
 
