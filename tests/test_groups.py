@@ -43,7 +43,7 @@ def test_every_group_gets_every_object_and_one_member_each(pool):
     for name, shares in (("paint", got[:2]), ("count", got[2:])):
         assert sorted(itertools.chain(*shares)) == list(range(1000)), name
         assert all(shares)
-    assert group_of(producer)["acknowledged"] == 1000
+    within(2, lambda: group_of(producer)["acknowledged"] == 1000)  # the manager may answer before it has read what members wrote
     assert group_of(producer)["redelivered"] == 0
 
 
@@ -77,11 +77,12 @@ def test_a_member_may_have_more_at_hand_than_its_pace_suggests(pool):
     eager = pool.session("eager").subscribe("param = t", group="paint", prefetch=20)
     other = pool.session("other").subscribe("param = t", group="paint", prefetch=20, limit=5)
     producer.offer_many(param="t", step=range(100))
-    held = eager.next_many(100, timeout=2)
-    while more := eager.next_many(100, timeout=0.2):
-        held += more
-    assert len(held) == 20
-    assert len(other.next_many(100, timeout=2)) <= 5
+    held = {}
+    for member in (eager, other):
+        held[member] = member.next_many(100, timeout=2)
+        while more := member.next_many(100, timeout=0.2):
+            held[member] += more
+    assert (len(held[eager]), len(held[other])) == (20, 5)
     with raises(maestro.ArgumentError, "prefetch", "16777215"):
         pool.session().subscribe("param = t", group="paint", prefetch=1 << 24)
     with raises(maestro.ArgumentError, "prefetch", "consumer group"):

@@ -46,6 +46,20 @@ def test_who_only_observes_needs_nothing(pool):
         watcher.subscribe(observe=True, group="g")
 
 
+def test_a_withdrawal_of_what_is_consumed_waits_for_readers_not_for_observers(pool):
+    """Neither of them has come as far as the last object: their windows are full of those before."""
+    producer, reader = pool.session("model"), pool.session("reader")
+    observer = pool.session("watcher").subscribe(observe=True, window=1 << 18)
+    producer.offer_many(param="t", step=range(40_000))
+    within(2, lambda: any(one["lag"] for session in producer.stats()["sessions"] for one in session["subscriptions"]))
+    producer.withdraw("step = 39999", when="consumed", timeout=1)
+    with reader.subscribe(window=1 << 18) as unread:
+        assert unread.fileno() >= 0
+        with raises(maestro.TimeoutError):
+            producer.withdraw("step = 39998", when="consumed", timeout=0.2)
+    assert next(observer)["step"] == 0
+
+
 def test_who_comes_late_gets_the_needs_that_are_there(pool):
     consumer = pool.session("consumer")
     gone, need = consumer.require("param = t"), consumer.require("param = u")
@@ -118,6 +132,23 @@ def test_wanted_knows_a_group_that_has_lost_its_members(pool):
     time.sleep(0.2)
     assert wanted(producer)
     assert not wanted(producer, param="u")
+
+
+def test_the_need_of_a_group_has_its_name_whoever_made_it(pool):
+    with pool.session("member") as member:
+        member.subscribe("param = t", group="paint")
+    watcher = pool.session("watcher").subscribe(kinds="required")
+    event = watcher.next_event(timeout=2)
+    assert (event.component, event.rank, event.reason, event.selector) == ("paint", None, "subscription", "param = t")
+    assert "maestro.pid" not in event.cdo.attributes
+
+
+def test_a_demand_whose_selector_is_too_long_to_be_told_is_one_of_everything(pool):
+    watcher = pool.session("watcher").subscribe(kinds="required,retracted")
+    consumer = pool.session("consumer")
+    with consumer.demand_start(f"param = t and maestro.name != '{'x' * 61_000}'"):
+        consumer.flush()
+        assert seen(watcher) == [("required", "require", "", "consumer")]
 
 
 def test_a_need_that_looks_at_the_data_counts_as_wanting(pool):

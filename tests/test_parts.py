@@ -24,6 +24,8 @@ def ranks(pool):
 def test_an_object_is_there_when_its_last_part_has_come(ranks, pool):
     sessions, reader = ranks(3), pool.session("reader", schema="core")
     events = reader.subscribe(kinds="offered,withdrawn,incomplete")
+    (counted,) = next(one for one in reader.stats()["sessions"] if one["component"] == "reader")["subscriptions"]
+    assert counted["kinds"] == ["offered", "withdrawn", "incomplete"]
     for rank in (2, 0):
         give(sessions[rank], parts=3, data=bytes([rank]) * 10).wait()
     assert reader.count() == 0

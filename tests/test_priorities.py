@@ -77,6 +77,26 @@ def test_a_lagging_group_hands_out_urgent_objects_then_the_earliest_deadlines(po
     assert list(in_turn(member)) == [13, 11, 12, 1, 2, 3, 15]
 
 
+def test_an_urgent_object_goes_before_thousands_with_deadlines(pool):
+    producer = pool.session("producer")
+    member = pool.session("member").subscribe("param = t", group="g", limit=1)
+    producer.offer_many(param="t", step=[0])
+    held = member.next(timeout=2)
+    deadline = {"maestro.deadline": datetime.now(UTC) + timedelta(hours=1)}
+    producer.offer_many(None, deadline, param="t", step=range(1, 10_001))
+    producer.offer_many(None, {"maestro.priority": "urgent"}, param="u", step=range(1000))  # the group has to pass over them
+    producer.offer(b"", {"maestro.priority": "urgent"}, param="t", step=20_000)
+    producer.flush()
+    held.dispose()
+    got = [20_000, 1, 2]
+    for step in got:
+        with member.next(timeout=5) as cdo:
+            assert cdo["step"] == step
+    with pool.session("other").subscribe("param = t", group="g") as other:
+        rest = [*in_turn(other), *in_turn(member)]
+    assert sorted(got + rest) == [*range(1, 10_001), 20_000]
+
+
 def test_the_order_within_a_subscription_is_kept(pool):
     producer, urgent = pool.session("producer"), pool.session("urgent", priority="urgent")
     reader = pool.session("reader").subscribe("param = t")

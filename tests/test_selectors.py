@@ -172,7 +172,7 @@ def test_moments_are_found_in_any_zone(one_pool):
     one_pool.withdraw(None)
 
 
-def test_a_selectors_parts_are_known_in_the_schemas_form():
+def test_a_selectors_parts_are_known_in_the_schemas_form(tmp_path):
     from maestro._core import selector_tree
 
     assert selector_tree("mars", "") == {"schema": "mars", "core_only": True, "tree": {"op": "true"}}
@@ -186,5 +186,8 @@ def test_a_selectors_parts_are_known_in_the_schemas_form():
     assert strided == {"op": "range", "key": "step", "low": 0, "high": 24, "step": 6}
     assert [part["op"] for part in negated["of"][0]["of"]] == ["ne", "like", "has"]
     assert negated["of"][0]["of"][1]["pattern"] == 'a"*'
+    (tmp_path / "lists.yaml").write_text("schema: lists\nversion: 1\nattributes: {words: {type: string, array: true}}\n")
+    leaf = selector_tree(str(tmp_path / "lists.yaml"), "words = t")["tree"]
+    assert leaf == {"op": "in", "key": "words", "array": True, "values": ["t"]}
     with raises(maestro.SelectorError, "character 9"):
         selector_tree("mars", "step == = 6")

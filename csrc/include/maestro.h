@@ -279,7 +279,8 @@ MAESTRO_API maestro_status_t maestro_selector_check(const char *schema, const ch
 
 /* The selector's parts as JSON text, for programs that compare selectors; the caller frees it.  {"schema", "core_only", "tree"}; a part has "op":
  * "and", "or", "not" with parts in "of"; "has", "in" and "ne" with "values", "range" with "low", "high" (and "open_low", "open_high", "step"), "like"
- * with "pattern", each with its "key"; "true" for everything.  Values are in the schema's form, timestamps in nanoseconds.  Errors: as above. */
+ * with "pattern", each with its "key", and "array": true where that has several values, of which any may meet it; "true" for
+ * everything.  Values are in the schema's form, timestamps in nanoseconds.  Errors: as above. */
 MAESTRO_API maestro_status_t maestro_selector_tree(const char *schema, const char *selector, char **json_out);
 /* An index of one's own: attribute sets of objects that need not be in the pool, such as those in an archive, found by selectors as the pool finds objects.
  * It keeps copies and outlives the session whose schema it has; one thread at a time.  NULL is allowed for destroy.  Errors: SYSTEM. */
@@ -339,8 +340,9 @@ typedef enum maestro_event_kind {
     MAESTRO_EVENT_JOINED = 4, /* a component's session: attributes maestro.component, maestro.rank, maestro.pid */
     MAESTRO_EVENT_LEFT = 8,   /* the same, and maestro.reason: "closed" or "died" */
     MAESTRO_EVENT_EXPIRED = 32, /* the time of maestro.lifetime was over, or the readings of maestro.demands */
-    MAESTRO_EVENT_REQUIRED = 64, /* somebody needs objects: attributes maestro.need (its number), maestro.selector, maestro.schema, who, and maestro.reason:
-                                    "require", "demand" (one that waits) or "subscription" */
+    MAESTRO_EVENT_REQUIRED = 64, /* somebody needs objects: attributes maestro.need (its number), maestro.selector, maestro.schema, who (of a consumer
+                                    group maestro.component alone, which is its name), and maestro.reason: "require", "demand" (one that waits) or
+                                    "subscription".  A selector of nearly 60 KiB is told as "", everything, and a demand of it as "require" */
     MAESTRO_EVENT_RETRACTED = 128, /* the same need has ended */
     MAESTRO_EVENT_INCOMPLETE = 256, /* an object of several parts was discarded: its attributes, maestro.missing ("1,3-5": parts that had not come), maestro.reason */
     MAESTRO_EVENT_GAP = 16    /* a plain subscription was too slow: events gap_from..gap_to are lost to it */

@@ -36,6 +36,7 @@ static void append_leaf(mst_base_buffer_t *out, const mst_meta_node_t *node, con
     const char *key = selector->schema->attribute[node->key].name;
     mst_base_buffer_printf(out, "{\"op\":\"%s\",\"key\":", op[node->op]);
     mst_base_buffer_json_string(out, key, strlen(key));
+    if (node->array) mst_base_buffer_printf(out, ",\"array\":true");
     if (node->op == MST_META_OP_IN || node->op == MST_META_OP_NE) append_values(out, node);
     if (node->op == MST_META_OP_RANGE && node->has_low) append_bound(out, node, "low", node->low, node->open_low);
     if (node->op == MST_META_OP_RANGE && node->has_high) append_bound(out, node, "high", node->high, node->open_high);

@@ -1,7 +1,8 @@
 /* Objects that consumer groups hand out before others: urgent ones, then those with a deadline, the earliest first.
  *
- * The list of their offers follows the event log, as far as that is kept; it is made only while there are groups.  Each group takes from it what it
- * selects, puts that in order, and passes over what it took when its cursor comes there.  An object for which there was no memory goes in its turn. */
+ * A list of each follows the event log, as far as that is kept; they are made only while there are groups.  Each group takes from them what it selects, of
+ * deadlines some at a time, which it puts in order, and passes over what it took when its cursor comes there.  An object for which there was no memory
+ * goes in its turn. */
 #include "pool/pool.h"
 
 enum { FIRST_CAPACITY = 64 };
@@ -31,24 +32,22 @@ static int64_t order_of(mst_pool_t *pool, const mst_meta_attributes_t *set) {
 }
 
 void mst_pool_ahead_note(mst_pool_t *pool, uint32_t handle, const mst_meta_attributes_t *set) {
-    mst_pool_ahead_t *ahead = &pool->ahead;
     int64_t order = order_of(pool, set);
+    mst_pool_ahead_t *ahead = order ? &pool->dated : &pool->urgent;
     pool->urgent_news |= order == 0;
     if (!pool->groups || order == INT64_MAX) return;
     if (ahead->count == ahead->capacity && !grow(ahead)) return;
     *entry_at(ahead, ahead->count++) = (mst_pool_ahead_entry_t){.sequence = mst_pool_object(&pool->catalogue, handle)->sequence, .order = order, .handle = handle};
 }
 
-void mst_pool_ahead_trim(mst_pool_t *pool) {
-    mst_pool_ahead_t *ahead = &pool->ahead;
-    while (ahead->count && entry_at(ahead, 0)->sequence < pool->log.base) {
+void mst_pool_ahead_trim(mst_pool_ahead_t *ahead, uint64_t from) {
+    while (ahead->count && entry_at(ahead, 0)->sequence < from) {
         ahead->first = (ahead->first + 1) % ahead->capacity;
         ahead->count--;
     }
 }
 
-const mst_pool_ahead_entry_t *mst_pool_ahead_next(const mst_pool_t *pool, uint64_t after) {
-    const mst_pool_ahead_t *ahead = &pool->ahead;
+const mst_pool_ahead_entry_t *mst_pool_ahead_next(const mst_pool_ahead_t *ahead, uint64_t after) {
     size_t low = 0, high = ahead->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -58,4 +57,7 @@ const mst_pool_ahead_entry_t *mst_pool_ahead_next(const mst_pool_t *pool, uint64
     return low < ahead->count ? entry_at(ahead, low) : NULL;
 }
 
-void mst_pool_ahead_fini(mst_pool_t *pool) { free(pool->ahead.entry); }
+void mst_pool_ahead_fini(mst_pool_t *pool) {
+    free(pool->urgent.entry);
+    free(pool->dated.entry);
+}

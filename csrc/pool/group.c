@@ -204,7 +204,7 @@ static maestro_status_t create(mst_pool_t *pool, const mst_pool_subscription_t *
     snprintf(group->name, sizeof group->name, "%s", name);
     group->archives = strncmp(name, "archive", 7) == 0;
     group->schema = subscription->session->schema;
-    group->cursor = group->ahead_from = group->ahead = mst_pool_log_last(&pool->log);
+    group->cursor = group->ahead_from = group->urgent = group->dated = mst_pool_log_last(&pool->log);
     group->snapshot = snapshot;
     char *text = strdup(subscription->selector->source);
     maestro_status_t status = text ? mst_meta_selector_parse(pool->schema[group->schema], text, &group->selector) : MAESTRO_NO_MEMORY;
@@ -218,7 +218,7 @@ static maestro_status_t create(mst_pool_t *pool, const mst_pool_subscription_t *
     group->next = pool->groups;
     pool->groups = group;
     pool->holding++;
-    group->need = mst_pool_need_begin(pool, subscription->session, group->selector, "subscription");
+    group->need = mst_pool_need_begin(pool, subscription->session, group->name, group->selector, "subscription");
     *group_out = group;
     return MAESTRO_OK;
 }
@@ -285,10 +285,31 @@ static bool give(mst_pool_t *pool, mst_pool_group_t *group, uint32_t handle, uin
 
 /* ---- Ahead of others. */
 
-static bool went_ahead(const mst_pool_t *pool, const mst_pool_group_t *group, uint64_t sequence) {
-    if (MST_LIKELY(sequence <= group->ahead_from || sequence > group->ahead)) return false;
-    const mst_pool_ahead_entry_t *entry = mst_pool_ahead_next(pool, sequence - 1);
+static bool is_listed(const mst_pool_ahead_t *ahead, uint64_t from, uint64_t to, uint64_t sequence) {
+    if (MST_LIKELY(sequence <= from || sequence > to)) return false;
+    const mst_pool_ahead_entry_t *entry = mst_pool_ahead_next(ahead, sequence - 1);
     return entry && entry->sequence == sequence;
+}
+
+static bool went_ahead(const mst_pool_t *pool, const mst_pool_group_t *group, uint64_t sequence) {
+    return is_listed(&pool->urgent, group->ahead_from, group->urgent, sequence) || is_listed(&pool->dated, group->ahead_from, group->dated, sequence);
+}
+
+/* False: it waits for a member that takes it, and all others with it. */
+static bool give_ahead(mst_pool_t *pool, mst_pool_group_t *group, const mst_pool_ahead_entry_t *entry) {
+    group->waits = !give(pool, group, entry->handle, entry->sequence, 0);
+    return !group->waits;
+}
+
+/* Here and below, false: it did not come to the end, for no member takes the next one, or it looked at `left` offers, as many as it may in a round. */
+static bool advance_urgent(mst_pool_t *pool, mst_pool_group_t *group, size_t *left) {
+    const mst_pool_ahead_entry_t *entry;
+    for (; (entry = mst_pool_ahead_next(&pool->urgent, group->urgent)); group->urgent = entry->sequence) {
+        if (!*left) return false;
+        --*left;
+        if (mst_pool_selects(pool, group->selector, group->schema, mst_pool_object(&pool->catalogue, entry->handle)) && !give_ahead(pool, group, entry)) return false;
+    }
+    return true;
 }
 
 /* Puts it where it belongs: the latest first, of equals too. */
@@ -298,22 +319,28 @@ static void hasten(mst_pool_group_t *group, mst_pool_ahead_entry_t entry) {
     group->hastened[at] = entry;
 }
 
-/* False: what goes ahead waits for a member that takes it, and all others with it. */
-static bool advance_ahead(mst_pool_t *pool, mst_pool_group_t *group) {
+static bool fill_hastened(mst_pool_t *pool, mst_pool_group_t *group, size_t *left) {
+    const mst_pool_ahead_entry_t *entry;
+    for (; group->nhastened < MST_POOL_GROUP_AHEAD && (entry = mst_pool_ahead_next(&pool->dated, group->dated)); group->dated = entry->sequence) {
+        if (!*left) return false;
+        --*left;
+        if (mst_pool_selects(pool, group->selector, group->schema, mst_pool_object(&pool->catalogue, entry->handle))) hasten(group, *entry);
+    }
+    return true;
+}
+
+static bool advance_dated(mst_pool_t *pool, mst_pool_group_t *group, size_t *left) {
     for (;;) {
-        const mst_pool_ahead_entry_t *entry = NULL;
-        while (group->nhastened < MST_POOL_GROUP_AHEAD && (entry = mst_pool_ahead_next(pool, group->ahead))) {
-            group->ahead = entry->sequence;
-            if (mst_pool_selects(pool, group->selector, group->schema, mst_pool_object(&pool->catalogue, entry->handle))) hasten(group, *entry);
-        }
+        if (!fill_hastened(pool, group, left)) return false;
         if (!group->nhastened) return true;
-        entry = &group->hastened[group->nhastened - 1];
-        if (!give(pool, group, entry->handle, entry->sequence, 0)) {
-            group->waits = true;
-            return false;
-        }
+        if (!give_ahead(pool, group, &group->hastened[group->nhastened - 1])) return false;
         group->nhastened--;
     }
+}
+
+static bool advance_ahead(mst_pool_t *pool, mst_pool_group_t *group) {
+    size_t left = SLICE;
+    return advance_urgent(pool, group, &left) && advance_dated(pool, group, &left);
 }
 
 /* ---- In turn. */
@@ -322,7 +349,8 @@ static bool advance_snapshot(mst_pool_t *pool, mst_pool_group_t *group) {
     mst_pool_entry_t entries[SLICE];
     bool done;
     size_t count = mst_pool_search_step(pool, &group->search, entries, SLICE, &done);
-    if (group->ahead_from < group->search.until) group->ahead_from = group->ahead = group->search.until; /* what the snapshot has comes with it: the log may forget it */
+    if (group->ahead_from < group->search.until) /* what the snapshot has comes with it: the log may forget it */
+        group->ahead_from = group->urgent = group->dated = group->search.until;
     for (size_t i = 0; i < count; i++) {
         if (give(pool, group, entries[i].handle, entries[i].sequence, 0)) continue;
         mst_pool_search_unread(&group->search, entries, i, count);

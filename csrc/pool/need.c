@@ -9,10 +9,16 @@ struct mst_pool_requirement {
     mst_pool_requirement_t *next;
 };
 
-static void describe(mst_meta_builder_t *builder, const mst_pool_session_t *session, const mst_meta_schema_t *schema, const char *selector, const char *reason, int64_t number) {
-    mst_meta_builder_set_text(builder, MST_META_KEY_COMPONENT, session->component, strlen(session->component));
+/* A group outlives the session that made it, and so is told by its own name. */
+static void describe_owner(mst_meta_builder_t *builder, const mst_pool_session_t *session, const char *group) {
+    const char *name = group ? group : session->component;
+    mst_meta_builder_set_text(builder, MST_META_KEY_COMPONENT, name, strlen(name));
+    if (group) return;
     mst_meta_builder_set_i64(builder, MST_META_KEY_RANK, session->rank);
     mst_meta_builder_set_i64(builder, MST_META_KEY_PID, session->pid);
+}
+
+static void describe(mst_meta_builder_t *builder, const mst_meta_schema_t *schema, const char *selector, const char *reason, int64_t number) {
     mst_meta_builder_set_text(builder, MST_META_KEY_REASON, reason, strlen(reason));
     mst_meta_builder_set_i64(builder, MST_META_KEY_NEED, number);
     mst_meta_builder_set_text(builder, MST_META_KEY_SCHEMA, schema->name, strlen(schema->name));
@@ -32,11 +38,15 @@ static uint32_t make_notice(mst_pool_t *pool, const mst_pool_session_t *session,
     return handle;
 }
 
-uint32_t mst_pool_need_begin(mst_pool_t *pool, const mst_pool_session_t *session, const mst_meta_selector_t *selector, const char *reason) {
+/* A selector too long for an event is told as everything, so that nothing that is needed is held back; and a demand then as a declaration, for it is met by one
+ * object, everything by all. */
+uint32_t mst_pool_need_begin(mst_pool_t *pool, const mst_pool_session_t *session, const char *group, const mst_meta_selector_t *selector, const char *reason) {
     mst_meta_builder_t builder;
-    bool fits = strlen(selector->source) < MST_META_TAIL_MAX - 1024; /* a longer one is told as everything: nothing that is needed is held back */
+    bool fits = strlen(selector->source) < MST_META_TAIL_MAX - 1024;
+    if (!fits && strcmp(reason, "demand") == 0) reason = "require";
     mst_meta_builder_init(&builder, pool->schema[0], pool->dictionary);
-    describe(&builder, session, selector->schema, fits ? selector->source : "", reason, (int64_t)++pool->needs.numbers);
+    describe_owner(&builder, session, group);
+    describe(&builder, selector->schema, fits ? selector->source : "", reason, (int64_t)++pool->needs.numbers);
     uint32_t need = make_notice(pool, session, &builder);
     mst_meta_builder_fini(&builder);
     if (need == MST_POOL_NONE) return 0;
@@ -87,7 +97,7 @@ maestro_status_t mst_pool_need_declare(mst_pool_t *pool, mst_pool_session_t *ses
     mst_meta_selector_bind(selector, pool->dictionary);
     mst_pool_requirement_t *requirement = malloc(sizeof *requirement);
     if (requirement) {
-        *requirement = (mst_pool_requirement_t){.need = mst_pool_need_begin(pool, session, selector, "require"), .next = session->requirements};
+        *requirement = (mst_pool_requirement_t){.need = mst_pool_need_begin(pool, session, NULL, selector, "require"), .next = session->requirements};
         requirement->number = *number_out = (uint32_t)pool->needs.numbers;
         session->requirements = requirement;
         session->nrequirements++;

@@ -293,8 +293,8 @@ typedef struct mst_pool_ahead {
 } mst_pool_ahead_t;
 
 void mst_pool_ahead_note(mst_pool_t *pool, uint32_t handle, const mst_meta_attributes_t *set); /* an offer that has its sequence */
-void mst_pool_ahead_trim(mst_pool_t *pool); /* after the log */
-const mst_pool_ahead_entry_t *mst_pool_ahead_next(const mst_pool_t *pool, uint64_t after); /* the first one behind a sequence; NULL: none */
+void mst_pool_ahead_trim(mst_pool_ahead_t *ahead, uint64_t from); /* to where the log begins */
+const mst_pool_ahead_entry_t *mst_pool_ahead_next(const mst_pool_ahead_t *ahead, uint64_t after); /* the first one behind a sequence; NULL: none */
 void mst_pool_ahead_fini(mst_pool_t *pool);
 /* ---- parts.c: objects that several offers make together. */
 typedef struct mst_pool_parts {
@@ -623,7 +623,7 @@ void mst_pool_request_end_object(mst_pool_t *pool, uint32_t handle, uint32_t kin
 void mst_pool_request_unleased(mst_pool_t *pool, uint32_t handle); /* the last lease of an object that is to be consumed has ended */
 
 /* ---- group.c: consumer groups. */
-enum { MST_POOL_GROUP_AHEAD = 64 }; /* of a group's objects that go before others, so many are put in order at a time */
+enum { MST_POOL_GROUP_AHEAD = 64 }; /* of a group's objects with a deadline, so many are put in order at a time */
 enum { MST_POOL_GROUP_LIMIT = 256 }; /* unacknowledged objects of a member at most, unless it says otherwise */
 
 struct mst_pool_member {             /* lives until its subscription is disposed and all it was given is settled, or its group has ended */
@@ -646,7 +646,8 @@ struct mst_pool_group {
     bool snapshot;
     bool waits;                      /* for a member that takes what comes next */
     uint64_t cursor;
-    uint64_t ahead_from, ahead;      /* of offers behind the first and up to the second, those that go ahead of others were taken to `hastened` */
+    uint64_t ahead_from;             /* of offers behind it */
+    uint64_t urgent, dated;          /* up to here, those that are urgent were handed out, those with a deadline taken to `hastened` */
     mst_pool_ahead_entry_t hastened[MST_POOL_GROUP_AHEAD]; /* of those, what was not yet handed out, the latest first */
     size_t nhastened;
     mst_pool_member_t *members;
@@ -686,8 +687,9 @@ typedef struct mst_pool_needs {
     size_t nended, ended_capacity;
 } mst_pool_needs_t;
 
-/* Somebody needs what the selector selects; a handle for mst_pool_need_end, 0: no memory.  The reason is as maestro.reason tells it. */
-uint32_t mst_pool_need_begin(mst_pool_t *pool, const mst_pool_session_t *session, const mst_meta_selector_t *selector, const char *reason);
+/* A session, or a consumer group of this name (NULL: the session), needs what the selector selects; a handle for mst_pool_need_end, 0: no memory.  The reason
+ * is as maestro.reason tells it. */
+uint32_t mst_pool_need_begin(mst_pool_t *pool, const mst_pool_session_t *session, const char *group, const mst_meta_selector_t *selector, const char *reason);
 void mst_pool_need_end(mst_pool_t *pool, uint32_t need); /* 0 is allowed */
 void mst_pool_need_tell_ended(mst_pool_t *pool);
 maestro_status_t mst_pool_need_declare(mst_pool_t *pool, mst_pool_session_t *session, const char *text, uint32_t *number_out);
@@ -730,7 +732,7 @@ struct mst_pool {
     mst_pool_catalogue_t catalogue;
     mst_pool_log_t log;
     mst_pool_lifetimes_t lifetimes;
-    mst_pool_ahead_t ahead;
+    mst_pool_ahead_t urgent, dated;
     bool urgent_news;                /* somebody waits for what came who is not to wait for others */
     uint32_t nurgent, nbackground;   /* sessions */
     mst_pool_parts_t parts;

@@ -139,7 +139,7 @@ static bool step_demand(mst_pool_t *pool, mst_pool_request_t *request) {
     bool waits = pool->now_ns < request->deadline_ns; /* else it was a look, and is no need */
     if (waits && !request->in_matcher && mst_meta_matcher_add(pool->matcher, request, request->selector, request->session->schema) == MAESTRO_OK) {
         request->in_matcher = true;
-        request->need = mst_pool_need_begin(pool, request->session, request->selector, "demand");
+        request->need = mst_pool_need_begin(pool, request->session, NULL, request->selector, "demand");
         pool->kinds_wanted[0]++;
     }
     return false;

@@ -12,7 +12,8 @@ static void text(mst_base_buffer_t *out, const char *key, const char *value) {
 static void number(mst_base_buffer_t *out, const char *key, uint64_t value) { mst_base_buffer_printf(out, ",\"%s\":%llu", key, (unsigned long long)value); }
 
 static void kinds(mst_base_buffer_t *out, uint32_t mask) {
-    static const char *const names[] = {"offered", "withdrawn", "joined", "left", "gap", "expired", "required", "retracted"};
+    static const char *const names[] = {"offered", "withdrawn", "joined", "left", "gap", "expired", "required", "retracted", "incomplete"};
+    _Static_assert(MST_WIRE_EVENT_KINDS >> MST_COUNT(names) == 0, "every kind has a name");
     mst_base_buffer_printf(out, ",\"kinds\":[");
     const char *comma = "";
     for (unsigned bit = 0; bit < MST_COUNT(names); bit++) {

@@ -125,7 +125,7 @@ maestro_status_t mst_pool_subscription_create(mst_pool_t *pool, mst_pool_session
         start_lagging(pool, subscription);
     }
     if (!subscription->shared && !subscription->query && !request->observe && subscription->kinds & MAESTRO_EVENT_OFFERED)
-        subscription->need = mst_pool_need_begin(pool, session, subscription->selector, "subscription");
+        subscription->need = mst_pool_need_begin(pool, session, NULL, subscription->selector, "subscription");
     *number_out = subscription->number;
     return MAESTRO_OK;
 }
@@ -483,7 +483,8 @@ static void trim(mst_pool_t *pool) {
         if (old > keep) keep = old < keep_holding ? old : keep_holding;
     }
     mst_pool_log_trim(pool, keep);
-    mst_pool_ahead_trim(pool);
+    mst_pool_ahead_trim(&pool->urgent, pool->log.base);
+    mst_pool_ahead_trim(&pool->dated, pool->log.base);
 }
 
 void mst_pool_subscription_advance_all(mst_pool_t *pool) {
@@ -554,7 +555,7 @@ bool mst_pool_subscription_awaits(mst_pool_t *pool, uint32_t handle) {
     const mst_pool_object_t *object = mst_pool_object(&pool->catalogue, handle);
     if (mst_pool_group_awaits(pool, object, handle)) return true;
     for (const mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next) {
-        if (s->query || !(s->kinds & MAESTRO_EVENT_OFFERED)) continue;
+        if (s->query || s->observes || !(s->kinds & MAESTRO_EVENT_OFFERED)) continue;
         if (mst_pool_search_awaits(&s->search, s->snapshot, s->cursor, object->sequence) && mst_pool_selects(pool, s->selector, s->session->schema, object)) return true;
     }
     return false;

@@ -184,7 +184,7 @@ def component_state(runner: Runner, name: str) -> str:
     """One phrase: running, waiting for joins, done, or how it failed."""
     mine = [member for member in runner.members if member.line.component == name]
     running = sum(member.running for member in mine)
-    failed = [member.code for member in mine if member.code]
+    failed = [member.code for member in mine if runner.failed(member)]
     if failed:
         return f"ended with exit code {failed[0]}" if runner.stopping else f"failed with exit code {failed[0]}"
     if not running:

@@ -135,13 +135,17 @@ class Recorder:
         objects = next(one for one in mine["subscriptions"] if "offered" in one["kinds"])
         return max(0, objects["delivered"] - self.read) + objects["lag"]
 
+    def _lane(self, event) -> Lane:
+        """Of who offered, joined or needs something; a consumer group has no rank."""
+        return self.drawn.lane(event.component or POOL, "group" if event.rank is None else f"rank {event.rank}")
+
     def _object(self, event) -> None:
         if event.gap is not None:
             self.missed += event.gap[1] - event.gap[0] + 1
             self.drawn.instant(self.drawn.lane(POOL), "gap", now(), first=event.gap[0], last=event.gap[1])
             return
         with event.cdo as cdo:
-            lane = self.drawn.lane(event.component or POOL, f"rank {event.rank}")
+            lane = self._lane(event)
             if self.selector is not None:
                 self._life(event.kind, cdo, lane)
             elif self._follows():
@@ -169,7 +173,7 @@ class Recorder:
     def _peer(self, event) -> None:
         if event.gap is not None:
             return
-        lane = self.drawn.lane(event.component or POOL, f"rank {event.rank}")
+        lane = self._lane(event)
         if event.kind == "required":
             self.needs[event.cdo["maestro.need"]] = now(), f"{event.reason} {event.selector}".rstrip(), lane
         elif event.kind == "retracted":

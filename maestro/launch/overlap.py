@@ -73,6 +73,8 @@ def first_selection(selector: Selector, schemas: list[str | None]) -> Selection:
 
 def listed(conditions: list[dict]) -> list:
     """The values that an attribute with these conditions can have, as far as they are listed."""
+    if _has_several_values(conditions):
+        return []
     for condition in conditions:
         values = _values(condition)
         if values is not None:
@@ -130,15 +132,21 @@ def _meet(mine: Box, theirs: Box) -> bool:
 
 
 def _possible(conditions: list[dict]) -> bool:
-    """Whether one value, or none, can meet all conditions."""
+    """Whether a value, or none, can meet all conditions; of several values each condition may be met by another one."""
     if ABSENT in conditions:
         return all(condition["op"] in ("absent", "not in") for condition in conditions)
+    if _has_several_values(conditions):
+        return True
     for condition in conditions:
         values = _values(condition)
         if values is not None:
             return any(all(_holds(other, value) for other in conditions) for value in values)
     ranges = [condition for condition in conditions if condition["op"] == "range"]
     return all(_ranges_meet(low, high) for low in ranges for high in ranges)
+
+
+def _has_several_values(conditions: list[dict]) -> bool:
+    return any("array" in condition for condition in conditions)
 
 
 def _values(condition: dict) -> list | range | None:

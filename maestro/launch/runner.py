@@ -138,7 +138,7 @@ class Runner:
             self.peers.poll()
             if self.peers.lost and not lost:
                 self.notes.append(f"pool {self.flow.pool_name}: {self.peers.lost}")
-            self._watch_peers(now - self.started)
+            self._watch_peers(now)
         for member in self.members:
             if member.code is not None and member not in self._judged:
                 self._judged.add(member)
@@ -166,12 +166,16 @@ class Runner:
             self.notes.append(f"{', '.join(sorted(names))}: not done within {self.wait_s:g} s after the others; it is stopped")
         self.retiring = True
 
+    def failed(self, member: Member) -> bool:
+        """Whether it has ended otherwise than well, or by the signal that asked it to."""
+        return bool(member.code) and not (self.retiring and member.code in ASKED)
+
     def _judge(self, member: Member) -> None:
         """A member has ended: decide what that means for the others."""
         name = member.line.component
         if self.peers and not any(other.running for other in [*self.members, *self._pending] if other.line.component == name):
             self.peers.retract(name)
-        if member.code == 0 or self.stopping or (self.retiring and member.code in ASKED):
+        if self.stopping or not self.failed(member):
             return
         tail = "\n".join(f"  | {line}" for line in member.tail(TAIL_LINES)) or "  | (it wrote nothing)"
         goes_on = self.flow.components[name].on_failure == "continue"
@@ -182,29 +186,32 @@ class Runner:
         if not goes_on:
             self.stop(f"{name} failed", member.code)
 
-    def _watch_peers(self, elapsed: float) -> None:
-        """Name the peers that have not joined: at MISSING_AFTER_S, when they ended without joining, and at the bound."""
+    def _watch_peers(self, now: float) -> None:
+        """Name the peers that have not joined: MISSING_AFTER_S after their start, when they ended without joining, and at the bound."""
         ended = [name for name in self._waiting if all(m.code == 0 for m in self.members if m.line.component == name)]
         self._waiting = [name for name in self._waiting if self.peers.joined(name) < self.flow.components[name].size()]
-        if not self._waiting or self.stopping or self.peers.lost:
+        pending = {member.line.component for member in self._pending}
+        late = [name for name in self._waiting if name not in pending]
+        if not late or self.stopping or self.peers.lost:
             return
         for name in ended:
-            if name in self._waiting:
+            if name in late:
                 count = f"{self.peers.joined(name)} of {self.flow.components[name].size()}"
                 self.notes.append(f"{name} has ended, and {count} joined pool {self.flow.pool_name}{self._hint()}")
                 self.stop(f"{name} never joined", 1)
                 return
+        elapsed = now - max(member.started for member in self.members if member.line.component in late)
         if elapsed >= MISSING_AFTER_S and not self._named:
             self._named = True
-            self.notes.append(f"after {elapsed:.0f} s pool {self.flow.pool_name} still waits for {self.missing()}{self._hint()}")
+            self.notes.append(f"after {elapsed:.0f} s pool {self.flow.pool_name} still waits for {self._joined_of(late)}{self._hint()}")
         if elapsed >= self.wait_s:
-            self.notes.append(f"gave up after {elapsed:.0f} s: pool {self.flow.pool_name} waited for {self.missing()}{self._hint()}")
+            self.notes.append(f"gave up after {elapsed:.0f} s: pool {self.flow.pool_name} waited for {self._joined_of(late)}{self._hint()}")
             self.stop("a component never joined", 1)
 
-    def missing(self) -> str:
-        """'products (1 of 2 joined), ...' for the components of `wait_for` that are not there yet."""
+    def _joined_of(self, names: list[str]) -> str:
+        """'products (1 of 2 joined), ...'."""
         parts = self.flow.components
-        return ", ".join(f"{name} ({self.peers.joined(name)} of {parts[name].size()} joined)" for name in self._waiting)
+        return ", ".join(f"{name} ({self.peers.joined(name)} of {parts[name].size()} joined)" for name in names)
 
     def _hint(self) -> str:
         strangers = self.peers.strangers(self.flow.components)

@@ -115,6 +115,47 @@ def test_a_service_is_there_before_the_others_and_ends_when_it_has_consumed_what
     assert [member["exit_code"] for member in json.loads(done.stdout)["members"]] == [0, 0, 0]
 
 
+KEEPER = """
+import maestro, time
+time.sleep({seconds})
+with maestro.Session() as s:
+    kept = s.subscribe("param = t")
+    time.sleep(60)
+"""
+
+
+def test_a_service_that_ends_as_it_was_asked_to_is_done(cli):
+    cli.write("keep.py", KEEPER.format(seconds=0))
+    cli.write("a.py", "")
+    cli.write("w.yaml", """
+workflow: w
+pool: {schema: mars}
+components:
+  keep: {run: python keep.py, consumes: param = t, service: true}
+  a: {run: python a.py, offers: {param: t}}
+""")  # fmt: skip
+    done = cli("run", "w.yaml", "--logs", "logs")
+    assert done.returncode == 0, done.stderr
+    assert "KeyboardInterrupt" in log(cli, "keep")
+    assert "keep: done" in done.stderr
+    assert "exit code" not in done.stderr
+
+
+def test_who_starts_after_a_service_has_as_long_to_join(cli):
+    cli.write("keep.py", KEEPER.format(seconds=2))
+    cli.write("late.py", "import maestro, time\ntime.sleep(1.5)\nmaestro.Session().close()\n")
+    cli.write("w.yaml", """
+workflow: w
+pool: {schema: mars}
+components:
+  keep: {run: python keep.py, consumes: param = t, service: true}
+  late: {run: python late.py, offers: {param: t}}
+wait_for: [late]
+""")  # fmt: skip
+    done = cli("run", "w.yaml", "--wait", 3)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_service_alone_is_no_workflow(cli):
     cli.write("w.yaml", "workflow: w\ncomponents: {a: {run: python x.py, service: true}}")
     assert "all components are services" in cli("check", "w.yaml").stderr

@@ -96,6 +96,12 @@ def test_a_demand_that_waits_is_a_span_until_it_is_met(cli, producer):
     assert 0.15e6 < times[1] - times[0] < 2e6
 
 
+def test_what_a_group_needs_stands_under_its_name(cli, producer):
+    with maestro.Session(component="plot", timeout=10) as other:
+        events, _ = recorded(cli, producer, lambda: other.subscribe("param = z", group="paint").dispose())
+    assert "subscription param = z" in timelines.names(events)["paint"]["group"]
+
+
 def test_waiting_for_memory_is_a_span(cli, monkeypatch):
     monkeypatch.setenv("MAESTRO_POOL_MEMORY", "8MiB")
     with maestro.Session(component="model", schema="mars", timeout=10) as producer:
