@@ -193,7 +193,7 @@ def p99(times):
 
 
 def test_urgent_demands_are_little_slower_while_the_background_floods(pool):
-    """The flood runs every other moment, so that other load is in both figures; what the machine adds to one of them alone is tried again."""
+    """The flood runs every other moment, so that other load is in both figures; what disturbs one of them alone is tried again."""
     urgent = pool.session("urgent", priority="urgent")
     urgent.offer(b"x" * 1000, param="t", step=6).wait()
     flood = pool.program(FLOOD)
