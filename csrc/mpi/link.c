@@ -98,7 +98,7 @@ typedef struct link {
     uint32_t nattached;
     maestro_subscription_t *needs, *contents;
     void *shown, *copies;  /* trees, by key */
-    void *live;            /* ids of the objects that peers know of, in a tree */
+    void *live;            /* another one, of the keys of this node's objects that peers know of */
     uint64_t contents_at;  /* sequence up to which the pool's contents are known */
     found_t *found, **found_end;
     served_t *served;
@@ -235,25 +235,18 @@ static void peer_is_done(link_t *link, int peer, const done_head_t *done) {
 
 /* ---- What lives. */
 
-static int by_id(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static bool lives(link_t *link, uint64_t id) { return tfind(&id, &link->live, by_id) != NULL; }
+static object_key_t *find_live(link_t *link, uint64_t id) { return find(&link->live, link->post.rank, id, 0); }
 
 static void begin_life(link_t *link, uint64_t id) {
-    uint64_t *kept = lives(link, id) ? NULL : malloc(sizeof *kept);
+    object_key_t *kept = find_live(link, id) ? NULL : malloc(sizeof *kept);
     if (!kept) return;
-    *kept = id;
-    if (!tsearch(kept, &link->live, by_id)) free(kept);
+    *kept = (object_key_t){link->post.rank, id, 0};
+    if (!tsearch(kept, &link->live, by_key)) free(kept);
 }
 
-static void end_life(link_t *link, uint64_t id) {
-    void *const *node = tfind(&id, &link->live, by_id);
-    uint64_t *kept = node ? *node : NULL;
+static void end_life(link_t *link, object_key_t *kept) {
     if (!kept) return;
-    tdelete(&id, &link->live, by_id);
+    tdelete(kept, &link->live, by_key);
     free(kept);
 }
 
@@ -275,7 +268,7 @@ static size_t name_found(link_t *link) {
     bool waits = false;
     for (found_t **position = &link->found; *position;) {
         found_t *found = *position;
-        bool here = lives(link, found->cdo->id), over = found->sequence ? link->contents_at >= found->sequence : mst_base_now_ns() > found->until_ns;
+        bool here = find_live(link, found->cdo->id) != NULL, over = found->sequence ? link->contents_at >= found->sequence : mst_base_now_ns() > found->until_ns;
         if ((found->sequence && waits) || (!here && !over)) {
             waits |= found->sequence != 0;
             position = &found->next;
@@ -284,11 +277,10 @@ static size_t name_found(link_t *link) {
         if (here) show(link, found->peer, found->cdo);
         else maestro_cdo_dispose(found->cdo);
         *position = found->next;
+        if (!found->next) link->found_end = position;
         free(found);
         work++;
     }
-    link->found_end = &link->found;
-    while (*link->found_end) link->found_end = &(*link->found_end)->next;
     return work;
 }
 
@@ -439,8 +431,9 @@ static size_t tell_contents(link_t *link) {
         maestro_cdo_t *cdo = events[i].cdo;
         link->contents_at = events[i].sequence;
         if (events[i].kind != MAESTRO_EVENT_OFFERED) {
-            if (lives(link, cdo->id)) tell_ending(link, cdo->id);
-            end_life(link, cdo->id);
+            object_key_t *kept = find_live(link, cdo->id);
+            if (kept) tell_ending(link, cdo->id);
+            end_life(link, kept);
         } else if (!events[i].gone && !is_copy(cdo)) {
             begin_life(link, cdo->id);
             send_object(link, -1, KNOWN, cdo, cdo->id, 0, parts_of(cdo));
@@ -774,7 +767,7 @@ static void fini(link_t *link) {
         maestro_cdo_dispose(found->cdo);
         free(found);
     }
-    while (link->live) end_life(link, **(uint64_t **)link->live); /* a tree's root begins with the pointer to its key (search.h) */
+    while (link->live) end_life(link, *(object_key_t **)link->live); /* a tree's root begins with the pointer to its key (search.h) */
     while (link->shown) forget_shown(link, *(shown_t **)link->shown);
     while (link->copies) end_copy(link, *(copy_t **)link->copies);
     maestro_subscription_dispose(link->needs);

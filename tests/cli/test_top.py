@@ -182,6 +182,15 @@ def test_counters_during_a_run_agree_with_the_producers_own_to_the_object(cli, s
             assert f"}} {live}" in next(line for line in text.splitlines() if line.startswith("maestro_objects_live"))
 
 
+def row_of_waiting(cli, component):
+    """What is told of a component that waits, for programs; people are told too."""
+    shown = cli.json("top", "--once", "--interval", 0.05)
+    row = next(one for one in shown["components"] if one["component"] == component)
+    assert row["state"] == "waiting"
+    assert f"{component} waits" in cli("top", "--once", "--interval", 0.05).stdout
+    return row
+
+
 def test_who_waits_for_memory_is_told_with_who_holds_it(cli, monkeypatch, session_of):
     monkeypatch.setenv("MAESTRO_POOL_MEMORY", "8MiB")
     holder, writer = session_of("holder"), session_of("writer")
@@ -190,12 +199,9 @@ def test_who_waits_for_memory_is_told_with_who_holds_it(cli, monkeypatch, sessio
     thread.start()
     try:
         time.sleep(0.1)
-        shown = cli.json("top", "--once", "--interval", 0.05)
-        row = next(one for one in shown["components"] if one["component"] == "writer")
-        assert row["state"] == "waiting"
+        row = row_of_waiting(cli, "writer")
         assert 0.05 < row["waits_s"] < 10
         assert row["waits_for"].startswith("memory is held by holder[0]")
-        assert "writer waits" in cli("top", "--once", "--interval", 0.05).stdout
     finally:
         held.withdraw()
         held.dispose()
@@ -211,12 +217,9 @@ def test_who_makes_offers_wait_is_told(cli, monkeypatch, session_of):
     thread.start()
     try:
         time.sleep(0.5)
-        shown = cli.json("top", "--once", "--interval", 0.05)
-        row = next(one for one in shown["components"] if one["component"] == "producer")
-        assert row["state"] == "waiting"
+        row = row_of_waiting(cli, "producer")
         assert row["waits_for"].startswith("sleeper[0]")
         assert "holds offers" in row["waits_for"]
-        assert "producer waits" in cli("top", "--once", "--interval", 0.05).stdout
     finally:
         asleep.dispose()
         thread.join()
