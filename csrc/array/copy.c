@@ -3,7 +3,7 @@
 
 static void walk(const mst_array_copy_t *copy, const mst_array_step_t *step, int level, const char *from, char *to) {
     if (level == step->naxes - 2) {
-        step->leaf(step, from, to, copy->element_nbytes, copy->extent);
+        step->leaf(step, from, to, copy->element_nbytes, copy->large);
         return;
     }
     const mst_array_axis_t *axis = &step->axis[level];
@@ -14,5 +14,5 @@ static void walk(const mst_array_copy_t *copy, const mst_array_step_t *step, int
 
 void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to) {
     for (int64_t s = 0; s < copy->nsteps; s++) walk(copy, &copy->step[s], 0, (const char *)from + copy->step[s].from, (char *)to + copy->step[s].to);
-    mst_array_stream_end(copy->extent);
+    if (copy->large) mst_array_large_end();
 }

@@ -13,9 +13,10 @@ typedef enum mst_array_way {
     MST_ARRAY_UNPACK  /* from such a buffer to the target part's memory */
 } mst_array_way_t;
 
-/* Prepares a copy; it keeps nothing of the moves.  Elements have 1, 2, 4, 8 or 16 bytes; of others a dimension can be made.
+/* Prepares a copy; it keeps nothing of the moves.  Elements have 1, 2, 4, 8 or 16 bytes; of others a dimension can be made.  `whole_nbytes`
+ * is what all copies move that are run together, 0 for this one alone: a part of something large is copied as large things are.
  * Errors: INVALID_ARGUMENT, SYSTEM. */
-maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, mst_array_copy_t **copy_out);
+maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, size_t whole_nbytes, mst_array_copy_t **copy_out);
 void mst_array_copy_destroy(mst_array_copy_t *copy); /* NULL is allowed */
 
 /* Bytes that a run moves: the size of the buffer. */
@@ -27,7 +28,7 @@ void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to
 
 /* prepare.c: what is run. */
 typedef struct mst_array_step mst_array_step_t;
-typedef void (*mst_array_leaf_fn)(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, mst_array_extent_t extent);
+typedef void (*mst_array_leaf_fn)(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);
 
 /* A move in bytes, its axes in the order of the loops: at least two, of which the last two are the leaf's.  Lengths of runs count elements. */
 struct mst_array_step {
@@ -39,14 +40,14 @@ struct mst_array_step {
 
 struct mst_array_copy {
     size_t element_nbytes, nbytes;
-    mst_array_extent_t extent;
+    bool large;
     int64_t nsteps;
     mst_array_step_t *step;
 };
 
 /* leaf.c: the kernels, by what the last two axes have in common. */
-void mst_array_leaf_rows(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, mst_array_extent_t extent);    /* the last is contiguous on both sides */
-void mst_array_leaf_tiles(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, mst_array_extent_t extent);   /* the last in the source, the other in the target */
-void mst_array_leaf_strided(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, mst_array_extent_t extent); /* nothing */
+void mst_array_leaf_rows(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);    /* the last is contiguous on both sides */
+void mst_array_leaf_tiles(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);   /* the last in the source, the other in the target */
+void mst_array_leaf_strided(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large); /* nothing */
 
 #endif

@@ -62,18 +62,18 @@ static void copy_by_element(const random_array_t *array, const parts_t *parts, s
     } while (random_next_index(array, index));
 }
 
-static void run(const mst_array_moves_t *moves, mst_array_way_t way, size_t size, mst_array_extent_t extent, const memory_t *from, memory_t *to) {
+static void run(const mst_array_moves_t *moves, mst_array_way_t way, size_t size, bool large, const memory_t *from, memory_t *to) {
     mst_array_copy_t *copy = NULL;
-    CHECK_OK(mst_array_copy_create(moves, way, size, &copy));
+    CHECK_OK(mst_array_copy_create(moves, way, size, 0, &copy));
     CHECK(mst_array_copy_nbytes(copy) == (size_t)moves->count * size);
-    copy->extent = extent; /* small copies meet the kernels of large ones too */
+    copy->large = large; /* small copies meet the kernels of large ones too */
     mst_array_copy_run(copy, from->bytes, to->bytes);
     mst_array_copy_destroy(copy);
 }
 
 static void check_copies(random_array_t *array, const parts_t *parts, size_t size) {
     mst_array_moves_t moves = {0};
-    mst_array_extent_t extent = (mst_array_extent_t)random_below(array, 3);
+    bool large = random_below(array, 2);
     memory_t source = memory_of(array, parts->from, parts->from_part, size, 0xaa), target = memory_of(array, parts->to, parts->to_part, size, 0xbb);
     memory_t expected = memory_like(&target, 0xbb), unpacked = memory_like(&target, 0xbb);
     fill_at_random(array, &source);
@@ -82,9 +82,9 @@ static void check_copies(random_array_t *array, const parts_t *parts, size_t siz
     copy_by_element(array, parts, size, &source, &expected);
     CHECK_OK(mst_array_intersect(parts->from, parts->from_part, parts->to, parts->to_part, &moves));
     memory_t buffer = memory_new(array, (size_t)moves.count * size, 0xcc);
-    run(&moves, MST_ARRAY_DIRECT, size, extent, &source, &target);
-    run(&moves, MST_ARRAY_PACK, size, extent, &source, &buffer);
-    run(&moves, MST_ARRAY_UNPACK, size, extent, &buffer, &unpacked);
+    run(&moves, MST_ARRAY_DIRECT, size, large, &source, &target);
+    run(&moves, MST_ARRAY_PACK, size, large, &source, &buffer);
+    run(&moves, MST_ARRAY_UNPACK, size, large, &buffer, &unpacked);
     CHECK(memory_same(&target, &expected));
     CHECK(memory_same(&unpacked, &expected));
     CHECK(memory_same(&source, &kept));
@@ -152,25 +152,25 @@ static bool gaps_untouched(const mst_array_rectangle_t *r, const char *block, si
     return true;
 }
 
-static void check_transpose(size_t size, int64_t ni, int64_t nj, int64_t gap, int64_t shift, mst_array_extent_t extent, bool avx2) {
+static void check_transpose(size_t size, int64_t ni, int64_t nj, int64_t gap, int64_t shift, bool large, bool avx2) {
     int64_t from_stride = nj * (int64_t)size + gap, to_stride = ni * (int64_t)size + gap;
     size_t from_nbytes = (size_t)(ni * from_stride + 128), to_nbytes = (size_t)(nj * to_stride + 256);
     char *from = malloc(from_nbytes), *to = aligned_alloc(64, (to_nbytes + 63) / 64 * 64);
     for (size_t i = 0; i < from_nbytes; i++) from[i] = (char)(mst_base_mix(i) >> 8);
     memset(to, 'x', to_nbytes);
     mst_array_rectangle_t rectangle = {.from = from + shift, .to = to + 64 + shift, .from_stride = from_stride, .to_stride = to_stride, .ni = ni, .nj = nj};
-    mst_array_transpose_by(&rectangle, size, extent, avx2);
-    mst_array_stream_end(extent);
+    mst_array_transpose_by(&rectangle, size, large, avx2);
+    mst_array_large_end();
     CHECK(is_transposed(&rectangle, size));
     CHECK(gaps_untouched(&rectangle, to, to_nbytes, size));
     free(from);
     free(to);
 }
 
-static void check_strides(size_t size, int64_t ni, int64_t nj, mst_array_extent_t extent, bool avx2) {
-    check_transpose(size, ni, nj, 0, 0, extent, avx2);
-    check_transpose(size, ni, nj, 64 - ni * (int64_t)size % 64, 2 * (int64_t)size % 64, extent, avx2); /* target lines are aligned behind some elements */
-    check_transpose(size, ni, nj, 3, 5, extent, avx2);                                               /* elements are not */
+static void check_strides(size_t size, int64_t ni, int64_t nj, bool large, bool avx2) {
+    check_transpose(size, ni, nj, 0, 0, large, avx2);
+    check_transpose(size, ni, nj, 64 - ni * (int64_t)size % 64, 2 * (int64_t)size % 64, large, avx2); /* target lines are aligned behind some elements */
+    check_transpose(size, ni, nj, 3, 5, large, avx2);                                               /* elements are not */
 }
 
 static void test_rectangles_of_all_sizes_and_strides(void) {
@@ -179,31 +179,41 @@ static void test_rectangles_of_all_sizes_and_strides(void) {
         for (size_t size = 1; size <= 16; size *= 2)
             for (size_t i = 0; i < MST_COUNT(lengths); i++)
                 for (size_t j = 0; j < MST_COUNT(lengths); j++)
-                    for (int extent = MST_ARRAY_SMALL; extent <= MST_ARRAY_HUGE; extent++) check_strides(size, lengths[i], lengths[j], (mst_array_extent_t)extent, avx2);
+                    for (int large = 0; large < 2; large++) check_strides(size, lengths[i], lengths[j], large, avx2);
+}
+
+/* Up to ten lines, 64 bytes apart and some more, so that targets begin everywhere in a cache line. */
+static void check_lines(size_t nbytes, size_t shift, int nlines) {
+    static char from[64 << 10], to[64 << 10];
+    mst_array_lines_t lines = {0};
+    size_t stride = nbytes + 64 + shift;
+    for (size_t i = 0; i < sizeof from; i++) from[i] = (char)(mst_base_mix(i) >> 8 | 1);
+    memset(to, 0, sizeof to);
+    for (int k = 0; k < nlines; k++) mst_array_lines_add(&lines, to + 64 + (size_t)k * stride, from + 3 + (size_t)k * nbytes, nbytes);
+    mst_array_lines_flush(&lines);
+    mst_array_large_end();
+    for (int k = 0; k < nlines; k++) {
+        char *line = to + 64 + (size_t)k * stride;
+        CHECK(memcmp(line, from + 3 + (size_t)k * nbytes, nbytes) == 0);
+        CHECK(line[-1] == 0 && line[nbytes] == 0);
+    }
 }
 
 static void test_lines_of_all_lengths(void) {
-    static const size_t lengths[] = {1, 63, 64, 65, 1023, 1024, 1025, 1088, 5000};
-    char from[5200], to[5200];
-    for (size_t i = 0; i < sizeof from; i++) from[i] = (char)(mst_base_mix(i) >> 8 | 1);
+    static const size_t lengths[] = {1, 65, 255, 256, 257, 511, 512, 513, 575, 576, 1023, 1024, 1025, 1088, 5000};
     for (size_t i = 0; i < MST_COUNT(lengths); i++)
-        for (size_t shift = 0; shift < 70; shift++) {
-            memset(to, 0, sizeof to);
-            mst_array_copy_line(to + 64 + shift, from + 3, lengths[i], MST_ARRAY_STREAMED);
-            mst_array_stream_end(MST_ARRAY_STREAMED);
-            CHECK(memcmp(to + 64 + shift, from + 3, lengths[i]) == 0);
-            CHECK(to[63 + shift] == 0 && to[64 + shift + lengths[i]] == 0);
-        }
+        for (size_t shift = 0; shift < 66; shift += 5)
+            for (int nlines = 1; nlines <= 10; nlines += 3) check_lines(lengths[i], shift, nlines);
 }
 
 static void test_other_sizes_of_elements_are_refused(void) {
     mst_array_moves_t moves = {0};
     mst_array_copy_t *copy = NULL;
-    CHECK_STATUS(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, 12, &copy), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, 12, 0, &copy), MAESTRO_INVALID_ARGUMENT);
     CHECK_ERROR_SAYS("elements of 12 bytes");
-    CHECK_STATUS(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, 0, &copy), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, 0, 0, &copy), MAESTRO_INVALID_ARGUMENT);
     CHECK(!copy);
-    CHECK_OK(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, 8, &copy));
+    CHECK_OK(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, 8, 0, &copy));
     mst_array_copy_run(copy, "", NULL);
     mst_array_copy_destroy(copy);
     mst_array_copy_destroy(NULL);

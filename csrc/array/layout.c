@@ -96,7 +96,7 @@ static maestro_status_t check_first_part(const char *what, const maestro_layout_
 
 static maestro_status_t make_regular(const char *what, int ndims, const int64_t *shape, const int64_t *block, const int64_t *grid,
                                      const maestro_layout_options_t *options, maestro_layout_t **layout_out) {
-    maestro_layout_t *layout;
+    maestro_layout_t *layout = NULL;
     if (!layout_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the output is NULL", what);
     MST_TRY(check_shape(what, ndims, shape));
     MST_TRY(check_grid(what, ndims, grid));
@@ -186,7 +186,7 @@ static maestro_status_t fill_boxes(maestro_layout_t *layout, int64_t nboxes, con
 
 maestro_status_t maestro_layout_boxes(int ndims, const int64_t *shape, int64_t nboxes, const int64_t *begin, const int64_t *end, const maestro_layout_options_t *options,
                                       maestro_layout_t **layout_out) {
-    maestro_layout_t *layout;
+    maestro_layout_t *layout = NULL;
     if (nboxes < 0 || nboxes > MST_ARRAY_LIMIT / (int64_t)sizeof *layout->piece)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of boxes: %lld boxes; there may be 0 or more, as memory allows", (long long)nboxes);
     if (!layout_out || (nboxes && (!begin || !end))) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of boxes: begin, end or the output is NULL");
@@ -199,7 +199,7 @@ maestro_status_t maestro_layout_boxes(int ndims, const int64_t *shape, int64_t n
 
 /* ---- Indices */
 maestro_status_t maestro_layout_indices(int ndims, const int64_t *shape, int64_t count, const int64_t *indices, maestro_layout_t **layout_out) {
-    maestro_layout_t *layout;
+    maestro_layout_t *layout = NULL;
     if (count < 0 || count > MST_ARRAY_LIMIT / (int64_t)sizeof *layout->span)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of indices: %lld indices; there may be 0 or more, as memory allows", (long long)count);
     if (!layout_out || (count && !indices)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of indices: the indices or the output is NULL");

@@ -22,30 +22,35 @@ INLINE void copy_short(char *to, const char *from, size_t nbytes) {
     }
 }
 
-void mst_array_leaf_rows(const mst_array_step_t *step, const char *from, char *to, size_t size, mst_array_extent_t extent) {
+INLINE void copy_line(mst_array_lines_t *lines, char *to, const char *from, size_t nbytes, bool large) {
+    if (nbytes <= 64) copy_short(to, from, nbytes);
+    else if (large) mst_array_lines_add(lines, to, from, nbytes);
+    else memcpy(to, from, nbytes);
+}
+
+void mst_array_leaf_rows(const mst_array_step_t *step, const char *from, char *to, size_t size, bool large) {
     const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
+    mst_array_lines_t lines;
+    lines.count = 0;
     for (int64_t r = 0; r < outer->nruns; r++)
         for (int64_t i = 0; i < outer->run[r].length; i++) {
             const char *source = from + outer->run[r].from + i * outer->from_stride;
             char *target = to + outer->run[r].to + i * outer->to_stride;
-            for (int64_t k = 0; k < inner->nruns; k++) {
-                const mst_array_run_t *run = &inner->run[k];
-                size_t nbytes = (size_t)run->length * size;
-                if (nbytes <= 64) copy_short(target + run->to, source + run->from, nbytes);
-                else mst_array_copy_line(target + run->to, source + run->from, nbytes, extent);
-            }
+            for (int64_t k = 0; k < inner->nruns; k++)
+                copy_line(&lines, target + inner->run[k].to, source + inner->run[k].from, (size_t)inner->run[k].length * size, large);
         }
+    if (lines.count) mst_array_lines_flush(&lines);
 }
 
 /* ---- The contiguous dimensions differ */
-void mst_array_leaf_tiles(const mst_array_step_t *step, const char *from, char *to, size_t size, mst_array_extent_t extent) {
+void mst_array_leaf_tiles(const mst_array_step_t *step, const char *from, char *to, size_t size, bool large) {
     const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
     for (int64_t r = 0; r < outer->nruns; r++)
         for (int64_t k = 0; k < inner->nruns; k++) {
             const mst_array_run_t *i = &outer->run[r], *j = &inner->run[k];
             mst_array_rectangle_t rectangle = {.from = from + i->from + j->from, .to = to + i->to + j->to, .from_stride = outer->from_stride,
                                                .to_stride = inner->to_stride, .ni = i->length, .nj = j->length};
-            mst_array_transpose(&rectangle, size, extent);
+            mst_array_transpose(&rectangle, size, large);
         }
 }
 
@@ -61,8 +66,8 @@ INLINE void strided(const mst_array_step_t *step, const char *from, char *to, si
             }
 }
 
-void mst_array_leaf_strided(const mst_array_step_t *step, const char *from, char *to, size_t size, mst_array_extent_t extent) {
-    (void)extent;
+void mst_array_leaf_strided(const mst_array_step_t *step, const char *from, char *to, size_t size, bool large) {
+    (void)large;
     switch (size) {
     case 1: strided(step, from, to, 1); break;
     case 2: strided(step, from, to, 2); break;

@@ -167,7 +167,7 @@ static bool pad(draft_t *draft) {
         if (!run) return false;
         *run = (mst_array_run_t){.length = 1};
         memmove(&draft->axis[1], &draft->axis[0], (size_t)draft->naxes++ * sizeof *draft->axis);
-        draft->axis[0] = (mst_array_axis_t){.from_stride = 1, .to_stride = 1, .nruns = 1, .run = run};
+        draft->axis[0] = (mst_array_axis_t){.nruns = 1, .run = run};
     }
     return true;
 }
@@ -196,8 +196,12 @@ static bool prepare(const mst_array_move_t *move, mst_array_way_t way, int64_t b
     if (way == MST_ARRAY_PACK) draft.to = buffered;
     else if (way == MST_ARRAY_UNPACK) draft.from = buffered;
     done = done && simplify(&draft);
-    if (done) join_all(&draft);
-    done = done && pad(&draft) && finish(&draft, choose_leaf(&draft), size, step_out);
+    mst_array_leaf_fn leaf = NULL;
+    if (done) {
+        join_all(&draft);
+        leaf = choose_leaf(&draft);
+    }
+    done = done && pad(&draft) && finish(&draft, leaf, size, step_out);
     if (!done) draft_fini(&draft);
     return done;
 }
@@ -227,14 +231,14 @@ static bool prepare_all(const mst_array_moves_t *moves, mst_array_way_t way, mst
 
 static bool is_size(size_t nbytes) { return nbytes == 1 || nbytes == 2 || nbytes == 4 || nbytes == 8 || nbytes == 16; }
 
-maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, mst_array_copy_t **copy_out) {
+maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, size_t whole_nbytes, mst_array_copy_t **copy_out) {
     if (!is_size(element_nbytes))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "prepare a copy: elements of %zu bytes; they may have 1, 2, 4, 8 or 16: make a dimension of what is in one", element_nbytes);
     mst_array_copy_t *copy = calloc(1, sizeof *copy);
     if (!copy) return mst_base_fail_errno("prepare a copy");
     copy->element_nbytes = element_nbytes;
     copy->nbytes = (size_t)moves->count * element_nbytes;
-    copy->extent = mst_array_extent_of(copy->nbytes);
+    copy->large = mst_array_is_large(whole_nbytes > copy->nbytes ? whole_nbytes : copy->nbytes);
     if (!prepare_all(moves, way, copy)) {
         mst_array_copy_destroy(copy);
         return mst_base_fail_errno("prepare a copy of %lld moves", (long long)moves->nmoves);

@@ -1,7 +1,8 @@
 /* Tiles of whole cache lines: a tile is read from lines of the source and fills lines of the target, so no line is needed twice and it does not matter
  * that rows whose length is a power of two share the sets of a cache.  Tiles are visited in blocks that keep to few pages on both sides, for the sake of the
- * TLB.  Within a block target lines are filled one behind the other; in huge arrays source lines are read so instead, which measured better there
- * (4096 x 4096 doubles: 0.95 to 1.3 of memcpy, without streaming 1.4, without blocks 2.6).
+ * TLB.  Within a block target lines are filled one behind the other, so that the next one is at hand; large arrays are written past the cache, and
+ * source lines are read one behind the other instead.  Measured, as ratios to memcpy: 512 x 512 doubles 0.9 to 2, 4096 x 4096 1.1 to 1.2, and without
+ * blocks of tiles 3 to 5 and 2.6.
  * Tiles are transposed in registers by rounds of interleaving: row i with row i + n / 2, log2(n) times. */
 #include "array/kernels.h"
 
@@ -18,24 +19,25 @@ enum { LINE = 64 };
 typedef void (*tile_fn)(const char *from, int64_t from_stride, char *to, int64_t to_stride, bool stream);
 
 /* The walk over blocks of tiles of n x n elements; ni and nj are multiples of n. */
-INLINE void walk_tiles(const mst_array_rectangle_t *r, tile_fn tile, int64_t n, int64_t size, bool stream, bool along_source) {
-    const int64_t block = size >= 8 ? 32 : 64;
-    for (int64_t i0 = 0; i0 < r->ni; i0 += block)
-        for (int64_t j0 = 0; j0 < r->nj; j0 += block) {
-            int64_t i1 = i0 + block < r->ni ? i0 + block : r->ni, j1 = j0 + block < r->nj ? j0 + block : r->nj;
-            if (along_source)
+INLINE void walk_as(const mst_array_rectangle_t *r, tile_fn tile, int64_t n, int64_t size, bool stream) {
+    const int64_t block = size >= 8 ? 32 : 64, from_stride = r->from_stride, to_stride = r->to_stride, ni = r->ni, nj = r->nj;
+    const char *from = r->from;
+    char *to = r->to;
+    for (int64_t i0 = 0; i0 < ni; i0 += block)
+        for (int64_t j0 = 0; j0 < nj; j0 += block) {
+            int64_t i1 = i0 + block < ni ? i0 + block : ni, j1 = j0 + block < nj ? j0 + block : nj;
+            if (stream)
                 for (int64_t i = i0; i < i1; i += n)
-                    for (int64_t j = j0; j < j1; j += n) tile(r->from + i * r->from_stride + j * size, r->from_stride, r->to + j * r->to_stride + i * size, r->to_stride, stream);
+                    for (int64_t j = j0; j < j1; j += n) tile(from + i * from_stride + j * size, from_stride, to + j * to_stride + i * size, to_stride, stream);
             else
                 for (int64_t j = j0; j < j1; j += n)
-                    for (int64_t i = i0; i < i1; i += n) tile(r->from + i * r->from_stride + j * size, r->from_stride, r->to + j * r->to_stride + i * size, r->to_stride, stream);
+                    for (int64_t i = i0; i < i1; i += n) tile(from + i * from_stride + j * size, from_stride, to + j * to_stride + i * size, to_stride, stream);
         }
 }
 
-INLINE void walk_extents(const mst_array_rectangle_t *r, tile_fn tile, int64_t n, int64_t size, mst_array_extent_t extent) {
-    if (extent == MST_ARRAY_HUGE) walk_tiles(r, tile, n, size, true, true);
-    else if (extent == MST_ARRAY_STREAMED) walk_tiles(r, tile, n, size, true, false);
-    else walk_tiles(r, tile, n, size, false, false);
+INLINE void walk_tiles(const mst_array_rectangle_t *r, tile_fn tile, int64_t n, int64_t size, bool stream) {
+    if (stream) walk_as(r, tile, n, size, true);
+    else walk_as(r, tile, n, size, false);
 }
 
 /* ---- Plain C: for edges, and where the processor is another */
@@ -67,7 +69,7 @@ INLINE void plain_tile(const char *from, int64_t from_stride, char *to, int64_t 
         (void)stream;                                                                                                                     \
         plain_tile(from, from_stride, to, to_stride, n, size);                                                                            \
     }                                                                                                                                     \
-    static void plain_walk_##size(const mst_array_rectangle_t *r, mst_array_extent_t extent) { walk_extents(r, plain_tile_##size, n, size, extent); }
+    static void plain_walk_##size(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, plain_tile_##size, n, size, stream); }
 #if !defined(__x86_64__)
 PLAIN(1, 16)
 PLAIN(2, 8)
@@ -115,9 +117,9 @@ INLINE void sse_tile_16(const char *from, int64_t from_stride, char *to, int64_t
         }
 }
 
-static void sse_walk_1(const mst_array_rectangle_t *r, mst_array_extent_t extent) { walk_tiles(r, sse_tile_1, 16, 1, false, extent == MST_ARRAY_HUGE); }
-static void sse_walk_2(const mst_array_rectangle_t *r, mst_array_extent_t extent) { walk_tiles(r, sse_tile_2, 8, 2, false, extent == MST_ARRAY_HUGE); }
-static void sse_walk_16(const mst_array_rectangle_t *r, mst_array_extent_t extent) { walk_extents(r, sse_tile_16, 4, 16, extent); }
+static void sse_walk_1(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, sse_tile_1, 16, 1, stream); }
+static void sse_walk_2(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, sse_tile_2, 8, 2, stream); }
+static void sse_walk_16(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, sse_tile_16, 4, 16, stream); }
 
 /* ---- AVX2 */
 AVX2 INLINE void store_line(char *to, __m256 low, __m256 high, bool stream) {
@@ -179,13 +181,13 @@ AVX2 INLINE void avx_tile_4(const char *from, int64_t from_stride, char *to, int
     }
 }
 
-AVX2 static void avx_walk_4(const mst_array_rectangle_t *r, mst_array_extent_t extent) { walk_extents(r, avx_tile_4, 16, 4, extent); }
-AVX2 static void avx_walk_8(const mst_array_rectangle_t *r, mst_array_extent_t extent) { walk_extents(r, avx_tile_8, 8, 8, extent); }
+AVX2 static void avx_walk_4(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, avx_tile_4, 16, 4, stream); }
+AVX2 static void avx_walk_8(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, avx_tile_8, 8, 8, stream); }
 #endif
 
 /* ---- Choice */
 typedef struct kernel {
-    void (*walk)(const mst_array_rectangle_t *r, mst_array_extent_t extent); /* ni and nj are multiples of n */
+    void (*walk)(const mst_array_rectangle_t *r, bool stream); /* ni and nj are multiples of n */
     int64_t n;
 } kernel_t;
 
@@ -226,17 +228,9 @@ static void edge(const mst_array_rectangle_t *r, size_t size, int64_t i, int64_t
     if (ni && nj) plain_rectangle(&part, size);
 }
 
-bool mst_array_has_avx2(void) {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx2");
-#else
-    return false;
-#endif
-}
+void mst_array_transpose(const mst_array_rectangle_t *r, size_t size, bool large) { mst_array_transpose_by(r, size, large, mst_array_has_avx2()); }
 
-void mst_array_transpose(const mst_array_rectangle_t *r, size_t size, mst_array_extent_t extent) { mst_array_transpose_by(r, size, extent, mst_array_has_avx2()); }
-
-void mst_array_transpose_by(const mst_array_rectangle_t *r, size_t size, mst_array_extent_t extent, bool avx2) {
+void mst_array_transpose_by(const mst_array_rectangle_t *r, size_t size, bool large, bool avx2) {
     kernel_t kernel = kernel_of(size, avx2);
     int64_t n = kernel.n, unit = n * (int64_t)size;
     int64_t i = before_aligned(r->to, r->to_stride, unit, (int64_t)size, r->ni), ni = (r->ni - i) / n * n;
@@ -247,5 +241,5 @@ void mst_array_transpose_by(const mst_array_rectangle_t *r, size_t size, mst_arr
     edge(r, size, i + ni, 0, r->ni - i - ni, r->nj);
     edge(r, size, i, 0, ni, j);
     edge(r, size, i, j + nj, ni, r->nj - j - nj);
-    if (ni && nj) kernel.walk(&middle, whole_lines ? extent : MST_ARRAY_SMALL);
+    if (ni && nj) kernel.walk(&middle, large && whole_lines);
 }
