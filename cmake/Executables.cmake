@@ -20,7 +20,7 @@ foreach(source IN LISTS tools)
 endforeach()
 # The link's file says for which MPI family it is, for both may lie side by side.
 if(MAESTRO_MPI_FAMILY)
-  add_program(maestro-link csrc/tools/link.c maestro_mpi)
+  add_program(maestro-link csrc/tools/link.c maestro_mpi_core)
   set_target_properties(maestro-link PROPERTIES OUTPUT_NAME maestro-link-${MAESTRO_MPI_FAMILY} INSTALL_RPATH_USE_LINK_PATH ON)
   install(TARGETS maestro-link RUNTIME DESTINATION _bin COMPONENT link EXCLUDE_FROM_ALL)
   list(APPEND MAESTRO_PROGRAMS maestro-link)

@@ -1,9 +1,12 @@
-# What `cmake --install` gives to C users: header, library, programs, find_package(Maestro) and pkg-config.
+# What `cmake --install` gives to C users: header, libraries, programs, find_package(Maestro) and pkg-config; libmaestro_mpi where there is an MPI.
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Maestro)
 
 install(FILES csrc/include/maestro.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS maestro EXPORT maestro_targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(MAESTRO_MPI_FAMILY)
+  install(TARGETS maestro_mpi EXPORT maestro_targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 if(MAESTRO_PROGRAMS)
   install(TARGETS ${MAESTRO_PROGRAMS} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
@@ -14,5 +17,11 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/MaestroConfigVersion.cmak
 install(FILES ${PROJECT_BINARY_DIR}/MaestroConfig.cmake ${PROJECT_BINARY_DIR}/MaestroConfigVersion.cmake DESTINATION ${package_dir})
 
 file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
-configure_file(cmake/maestro.pc.in maestro.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/maestro.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+function(install_pc name description libraries requires)
+  configure_file(cmake/maestro.pc.in ${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+install_pc(maestro "${PROJECT_DESCRIPTION}" "-lmaestro" "")
+if(MAESTRO_MPI_FAMILY)
+  install_pc(maestro_mpi "Maestro's collective operations, for ${MAESTRO_MPI_FAMILY}" "-lmaestro_mpi" "maestro = ${PROJECT_VERSION}")
+endif()

@@ -1,5 +1,7 @@
-# What calls MPI (csrc/mpi), built with the mpicc that comes first on PATH: one family for a build folder.  Without one there is no link, and nothing else
-# is missing.
+# What calls MPI (csrc/mpi), built with the mpicc that comes first on PATH: one family for a build folder.  Without one there are neither link nor
+# collective operations, and nothing else is missing.
+#   maestro_mpi       the shared library for applications, on top of libmaestro: the collective operations
+#   maestro_mpi_core  all of the room, static, for the link and the C tests
 set(MAESTRO_MPI_FAMILY)
 if(MAESTRO_MPI)
   find_package(MPI COMPONENTS C QUIET)
@@ -13,9 +15,30 @@ if(MAESTRO_MPI)
       set(MAESTRO_MPI_FAMILY openmpi)
     endif()
     room_sources(mpi sources)
-    add_library(maestro_mpi STATIC ${sources})
-    target_link_libraries(maestro_mpi PUBLIC maestro_core MPI::MPI_C)
+    set(collective_sources ${sources})
+    set(link_sources ${sources})
+    list(FILTER link_sources INCLUDE REGEX "/(link|post|give|get|need|node)[^/]*\\.c$")
+    list(REMOVE_ITEM collective_sources ${link_sources})
+    foreach(half IN ITEMS link collective)
+      add_library(mpi_${half} OBJECT ${${half}_sources})
+      target_link_libraries(mpi_${half} PUBLIC maestro_dialect MPI::MPI_C)
+    endforeach()
+    add_library(maestro_mpi_core STATIC $<TARGET_OBJECTS:mpi_link> $<TARGET_OBJECTS:mpi_collective>)
+    target_link_libraries(maestro_mpi_core PUBLIC maestro_core MPI::MPI_C)
+
+    # Of the lower rooms it takes in what has no state; errors are kept in libmaestro, where the application reads them.
+    set(below $<TARGET_OBJECTS:room_base> $<TARGET_OBJECTS:room_mem> $<TARGET_OBJECTS:room_array>)
+    add_library(maestro_mpi_below STATIC $<FILTER:${below},EXCLUDE,/status\\.c>)
+    set(mpi_version_script ${PROJECT_SOURCE_DIR}/cmake/maestro_mpi.map)
+    add_library(maestro_mpi SHARED $<TARGET_OBJECTS:mpi_collective>)
+    target_link_libraries(maestro_mpi PUBLIC maestro PRIVATE maestro_mpi_below maestro_dialect MPI::MPI_C)
+    target_link_options(maestro_mpi PRIVATE -Wl,--version-script=${mpi_version_script})
+    set_target_properties(maestro_mpi PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${mpi_version_script}
+      INSTALL_RPATH "$ORIGIN" INSTALL_RPATH_USE_LINK_PATH ON)
+    if(NOT MAESTRO_SANITIZE)
+      target_link_options(maestro_mpi PRIVATE -Wl,--no-undefined)
+    endif()
   else()
-    message(STATUS "No mpicc on PATH: maestro-link is not built")
+    message(STATUS "No mpicc on PATH: maestro-link and libmaestro_mpi are not built")
   endif()
 endif()

@@ -57,3 +57,28 @@ def test_pkg_config_gives_the_flags(prefix, source, version):
     run("gcc", str(source / "user.c"), *flags, "-o", str(source / "user"))
     (library,) = prefix.rglob("libmaestro.so")
     assert run(str(source / "user"), LD_LIBRARY_PATH=str(library.parent)) == version
+
+
+# Found in libmaestro_mpi, told by libmaestro: both have one last error.
+COLLECTIVE = """#include <maestro.h>
+#include <stdio.h>
+int main(void) {
+    maestro_plan_t *plan;
+    maestro_status_t status = maestro_redistribute(NULL, NULL, 8, 0, NULL, &plan);
+    printf("%s %s\\n", maestro_status_name(status), maestro_last_error());
+    return 0;
+}
+"""
+
+
+def test_collective_operations_are_a_library_beside_it(prefix, source):
+    if not list(prefix.rglob("libmaestro_mpi.so")):
+        pytest.skip("there is no MPI")
+    (source / "user.c").write_text(COLLECTIVE)
+    (source / "CMakeLists.txt").write_text(PROJECT.replace("Maestro::maestro)", "Maestro::maestro_mpi)"))
+    run("cmake", "-G", "Ninja", "-S", str(source), "-B", str(source / "build"), f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", str(source / "build"))
+    assert run(str(source / "build/user")).startswith("MAESTRO_WRONG_STATE redistribute: MPI is not initialised")
+    if shutil.which("pkg-config"):
+        folder = next(prefix.rglob("maestro_mpi.pc")).parent
+        assert {"-lmaestro", "-lmaestro_mpi"} <= set(run("pkg-config", "--libs", "maestro_mpi", PKG_CONFIG_PATH=str(folder)).split())

@@ -23,7 +23,9 @@
         if (MST_UNLIKELY(try_status_ != MAESTRO_OK)) return try_status_; \
     } while (0)
 
-/* ---- status.c: records "operation object: cause; remedy" for this thread and returns the status. */
+enum { MST_BASE_ERROR_NBYTES = 2048 };
+
+/* ---- fail.c: records "operation object: cause; remedy" for this thread and returns the status. */
 maestro_status_t mst_base_fail(maestro_status_t status, const char *format, ...) MST_PRINTF(2, 3);
 /* The same with errno's text appended to the cause; status SYSTEM. */
 maestro_status_t mst_base_fail_errno(const char *format, ...) MST_PRINTF(1, 2);

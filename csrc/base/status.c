@@ -1,10 +1,9 @@
-/* Status names and texts, generated from the one table in maestro.h, and the per-thread detail of the last error. */
+/* Status names and texts, generated from the one table in maestro.h, and the per-thread detail of the last error: one of them for all libraries. */
 #include "base/base.h"
 
-#include <errno.h>
 #include <stdio.h>
 
-static _Thread_local char last_error[2048];
+static _Thread_local char last_error[MST_BASE_ERROR_NBYTES];
 
 const char *maestro_status_name(maestro_status_t status) {
     switch (status) {
@@ -26,36 +25,7 @@ const char *maestro_status_text(maestro_status_t status) {
 
 const char *maestro_last_error(void) { return last_error; }
 
-maestro_status_t mst_base_fail(maestro_status_t status, const char *format, ...) {
-    char message[sizeof last_error];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    memcpy(last_error, message, sizeof message);
-    return status;
-}
-
-maestro_status_t mst_base_fail_errno(const char *format, ...) {
-    int saved = errno;
-    char message[sizeof last_error - 128];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    return mst_base_fail(MAESTRO_SYSTEM, "%s: %s", message, strerror(saved));
-}
-
-maestro_status_t mst_base_fail_context(maestro_status_t status, const char *format, ...) {
-    char context[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(context, sizeof context, format, arguments);
-    va_end(arguments);
-    char old[sizeof last_error - sizeof context];
-    snprintf(old, sizeof old, "%.*s", (int)sizeof old - 1, last_error);
-    return mst_base_fail(status, "%s: %s", context, old);
-}
+void maestro_error_record(const char *detail) { snprintf(last_error, sizeof last_error, "%s", detail ? detail : ""); }
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)

@@ -84,6 +84,9 @@ MAESTRO_API const char *maestro_status_text(maestro_status_t status);
 /* The detail of the calling thread's last error: "operation object: cause; remedy".  Valid until the thread's next error; "" if none. */
 MAESTRO_API const char *maestro_last_error(void);
 
+/* Makes a text the calling thread's last error, cut off after 2047 bytes: for libraries on top of this one, which report as it does.  NULL is "". */
+MAESTRO_API void maestro_error_record(const char *detail);
+
 /* The version of the library in use, "0.1.0". */
 MAESTRO_API const char *maestro_version(void);
 
@@ -524,6 +527,65 @@ MAESTRO_API maestro_status_t maestro_layout_offset(const maestro_layout_t *layou
 
 /* The part that owns a global index; -1 if that is not the only part of boxes or indices. */
 MAESTRO_API maestro_status_t maestro_layout_owner(const maestro_layout_t *layout, const int64_t *index, int64_t *part_out);
+
+/* ---- Arrays: redistribution ---------------------------------------------------------------------------------------------
+ * A plan takes the elements of an array from one layout to another, among the ranks of one MPI communicator: from blocks to block-cyclic, from row- to
+ * column-major, from one program's ranks to another's.  It is made once and used many times.  These functions are in libmaestro_mpi, which is built for
+ * one MPI; this header needs no mpi.h.  MPI errors never abort here: they are returned.
+ *
+ * Collective: every rank of the communicator calls, in the same order.  Making a plan gives all ranks the same status, with the same last error, and takes
+ * what is told once; no rank holds a table that grows with the array.  Plans are used by one thread at a time, under MPI_THREAD_SINGLE too. */
+typedef struct maestro_plan maestro_plan_t;
+
+/* A communicator as MPI's Fortran handle: MPI_Comm_c2f(comm) in C, comm itself in Fortran, comm.py2f() in mpi4py. */
+typedef int maestro_comm_t;
+
+typedef enum maestro_method {
+    MAESTRO_METHOD_AUTO = 0,  /* Maestro chooses */
+    MAESTRO_METHOD_PACKED = 1 /* one message for each pair of ranks */
+} maestro_method_t;
+
+typedef struct maestro_plan_options {
+    size_t size;              /* set by _init */
+    maestro_method_t method;  /* default AUTO */
+    bool partial;             /* elements of the target that have no source are left as they are; default: refused as NOT_FOUND */
+    int64_t from_part, to_part; /* which part of the layout this rank has; -1 (default): that of its rank in the communicator, and 0 of boxes and indices */
+    size_t max_fields;        /* that one start may move; room is made for so many; default 1 */
+} maestro_plan_options_t;
+
+MAESTRO_API void maestro_plan_options_init(maestro_plan_options_t *options);
+
+/* Makes a plan.  Collective and blocking.  `from` and `to` are this rank's views of the source's and the target's layout; NULL on a rank that has no part of
+ * that side.  Of a regular layout (blocks, block-cyclic) all ranks that give one give the same, and ranks have different parts; of boxes and indices each
+ * gives what it has itself.  Both are of one shape, and no longer needed afterwards.  Elements have 1, 2, 4, 8 or 16 bytes.  Options but for the parts are
+ * the same on all ranks; NULL are the defaults.  The plan has a duplicate of the communicator, so its messages meet no others.
+ * The caller destroys the plan.  Errors, all of them the same on all ranks: INVALID_ARGUMENT (the ranks' arguments do not fit each other, no communicator),
+ * NOT_FOUND (an element of the target has no source; the first is named), DUPLICATE (an element or a part has two ranks on one side; the same), TOO_LARGE,
+ * SYSTEM; WRONG_STATE where MPI is not initialised. */
+MAESTRO_API maestro_status_t maestro_redistribute(const maestro_layout_t *from, const maestro_layout_t *to, size_t element_nbytes, maestro_comm_t comm,
+                                                  const maestro_plan_options_t *options, maestro_plan_t **plan_out);
+
+/* Moves `nfields` arrays (1 to max_fields, on all ranks as many) in one message a pair of ranks: from[i] is the beginning of this rank's part in the
+ * source's layout, to[i] of that in the target's; NULL where the rank has no such part.  Memory belongs to the caller; sources are not written and targets not
+ * read until the plan is done; they do not overlap.  Ghost cells are not written.  Does not wait for other ranks.
+ * Errors: WRONG_STATE (started and not waited for; a use has failed), INVALID_ARGUMENT, SYSTEM. */
+MAESTRO_API maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to);
+
+/* Waits until the target is complete and the source may be written.  TIMEOUT: the plan goes on; wait again.  Other errors end the use, and the plan with it:
+ * INVALID_ARGUMENT (ranks started different numbers of fields), WRONG_STATE (not started), SYSTEM. */
+MAESTRO_API maestro_status_t maestro_plan_wait(maestro_plan_t *plan, double timeout_s);
+MAESTRO_API maestro_status_t maestro_plan_test(maestro_plan_t *plan); /* does what can be done; OK, IN_PROGRESS or the error */
+
+/* Start and wait. */
+MAESTRO_API maestro_status_t maestro_plan_run(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to);
+
+/* What a use of one field does on this rank, as JSON: "method", "element_bytes", "kept_bytes" that stay on the rank, "messages": of each other rank "rank",
+ * "sent_bytes", "received_bytes".  Local; the caller frees the text. */
+MAESTRO_API maestro_status_t maestro_plan_explain(const maestro_plan_t *plan, char **json_out);
+
+/* Ends the plan, after the wait for a use that was started.  Collective; NULL is allowed, on all ranks.  The handle is gone in any case; errors are those
+ * of the wait. */
+MAESTRO_API maestro_status_t maestro_plan_destroy(maestro_plan_t *plan);
 
 /* ---- Machine ------------------------------------------------------------------------------------------------------------ */
 /* JSON text about this machine as Maestro sees it: memory spaces with sizes, cgroup limits, NUMA nodes, cores, pools; the caller frees it. */

@@ -1,0 +1,95 @@
+/* See comm.h. */
+#include "mpi/comm.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+
+maestro_status_t mst_mpi_check(const char *what, int code) {
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int length = 0;
+    if (MST_LIKELY(code == MPI_SUCCESS)) return MAESTRO_OK;
+    MPI_Error_string(code, text, &length);
+    return mst_base_fail(MAESTRO_SYSTEM, "%s: MPI says: %s", what, text);
+}
+
+static maestro_status_t check_running(const char *what) {
+    int initialised = 0, finalised = 0;
+    MPI_Initialized(&initialised);
+    if (!initialised)
+        return mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI is not initialised; call MPI_Init first (if the application has: its MPI is another one than that of libmaestro_mpi)",
+                             what);
+    MPI_Finalized(&finalised);
+    return finalised ? mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI has been finalised", what) : MAESTRO_OK;
+}
+
+/* Before there is a communicator of our own, MPI calls the handlers of the application's, of the world's and of the process's own one. */
+static int duplicate(MPI_Comm theirs, MPI_Comm *ours_out) {
+    MPI_Comm place[] = {MPI_COMM_WORLD, MPI_COMM_SELF, theirs};
+    MPI_Errhandler handler[MST_COUNT(place)];
+    size_t nset = 0;
+    int code = MPI_SUCCESS, is_inter = 0;
+    for (; nset < MST_COUNT(place) && code == MPI_SUCCESS; nset++) {
+        code = MPI_Comm_get_errhandler(place[nset], &handler[nset]);
+        if (code != MPI_SUCCESS) break;
+        MPI_Comm_set_errhandler(place[nset], MPI_ERRORS_RETURN);
+    }
+    if (code == MPI_SUCCESS) code = MPI_Comm_test_inter(theirs, &is_inter);
+    if (is_inter) code = MPI_ERR_COMM;
+    if (code == MPI_SUCCESS) code = MPI_Comm_dup(theirs, ours_out);
+    while (nset-- > 0) {
+        MPI_Comm_set_errhandler(place[nset], handler[nset]);
+        MPI_Errhandler_free(&handler[nset]);
+    }
+    return code;
+}
+
+static bool is_crowded(MPI_Comm comm) {
+    MPI_Comm node;
+    cpu_set_t cores;
+    int nranks = 1;
+    if (MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node) != MPI_SUCCESS) return true;
+    MPI_Comm_size(node, &nranks);
+    MPI_Comm_free(&node);
+    return sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) < nranks;
+}
+
+maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out) {
+    MST_TRY(check_running(what));
+    MPI_Comm theirs = MPI_Comm_f2c(handle), ours = MPI_COMM_NULL;
+    if (theirs == MPI_COMM_NULL || duplicate(theirs, &ours) != MPI_SUCCESS)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d is no communicator of this MPI; give MPI_Comm_c2f of an intracommunicator", what, (int)handle);
+    MPI_Comm_set_errhandler(ours, MPI_ERRORS_RETURN);
+    mst_mpi_comm_t comm = {.comm = ours, .crowded = is_crowded(ours)};
+    MPI_Comm_rank(ours, &comm.rank);
+    MPI_Comm_size(ours, &comm.nranks);
+    *comm_out = comm;
+    return MAESTRO_OK;
+}
+
+void mst_mpi_comm_close(mst_mpi_comm_t *comm) {
+    int finalised = 0;
+    MPI_Finalized(&finalised);
+    if (!finalised && comm->comm != MPI_COMM_NULL) MPI_Comm_free(&comm->comm);
+    comm->comm = MPI_COMM_NULL;
+}
+
+/* ---- One verdict */
+typedef struct verdict {
+    int status;
+    char text[MST_BASE_ERROR_NBYTES];
+} verdict_t;
+
+maestro_status_t mst_mpi_agree(const mst_mpi_comm_t *comm, maestro_status_t status, int64_t order) {
+    static const int64_t GOOD = INT64_MAX;
+    int64_t own = status == MAESTRO_OK ? GOOD : order, first = GOOD;
+    int rank, speaker = 0;
+    verdict_t verdict = {.status = status};
+    MST_TRY(mst_mpi_check("agree", MPI_Allreduce(&own, &first, 1, MPI_INT64_T, MPI_MIN, comm->comm)));
+    if (first == GOOD) return MAESTRO_OK;
+    rank = own == first ? comm->rank : INT_MAX;
+    MST_TRY(mst_mpi_check("agree", MPI_Allreduce(&rank, &speaker, 1, MPI_INT, MPI_MIN, comm->comm)));
+    snprintf(verdict.text, sizeof verdict.text, "%s", maestro_last_error());
+    MST_TRY(mst_mpi_check("agree", MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, speaker, comm->comm)));
+    return mst_base_fail((maestro_status_t)verdict.status, "%s", verdict.text);
+}

@@ -1,0 +1,50 @@
+/* A communicator of Maestro's own, made of the application's: errors return, messages meet no others.  On it what every collective operation here needs:
+ * one verdict of all ranks, and letters from some ranks to some.
+ * Invariant: a rank on which something fails still takes part until all have agreed, so nobody waits for it. */
+#ifndef MST_MPI_COMM_H
+#define MST_MPI_COMM_H
+
+#include "base/base.h"
+
+#include <mpi.h>
+
+typedef struct mst_mpi_comm {
+    MPI_Comm comm;
+    int rank, nranks;
+    bool crowded; /* this node has more ranks of it than this rank has cores: who waits gives the core away */
+} mst_mpi_comm_t;
+
+/* Collective.  `what` begins messages.  Errors: WRONG_STATE (MPI is not initialised, or finalised), INVALID_ARGUMENT (no communicator), SYSTEM. */
+maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out);
+/* Collective; after MPI_Finalize it does nothing. */
+void mst_mpi_comm_close(mst_mpi_comm_t *comm);
+
+/* MPI's code as a status: SYSTEM with MPI's text. */
+maestro_status_t mst_mpi_check(const char *what, int code);
+
+/* Collective: all ranks get the status, and the last error, of one rank: of those that failed the one with the smallest `order`, the lowest of these.
+ * Orders of a global index are the index; others, < 0, come first. */
+maestro_status_t mst_mpi_agree(const mst_mpi_comm_t *comm, maestro_status_t status, int64_t order);
+
+/* ---- letters.c: what goes to, or has come from, other ranks; sorted by rank. */
+typedef struct mst_mpi_letter {
+    int rank;
+    mst_base_buffer_t content;
+} mst_mpi_letter_t;
+
+typedef struct mst_mpi_mail {
+    int64_t nletters, capacity;
+    mst_mpi_letter_t *letter;
+} mst_mpi_mail_t;
+
+/* The content of a rank's letter, which is made where there is none; valid until the next is made; NULL without memory. */
+mst_base_buffer_t *mst_mpi_mail_to(mst_mpi_mail_t *mail, int rank);
+/* Whether a letter lacks memory. */
+bool mst_mpi_mail_failed(const mst_mpi_mail_t *mail);
+void mst_mpi_mail_fini(mst_mpi_mail_t *mail);
+
+/* Collective: letters arrive, in time that goes with those of this rank and the logarithm of the number of ranks.  `tag` differs from that of the exchange
+ * before.  The caller ends `in_out` with _fini, also after an error. */
+maestro_status_t mst_mpi_exchange(const mst_mpi_comm_t *comm, int tag, mst_mpi_mail_t *out, mst_mpi_mail_t *in_out);
+
+#endif

@@ -1,0 +1,127 @@
+/* See match.h: what regular layouts have in common is computed by both ranks of each pair; whatever else there is goes through the directory. */
+#include "mpi/match.h"
+
+#include <stdio.h>
+
+static const char WHAT[] = "redistribute";
+
+/* ---- Shares */
+mst_array_moves_t *mst_mpi_shares_with(mst_mpi_shares_t *shares, int rank) {
+    int64_t low = 0, high = shares->nshares;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (shares->share[middle].rank < rank) low = middle + 1;
+        else high = middle;
+    }
+    if (low < shares->nshares && shares->share[low].rank == rank) return &shares->share[low].moves;
+    if (shares->nshares == shares->capacity) {
+        int64_t capacity = shares->capacity ? 2 * shares->capacity : 8;
+        mst_mpi_share_t *grown = realloc(shares->share, (size_t)capacity * sizeof *grown);
+        if (!grown) return NULL;
+        shares->share = grown;
+        shares->capacity = capacity;
+    }
+    memmove(&shares->share[low + 1], &shares->share[low], (size_t)(shares->nshares++ - low) * sizeof *shares->share);
+    shares->share[low] = (mst_mpi_share_t){.rank = rank};
+    return &shares->share[low].moves;
+}
+
+void mst_mpi_shares_fini(mst_mpi_shares_t *shares) {
+    for (int64_t i = 0; i < shares->nshares; i++) mst_array_moves_fini(&shares->share[i].moves);
+    free(shares->share);
+    *shares = (mst_mpi_shares_t){0};
+}
+
+/* ---- Messages */
+const char *mst_mpi_element_text(const maestro_layout_t *layout, int64_t linear, char *text, size_t room) {
+    int64_t index[MST_ARRAY_MAX], rest = linear;
+    for (int d = layout->ndims - 1; d >= 0; d--) {
+        index[d] = rest % layout->cut[d].size;
+        rest /= layout->cut[d].size;
+    }
+    int n = snprintf(text, room, "element %lld (", (long long)linear);
+    for (int d = 0; d < layout->ndims; d++) n += snprintf(text + n, room - (size_t)n, d ? ", %lld" : "%lld", (long long)index[d]);
+    snprintf(text + n, room - (size_t)n, ")");
+    return text;
+}
+
+/* ---- Regular layouts */
+static int64_t first_of_combs(const mst_array_comb_t *a, const mst_array_comb_t *b) {
+    int64_t i = 0;
+    while (i < a->end && i < b->end) {
+        int64_t begin_a = mst_array_comb_begin(a, mst_array_comb_block(a, i)), begin_b = mst_array_comb_begin(b, mst_array_comb_block(b, i));
+        int64_t begin = begin_a > begin_b ? begin_a : begin_b;
+        if (begin <= i) return i;
+        i = begin;
+    }
+    return i;
+}
+
+/* The row-major number of the first element that two parts, which meet, have in common. */
+static int64_t first_element(const maestro_layout_t *a, int64_t a_part, const maestro_layout_t *b, int64_t b_part) {
+    int64_t index[MST_ARRAY_MAX];
+    mst_array_piece_t x, y;
+    mst_array_part_piece(a, a_part, &x);
+    mst_array_part_piece(b, b_part, &y);
+    for (int d = 0; d < a->ndims; d++) index[d] = first_of_combs(&x.comb[d], &y.comb[d]);
+    return mst_array_layout_linear(a, index);
+}
+
+typedef struct uncovered {
+    int64_t first; /* row-major number; INT64_MAX: nothing */
+    int64_t part;
+} uncovered_t;
+
+/* One side's view: the parts of the other side that its own part meets, and their ranks. */
+static maestro_status_t meet(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, int own, mst_mpi_shares_t *shares,
+                             uncovered_t *uncovered) {
+    const mst_mpi_side_t *mine = &side[own], *other = &side[1 - own];
+    int64_t *parts = NULL, *ranks = NULL, nparts = 0;
+    maestro_status_t status = mine->part < 0 ? MAESTRO_OK : mst_array_peers(mine->layout, mine->part, other->layout, &parts, &nparts);
+    if (status == MAESTRO_OK && !(ranks = malloc((size_t)(nparts + 1) * sizeof *ranks))) status = mst_base_fail_errno(WHAT);
+    maestro_status_t asked = mst_mpi_holders_ask(comm, holders, other, 1 - own, parts, status == MAESTRO_OK ? nparts : 0, ranks);
+    if (status == MAESTRO_OK) status = asked;
+    for (int64_t i = 0; i < nparts && status == MAESTRO_OK; i++) {
+        if (ranks[i] < 0) {
+            int64_t first = first_element(mine->layout, mine->part, other->layout, parts[i]);
+            if (first < uncovered->first) *uncovered = (uncovered_t){first, parts[i]};
+        } else if (own == MST_MPI_FROM || ranks[i] != comm->rank) {
+            mst_array_moves_t *moves = mst_mpi_shares_with(shares, (int)ranks[i]);
+            if (!moves) status = mst_base_fail_errno(WHAT);
+            else if (own == MST_MPI_FROM) status = mst_array_intersect(mine->layout, mine->part, other->layout, parts[i], moves);
+            else status = mst_array_intersect(other->layout, parts[i], mine->layout, mine->part, moves);
+        }
+    }
+    free(parts);
+    free(ranks);
+    return status;
+}
+
+static maestro_status_t match_regular(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, bool partial,
+                                      mst_mpi_shares_t *sends, mst_mpi_shares_t *receives) {
+    uncovered_t unwanted = {INT64_MAX, -1}, uncovered = {INT64_MAX, -1};
+    maestro_status_t status = meet(comm, side, holders, MST_MPI_FROM, sends, &unwanted);
+    maestro_status_t step = meet(comm, side, holders, MST_MPI_TO, receives, &uncovered);
+    if (status == MAESTRO_OK) status = step;
+    if (status != MAESTRO_OK || partial || uncovered.part < 0) return mst_mpi_agree(comm, status, -1);
+    char text[200];
+    status = mst_base_fail(MAESTRO_NOT_FOUND, "%s: %s of the target is in part %lld of the source, which no rank has; %s", WHAT,
+                           mst_mpi_element_text(side[MST_MPI_TO].layout, uncovered.first, text, sizeof text), (long long)uncovered.part,
+                           "give it, or allow such elements by the option partial");
+    return mst_mpi_agree(comm, status, uncovered.first);
+}
+
+/* ---- Both */
+maestro_status_t mst_mpi_match(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, mst_mpi_shares_t *sends_out, mst_mpi_shares_t *receives_out) {
+    mst_mpi_side_t side[MST_MPI_SIDES];
+    mst_mpi_holders_t holders;
+    *sends_out = *receives_out = (mst_mpi_shares_t){0};
+    MST_TRY(mst_mpi_sides_learn(comm, request, side));
+    maestro_status_t status = mst_mpi_holders_learn(comm, side, &holders);
+    if (status == MAESTRO_OK) {
+        bool regular = side[MST_MPI_FROM].regular && side[MST_MPI_TO].regular;
+        status = (regular ? match_regular : mst_mpi_directory_match)(comm, side, &holders, request->options.partial, sends_out, receives_out);
+    }
+    mst_mpi_holders_fini(&holders);
+    return status;
+}

@@ -1,0 +1,153 @@
+/* The method of messages: one for each pair of ranks, with all fields one after the other.  Receives are posted first; then what goes out is packed and sent,
+ * beginning with the next rank, so that not all write to one; the own share is copied while messages fly; what arrives first is unpacked first.
+ * Buffers are the plan's, and touched when it is made. */
+#include "mpi/plan.h"
+
+#include <limits.h>
+
+static const char WHAT[] = "redistribution";
+enum { ALIGNED = 4096 };
+
+typedef struct peer {
+    int rank;
+    int64_t nelements; /* of a field */
+    size_t nbytes;
+    mst_array_copy_t *copy;
+    char *buffer; /* in the packed one */
+} peer_t;
+
+typedef struct packed {
+    MPI_Datatype type;
+    int nsends, nreceives, nleft; /* nleft: receives that have not been unpacked */
+    peer_t *send, *receive;
+    char *buffer;
+    MPI_Request *request; /* of receives, then of sends */
+    int *arrived;
+    MPI_Status *status;
+} packed_t;
+
+/* ---- Making */
+static MPI_Datatype type_of(size_t element_nbytes) {
+    return element_nbytes == 1 ? MPI_BYTE : element_nbytes == 2 ? MPI_INT16_T : element_nbytes == 4 ? MPI_INT32_T : element_nbytes == 8 ? MPI_INT64_T : MPI_C_DOUBLE_COMPLEX;
+}
+
+static maestro_status_t make_peers(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_array_way_t way, int *npeers, peer_t **peer_out) {
+    *peer_out = calloc((size_t)shares->nshares + 1, sizeof **peer_out);
+    if (!*peer_out) return mst_base_fail_errno(WHAT);
+    int64_t first = 0; /* the share of the next rank */
+    while (first < shares->nshares && shares->share[first].rank < plan->comm.rank) first++;
+    for (int64_t i = 0; i < shares->nshares; i++) {
+        const mst_mpi_share_t *share = &shares->share[(first + i) % shares->nshares];
+        peer_t *peer = &(*peer_out)[*npeers];
+        if (share->rank == plan->comm.rank || !share->moves.count) continue;
+        if (share->moves.count > INT_MAX / (int64_t)plan->max_fields)
+            return mst_base_fail(MAESTRO_TOO_LARGE, "%s: a message of %lld elements of %zu fields to rank %d; one has at most 2^31 - 1: take more ranks, or fewer fields at once", WHAT,
+                                 (long long)share->moves.count, plan->max_fields, share->rank);
+        *peer = (peer_t){.rank = share->rank, .nelements = share->moves.count};
+        ++*npeers;
+        MST_TRY(mst_array_copy_create(&share->moves, way, plan->element_nbytes, plan->moved_nbytes, &peer->copy));
+        peer->nbytes = mst_array_copy_nbytes(peer->copy);
+    }
+    return MAESTRO_OK;
+}
+
+static size_t place_buffers(const maestro_plan_t *plan, peer_t *peer, int npeers, char *buffer, size_t at) {
+    for (int i = 0; i < npeers; i++) {
+        peer[i].buffer = buffer ? buffer + at : NULL;
+        at += MST_ALIGN(peer[i].nbytes * plan->max_fields, ALIGNED);
+    }
+    return at;
+}
+
+static maestro_status_t make_buffers(const maestro_plan_t *plan, packed_t *packed) {
+    size_t nrequests = (size_t)packed->nsends + (size_t)packed->nreceives;
+    size_t nbytes = place_buffers(plan, packed->receive, packed->nreceives, NULL, place_buffers(plan, packed->send, packed->nsends, NULL, 0));
+    packed->request = malloc((nrequests + 1) * sizeof *packed->request);
+    packed->arrived = malloc((nrequests + 1) * sizeof *packed->arrived);
+    packed->status = malloc((nrequests + 1) * sizeof *packed->status);
+    packed->buffer = aligned_alloc(ALIGNED, nbytes + ALIGNED);
+    if (!packed->request || !packed->arrived || !packed->status || !packed->buffer) return mst_base_fail_errno("%s: buffers of %zu bytes", WHAT, nbytes);
+    memset(packed->buffer, 0, nbytes + ALIGNED);
+    place_buffers(plan, packed->receive, packed->nreceives, packed->buffer, place_buffers(plan, packed->send, packed->nsends, packed->buffer, 0));
+    return MAESTRO_OK;
+}
+
+static maestro_status_t create(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
+    packed_t *packed = plan->state = calloc(1, sizeof *packed);
+    if (!packed) return mst_base_fail_errno(WHAT);
+    packed->type = type_of(plan->element_nbytes);
+    MST_TRY(make_peers(plan, sends, MST_ARRAY_PACK, &packed->nsends, &packed->send));
+    MST_TRY(make_peers(plan, receives, MST_ARRAY_UNPACK, &packed->nreceives, &packed->receive));
+    return make_buffers(plan, packed);
+}
+
+static void destroy_peers(peer_t *peer, int npeers) {
+    for (int i = 0; i < npeers; i++) mst_array_copy_destroy(peer[i].copy);
+    free(peer);
+}
+
+static void destroy(maestro_plan_t *plan) {
+    packed_t *packed = plan->state;
+    if (!packed) return;
+    destroy_peers(packed->send, packed->nsends);
+    destroy_peers(packed->receive, packed->nreceives);
+    free(packed->arrived);
+    free(packed->status);
+    if (!plan->running) { /* else MPI may still write there */
+        free(packed->request);
+        free(packed->buffer);
+    }
+    free(packed);
+}
+
+/* ---- Use */
+static int count_of(const maestro_plan_t *plan, const peer_t *peer) { return (int)(peer->nelements * (int64_t)plan->nfields); }
+
+static maestro_status_t start(maestro_plan_t *plan) {
+    packed_t *packed = plan->state;
+    MPI_Request *request = packed->request;
+    for (int i = 0; i < packed->nreceives; i++) {
+        const peer_t *peer = &packed->receive[i];
+        MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(peer->buffer, count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, request++)));
+    }
+    for (int i = 0; i < packed->nsends; i++) {
+        const peer_t *peer = &packed->send[i];
+        for (size_t f = 0; f < plan->nfields; f++) mst_array_copy_run(peer->copy, plan->from[f], peer->buffer + f * peer->nbytes);
+        MST_TRY(mst_mpi_check(WHAT, MPI_Isend(peer->buffer, count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, request++)));
+    }
+    packed->nleft = packed->nreceives;
+    mst_mpi_plan_copy_own(plan);
+    return MAESTRO_OK;
+}
+
+/* Other counts come from ranks that started another number of fields; more than there is room for is an error of MPI's. */
+static maestro_status_t check_arrived(const maestro_plan_t *plan, const peer_t *peer, const MPI_Status *status, int code) {
+    int count = 0, class = MPI_SUCCESS;
+    if (code == MPI_ERR_IN_STATUS) MPI_Error_class(code = status->MPI_ERROR, &class);
+    if (class != MPI_SUCCESS && class != MPI_ERR_TRUNCATE) return mst_mpi_check(WHAT, code);
+    MPI_Get_count(status, ((packed_t *)plan->state)->type, &count);
+    if (class == MPI_SUCCESS && count == count_of(plan, peer)) return MAESTRO_OK;
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d sends another number of fields than %zu, as here; all ranks must start as many", WHAT, peer->rank, plan->nfields);
+}
+
+static maestro_status_t unpack(maestro_plan_t *plan, const peer_t *peer, const MPI_Status *status, int code) {
+    MST_TRY(check_arrived(plan, peer, status, code));
+    for (size_t f = 0; f < plan->nfields; f++) mst_array_copy_run(peer->copy, peer->buffer + f * peer->nbytes, plan->to[f]);
+    return MAESTRO_OK;
+}
+
+static maestro_status_t progress(maestro_plan_t *plan) {
+    packed_t *packed = plan->state;
+    int narrived = 0, sent = 0;
+    if (packed->nleft) {
+        int code = MPI_Testsome(packed->nreceives, packed->request, &narrived, packed->arrived, packed->status);
+        if (code != MPI_ERR_IN_STATUS) MST_TRY(mst_mpi_check(WHAT, code));
+        for (int i = 0; i < narrived; i++) MST_TRY(unpack(plan, &packed->receive[packed->arrived[i]], &packed->status[i], code));
+        packed->nleft -= narrived;
+        if (packed->nleft) return MAESTRO_IN_PROGRESS;
+    }
+    MST_TRY(mst_mpi_check(WHAT, MPI_Testall(packed->nsends, packed->request + packed->nreceives, &sent, MPI_STATUSES_IGNORE)));
+    return sent ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
+}
+
+const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .create = create, .start = start, .progress = progress, .destroy = destroy};

@@ -1,0 +1,47 @@
+/* A plan: what a rank gives, gets and keeps, and a method that does it.  Methods stand in one table, in plan.c; each keeps its own state.
+ * Invariant: between uses nothing of a plan is under way in MPI. */
+#ifndef MST_MPI_PLAN_H
+#define MST_MPI_PLAN_H
+
+#include "array/copy.h"
+#include "mpi/match.h"
+
+typedef struct mst_mpi_method {
+    maestro_method_t number;
+    const char *name;
+    /* Local: makes plan->state of what this rank gives and gets, its own share apart. */
+    maestro_status_t (*create)(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
+    /* Begins a use of plan->nfields of plan->from and plan->to. */
+    maestro_status_t (*start)(maestro_plan_t *plan);
+    /* Does what can be done without waiting; IN_PROGRESS: not all. */
+    maestro_status_t (*progress)(maestro_plan_t *plan);
+    void (*destroy)(maestro_plan_t *plan); /* also what was made in part */
+} mst_mpi_method_t;
+
+extern const mst_mpi_method_t mst_mpi_packed; /* packed.c */
+
+typedef struct mst_mpi_traffic { /* with a rank, a field */
+    int rank;
+    int64_t sent_nbytes, received_nbytes;
+} mst_mpi_traffic_t;
+
+struct maestro_plan {
+    mst_mpi_comm_t comm;
+    size_t element_nbytes, max_fields;
+    size_t moved_nbytes;      /* what this rank keeps and gets of a field: a copy of a part of it is a part of something as large */
+    const mst_mpi_method_t *method;
+    void *state;
+    mst_array_copy_t *own;    /* NULL: this rank keeps nothing */
+    bool reads, writes;       /* whether it needs fields of the source, of the target */
+    int64_t ntraffic;
+    mst_mpi_traffic_t *traffic;
+    bool running, failed;
+    size_t nfields;
+    const void **from;        /* max_fields of each */
+    void **to;
+};
+
+/* The own share of all fields. */
+void mst_mpi_plan_copy_own(const maestro_plan_t *plan);
+
+#endif

@@ -1,0 +1,312 @@
+/* Redistributions between random layouts against brute force; use, refusals, and what a plan leaves behind.  Run by any number of ranks up to 8;
+ * MAESTRO_TEST_CASES says how many random ones. */
+#include "mpi/scenario_test.h"
+
+#include <dirent.h>
+
+enum { GUARD = 64, UNTOUCHED = 0xdd };
+
+static int rank, nranks;
+static maestro_comm_t world;
+
+/* ---- One random redistribution */
+typedef struct field {
+    unsigned char *from, *to;
+    size_t from_nbytes, to_nbytes;
+} field_t;
+
+static void element_value(int64_t element, size_t number, unsigned char *bytes) {
+    uint64_t value[2] = {mst_base_mix((uint64_t)element * 8 + number + 1), mst_base_mix((uint64_t)element * 8 + number + 77)};
+    memcpy(bytes, value, sizeof value);
+}
+
+static field_t make_field(const scenario_t *scenario, size_t number) {
+    field_t field = {.from_nbytes = scenario_room(scenario, MST_MPI_FROM, rank), .to_nbytes = scenario_room(scenario, MST_MPI_TO, rank)};
+    unsigned char value[16];
+    field.from = calloc(1, field.from_nbytes + 1);
+    field.to = malloc(field.to_nbytes + 2 * GUARD);
+    memset(field.to, UNTOUCHED, field.to_nbytes + 2 * GUARD);
+    for (int64_t i = 0; i < scenario->array.count; i++) {
+        if (scenario->side[MST_MPI_FROM].owner[i] != rank) continue;
+        element_value(i, number, value);
+        memcpy(field.from + (size_t)scenario_offset(scenario, MST_MPI_FROM, rank, i) * scenario->element_nbytes, value, scenario->element_nbytes);
+    }
+    return field;
+}
+
+/* Elements that came are taken away again; then nothing else may have been written. */
+static bool check_field(const scenario_t *scenario, const field_t *field, size_t number) {
+    bool good = true;
+    unsigned char value[16];
+    size_t size = scenario->element_nbytes;
+    for (int64_t i = 0; i < scenario->array.count; i++) {
+        if (scenario->side[MST_MPI_TO].owner[i] != rank || scenario->side[MST_MPI_FROM].owner[i] < 0) continue;
+        unsigned char *at = field->to + GUARD + (size_t)scenario_offset(scenario, MST_MPI_TO, rank, i) * size;
+        element_value(i, number, value);
+        good = good && memcmp(at, value, size) == 0;
+        memset(at, UNTOUCHED, size);
+    }
+    for (size_t b = 0; b < field->to_nbytes + 2 * GUARD; b++) good = good && field->to[b] == UNTOUCHED;
+    return good;
+}
+
+static void use_plan(const scenario_t *scenario, maestro_plan_t *plan, size_t nfields, bool in_steps) {
+    field_t field[3];
+    const void *from[3];
+    void *to[3];
+    for (size_t f = 0; f < nfields; f++) {
+        field[f] = make_field(scenario, f);
+        from[f] = field[f].from;
+        to[f] = field[f].to + GUARD;
+    }
+    if (in_steps) {
+        CHECK_OK(maestro_plan_start(plan, nfields, from, to));
+        maestro_status_t status = maestro_plan_test(plan);
+        CHECK(status == MAESTRO_OK || status == MAESTRO_IN_PROGRESS);
+        if (status == MAESTRO_IN_PROGRESS) CHECK_OK(maestro_plan_wait(plan, 60));
+    } else CHECK_OK(maestro_plan_run(plan, nfields, from, to));
+    for (size_t f = 0; f < nfields; f++) {
+        CHECK(check_field(scenario, &field[f], f));
+        free(field[f].from);
+        free(field[f].to);
+    }
+}
+
+static maestro_status_t make_plan(scenario_t *scenario, maestro_plan_t **plan_out) {
+    scenario->options.from_part = scenario->side[MST_MPI_FROM].part[rank];
+    scenario->options.to_part = scenario->side[MST_MPI_TO].part[rank];
+    return maestro_redistribute(scenario->side[MST_MPI_FROM].layout[rank], scenario->side[MST_MPI_TO].layout[rank], scenario->element_nbytes, world, &scenario->options, plan_out);
+}
+
+static void check_case(uint64_t seed) {
+    scenario_t scenario;
+    maestro_plan_t *plan = NULL;
+    char said[64];
+    scenario_init(&scenario, seed, nranks);
+    if (scenario.uncovered >= 0 && !scenario.options.partial) {
+        CHECK_STATUS(make_plan(&scenario, &plan), MAESTRO_NOT_FOUND);
+        snprintf(said, sizeof said, "element %lld ", (long long)scenario.uncovered);
+        CHECK_ERROR_SAYS(said);
+        CHECK(!plan);
+    } else {
+        CHECK_OK(make_plan(&scenario, &plan));
+        if (plan) use_plan(&scenario, plan, scenario.options.max_fields, false);
+        if (plan) use_plan(&scenario, plan, 1, true);
+        CHECK_OK(maestro_plan_destroy(plan));
+    }
+    scenario_fini(&scenario);
+}
+
+/* More ranks than cores take turns of milliseconds under MPICH: fewer of everything then. */
+static int as_many_as_time_allows(int alone, int two, int more) { return nranks == 1 ? alone : nranks == 2 ? two : more; }
+
+static void test_random_layouts_arrive_as_they_should(void) {
+    const char *given = getenv("MAESTRO_TEST_CASES");
+    uint64_t ncases = given ? (uint64_t)atoll(given) : (uint64_t)as_many_as_time_allows(640, 320, 20);
+    for (uint64_t seed = 1; seed <= ncases; seed++) {
+        int before = test_failures;
+        check_case(seed * 16 + (uint64_t)nranks);
+        if (test_failures > before) fprintf(stderr, "  with case %llu of %d ranks, on rank %d\n", (unsigned long long)seed, nranks, rank);
+    }
+}
+
+/* ---- Refusals: the same on all ranks, with the same words */
+static void check_refused(const maestro_layout_t *from, const maestro_layout_t *to, size_t element_nbytes, const maestro_plan_options_t *options, maestro_status_t expected,
+                          const char *said) {
+    maestro_plan_t *plan = NULL;
+    char words[256] = "", first[256] = "";
+    CHECK_STATUS(maestro_redistribute(from, to, element_nbytes, world, options, &plan), expected);
+    CHECK_ERROR_SAYS(said);
+    CHECK(!plan);
+    snprintf(words, sizeof words, "%s", maestro_last_error());
+    memcpy(first, words, sizeof first);
+    MPI_Bcast(first, sizeof first, MPI_CHAR, 0, MPI_COMM_WORLD);
+    CHECK(strcmp(words, first) == 0);
+}
+
+static maestro_layout_t *line_of(int64_t size, int64_t nparts) {
+    maestro_layout_t *layout = NULL;
+    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, NULL, &layout));
+    return layout;
+}
+
+/* Elements first, first + 1, ..., of 8 a rank. */
+static maestro_layout_t *own_of(int64_t first, int64_t count) {
+    int64_t indices[64], size = 8 * nranks;
+    maestro_layout_t *layout = NULL;
+    for (int64_t i = 0; i < count; i++) indices[i] = first + i;
+    CHECK_OK(maestro_layout_indices(1, &size, count, indices, &layout));
+    return layout;
+}
+
+static void test_arguments_that_do_not_fit_are_refused_by_all(void) {
+    maestro_layout_t *line = line_of(8 * nranks, nranks), *longer = line_of(8 * nranks + 1, nranks), *fewer = line_of(8 * nranks, nranks + 1), *own = own_of(8 * rank, 8);
+    maestro_plan_options_t options;
+    bool last = rank == nranks - 1;
+    maestro_plan_options_init(&options);
+    check_refused(line, longer, 8, NULL, MAESTRO_INVALID_ARGUMENT, "dimension 0");
+    check_refused(line, NULL, 8, NULL, MAESTRO_INVALID_ARGUMENT, "no rank gives a target layout");
+    check_refused(line, line, 3, NULL, MAESTRO_INVALID_ARGUMENT, "elements of 3 bytes");
+    options.from_part = last ? nranks : rank;
+    check_refused(line, line, 8, &options, MAESTRO_INVALID_ARGUMENT, "has no part");
+    options.from_part = options.to_part = -1;
+    options.size = last ? 8 : options.size;
+    check_refused(line, line, 8, &options, MAESTRO_INVALID_ARGUMENT, "options' size");
+    options.size = sizeof options;
+    options.method = last ? 77 : MAESTRO_METHOD_AUTO;
+    check_refused(line, line, 8, &options, MAESTRO_INVALID_ARGUMENT, "no method 77");
+    if (nranks > 1) {
+        check_refused(line, last ? longer : line, 8, NULL, MAESTRO_INVALID_ARGUMENT, "size");
+        check_refused(last ? fewer : line, line, 8, NULL, MAESTRO_INVALID_ARGUMENT, "source layouts differ");
+        check_refused(line, last ? own : line, 8, NULL, MAESTRO_INVALID_ARGUMENT, "of one kind");
+        check_refused(line, line, last ? 4 : 8, NULL, MAESTRO_INVALID_ARGUMENT, "size of elements");
+        options.method = MAESTRO_METHOD_AUTO;
+        options.partial = last;
+        check_refused(line, line, 8, &options, MAESTRO_INVALID_ARGUMENT, "partial");
+    }
+    maestro_layout_destroy(line);
+    maestro_layout_destroy(longer);
+    maestro_layout_destroy(fewer);
+    maestro_layout_destroy(own);
+}
+
+static void test_elements_with_no_source_or_several_are_named(void) {
+    maestro_layout_t *line = line_of(8 * nranks, nranks), *more = line_of(8 * nranks, 2 * nranks), *own = own_of(8 * rank, 8);
+    maestro_layout_t *shorter = own_of(8 * rank, 7), *overlapping = own_of(rank ? 8 * rank - 1 : 0, 8);
+    maestro_plan_options_t options;
+    char said[64];
+    maestro_plan_options_init(&options);
+    check_refused(shorter, line, 8, NULL, MAESTRO_NOT_FOUND, "element 7 (7)");
+    check_refused(shorter, own, 8, NULL, MAESTRO_NOT_FOUND, "element 7 (7)");
+    snprintf(said, sizeof said, "element %d (%d)", 4 * nranks, 4 * nranks);
+    check_refused(more, line, 8, NULL, MAESTRO_NOT_FOUND, said);
+    check_refused(more, own, 8, NULL, MAESTRO_NOT_FOUND, said);
+    if (nranks > 1) {
+        options.partial = true;
+        check_refused(overlapping, line, 8, &options, MAESTRO_DUPLICATE, "element 7 (7) of the source");
+        check_refused(own, overlapping, 8, NULL, MAESTRO_DUPLICATE, "element 7 (7) of the target");
+        options.from_part = 1;
+        check_refused(line, line, 8, &options, MAESTRO_DUPLICATE, "part 1 of the source");
+    }
+    maestro_layout_destroy(line);
+    maestro_layout_destroy(more);
+    maestro_layout_destroy(own);
+    maestro_layout_destroy(shorter);
+    maestro_layout_destroy(overlapping);
+}
+
+static void test_what_is_no_communicator_is_refused(void) {
+    maestro_layout_t *line = line_of(8, 1);
+    maestro_plan_t *plan = NULL;
+    CHECK_STATUS(maestro_redistribute(line, line, 8, MPI_Comm_c2f(MPI_COMM_NULL), NULL, &plan), MAESTRO_INVALID_ARGUMENT);
+    CHECK_ERROR_SAYS("no communicator");
+    CHECK_STATUS(maestro_redistribute(line, line, 8, MPI_Comm_c2f(MPI_COMM_SELF), NULL, NULL), MAESTRO_INVALID_ARGUMENT);
+    CHECK_OK(maestro_redistribute(line, line, 8, MPI_Comm_c2f(MPI_COMM_SELF), NULL, &plan));
+    CHECK_OK(maestro_plan_destroy(plan));
+    CHECK_OK(maestro_plan_destroy(NULL));
+    maestro_layout_destroy(line);
+}
+
+/* ---- Use */
+static maestro_plan_t *line_to_column_plan(size_t max_fields) {
+    const int64_t shape[] = {2 * nranks, 2 * nranks};
+    maestro_layout_t *rows = NULL, *columns = NULL;
+    maestro_plan_options_t options;
+    maestro_plan_t *plan = NULL;
+    maestro_plan_options_init(&options);
+    options.max_fields = max_fields;
+    CHECK_OK(maestro_layout_blocks(2, shape, (int64_t[]){nranks, 1}, NULL, &rows));
+    CHECK_OK(maestro_layout_blocks(2, shape, (int64_t[]){1, nranks}, NULL, &columns));
+    CHECK_OK(maestro_redistribute(rows, columns, 8, world, &options, &plan));
+    maestro_layout_destroy(rows);
+    maestro_layout_destroy(columns);
+    return plan;
+}
+
+static void test_wrong_use_is_refused(void) {
+    enum { ROOM = 4 * SCENARIO_RANKS };
+    double source[ROOM] = {0}, target[ROOM];
+    const void *from[] = {source, NULL};
+    void *to[] = {target, NULL};
+    maestro_plan_t *plan = line_to_column_plan(2);
+    CHECK_STATUS(maestro_plan_wait(plan, 1), MAESTRO_WRONG_STATE);
+    CHECK_STATUS(maestro_plan_start(plan, 0, from, to), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(maestro_plan_start(plan, 3, from, to), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(maestro_plan_start(plan, 2, from, to), MAESTRO_INVALID_ARGUMENT);
+    CHECK_ERROR_SAYS("field 1 of the source is NULL");
+    CHECK_STATUS(maestro_plan_start(plan, 1, from, NULL), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(maestro_plan_start(NULL, 1, from, to), MAESTRO_INVALID_ARGUMENT);
+    CHECK_OK(maestro_plan_start(plan, 1, from, to));
+    CHECK_STATUS(maestro_plan_start(plan, 1, from, to), MAESTRO_WRONG_STATE);
+    CHECK_OK(maestro_plan_wait(plan, 60));
+    CHECK_STATUS(maestro_plan_test(plan), MAESTRO_WRONG_STATE);
+    CHECK_OK(maestro_plan_start(plan, 1, from, to));
+    CHECK_OK(maestro_plan_destroy(plan)); /* waits */
+}
+
+/* The first rank begins late: the others' waits end, and go on. */
+static void test_a_wait_ends_in_time_and_may_go_on(void) {
+    double source[4 * SCENARIO_RANKS] = {0}, target[4 * SCENARIO_RANKS];
+    const void *from[] = {source};
+    void *to[] = {target};
+    maestro_plan_t *plan = line_to_column_plan(1);
+    if (rank) {
+        CHECK_OK(maestro_plan_start(plan, 1, from, to));
+        CHECK_STATUS(maestro_plan_wait(plan, 0.01), MAESTRO_TIMEOUT);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (!rank) CHECK_OK(maestro_plan_start(plan, 1, from, to));
+    CHECK_OK(maestro_plan_wait(plan, 60));
+    CHECK_OK(maestro_plan_destroy(plan));
+}
+
+static void test_a_plan_explains_itself(void) {
+    char *text = NULL, expected[256], last[64];
+    maestro_plan_t *plan = line_to_column_plan(1);
+    CHECK_OK(maestro_plan_explain(plan, &text));
+    snprintf(expected, sizeof expected, "{\"method\": \"packed\", \"element_bytes\": 8, \"kept_bytes\": 32, \"messages\": [");
+    snprintf(last, sizeof last, "{\"rank\": %d, \"sent_bytes\": 32, \"received_bytes\": 32}", rank ? 0 : 1);
+    CHECK(text && strncmp(text, expected, strlen(expected)) == 0);
+    CHECK(text && (strstr(text, last) != NULL) == (nranks > 1));
+    maestro_free(text);
+    CHECK_OK(maestro_plan_destroy(plan));
+}
+
+/* ---- What remains */
+static int count_descriptors(void) {
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (readdir(folder)) count++;
+    closedir(folder);
+    return count;
+}
+
+static void test_plans_leave_nothing_behind(void) {
+    int before = 0, nplans = as_many_as_time_allows(2500, 1000, 20); /* MPICH has some 2,000 communicators */
+    for (int i = 0; i < nplans; i++) {
+        maestro_plan_t *plan = line_to_column_plan(1);
+        CHECK_OK(maestro_plan_destroy(plan));
+        if (!i) before = count_descriptors();
+    }
+    CHECK(count_descriptors() == before);
+}
+
+int main(int argc, char **argv) {
+    maestro_plan_t *plan = NULL;
+    CHECK_STATUS(maestro_redistribute(NULL, NULL, 8, 0, NULL, &plan), MAESTRO_WRONG_STATE);
+    CHECK_ERROR_SAYS("not initialised");
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &nranks);
+    world = MPI_Comm_c2f(MPI_COMM_WORLD);
+    test_random_layouts_arrive_as_they_should();
+    test_arguments_that_do_not_fit_are_refused_by_all();
+    test_elements_with_no_source_or_several_are_named();
+    test_what_is_no_communicator_is_refused();
+    test_wrong_use_is_refused();
+    test_a_wait_ends_in_time_and_may_go_on();
+    test_a_plan_explains_itself();
+    test_plans_leave_nothing_behind();
+    MPI_Finalize();
+    return TEST_END;
+}
