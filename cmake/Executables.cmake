@@ -1,5 +1,5 @@
 # Programs: csrc/tools/<name>.c is maestro-<name>; examples/*.c use the public library as a user would;
-# benchmarks/*.c see the internal names and become maestro-bench-<name>.
+# benchmarks/*.c see the internal names and become maestro-bench-<name>; benchmarks/mpi/*.c are run by mpirun, of the build folder's MPI.
 set(MAESTRO_PROGRAMS)
 file(GLOB tools CONFIGURE_DEPENDS csrc/tools/*.c)
 file(GLOB benchmarks CONFIGURE_DEPENDS benchmarks/*.c)
@@ -29,6 +29,14 @@ foreach(source IN LISTS benchmarks)
   cmake_path(GET source STEM name)
   add_program(maestro-bench-${name} ${source} maestro_core)
   list(APPEND MAESTRO_BENCHMARKS maestro-bench-${name})
+endforeach()
+file(GLOB mpi_benchmarks CONFIGURE_DEPENDS benchmarks/mpi/*.c)
+if(NOT MAESTRO_MPI_FAMILY)
+  set(mpi_benchmarks)
+endif()
+foreach(source IN LISTS mpi_benchmarks)
+  cmake_path(GET source STEM name)
+  add_program(maestro-bench-${name} ${source} maestro_mpi_core)
 endforeach()
 foreach(source IN LISTS examples)
   cmake_path(GET source STEM name)

@@ -1,6 +1,6 @@
 /* The method of messages: one for each pair of ranks, with all fields one after the other.  Receives are posted first; then what goes out is packed and sent,
  * beginning with the next rank, so that not all write to one; the own share is copied while messages fly; what arrives first is unpacked first.
- * Buffers are the plan's, and touched when it is made. */
+ * What lies in one line in the application's memory is sent from there, or received there, as long as one field is moved.  Buffers are the plan's, and touched when it is made. */
 #include "mpi/plan.h"
 
 #include <limits.h>
@@ -13,7 +13,9 @@ typedef struct peer {
     int64_t nelements; /* of a field */
     size_t nbytes;
     mst_array_copy_t *copy;
-    char *buffer; /* in the packed one */
+    char *buffer;      /* in the packed one */
+    bool is_line;      /* in the application's memory too, at: */
+    int64_t line_at;
 } peer_t;
 
 typedef struct packed {
@@ -29,6 +31,16 @@ typedef struct packed {
 /* ---- Making */
 static MPI_Datatype type_of(size_t element_nbytes) {
     return element_nbytes == 1 ? MPI_BYTE : element_nbytes == 2 ? MPI_INT16_T : element_nbytes == 4 ? MPI_INT32_T : element_nbytes == 8 ? MPI_INT64_T : MPI_C_DOUBLE_COMPLEX;
+}
+
+/* One run of a copy that is contiguous in memory as in the buffer. */
+static void find_line(peer_t *peer, mst_array_way_t way, size_t element_nbytes) {
+    const mst_array_step_t *step = peer->copy->step;
+    if (peer->copy->nsteps != 1 || step->naxes != 2) return;
+    const mst_array_axis_t *outer = &step->axis[0], *inner = &step->axis[1];
+    int64_t size = (int64_t)element_nbytes;
+    peer->is_line = outer->nruns == 1 && outer->run[0].length == 1 && inner->nruns == 1 && inner->from_stride == size && inner->to_stride == size;
+    peer->line_at = way == MST_ARRAY_PACK ? step->from + inner->run[0].from : step->to + inner->run[0].to;
 }
 
 static maestro_status_t make_peers(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_array_way_t way, int *npeers, peer_t **peer_out) {
@@ -47,6 +59,7 @@ static maestro_status_t make_peers(const maestro_plan_t *plan, const mst_mpi_sha
         ++*npeers;
         MST_TRY(mst_array_copy_create(&share->moves, way, plan->element_nbytes, plan->moved_nbytes, &peer->copy));
         peer->nbytes = mst_array_copy_nbytes(peer->copy);
+        find_line(peer, way, plan->element_nbytes);
     }
     return MAESTRO_OK;
 }
@@ -103,17 +116,26 @@ static void destroy(maestro_plan_t *plan) {
 /* ---- Use */
 static int count_of(const maestro_plan_t *plan, const peer_t *peer) { return (int)(peer->nelements * (int64_t)plan->nfields); }
 
+static bool is_line(const maestro_plan_t *plan, const peer_t *peer) { return peer->is_line && plan->nfields == 1; }
+
+static char *receive_buffer(const maestro_plan_t *plan, const peer_t *peer) { return is_line(plan, peer) ? (char *)plan->to[0] + peer->line_at : peer->buffer; }
+
+static const char *pack(const maestro_plan_t *plan, const peer_t *peer) {
+    if (is_line(plan, peer)) return (const char *)plan->from[0] + peer->line_at;
+    for (size_t f = 0; f < plan->nfields; f++) mst_array_copy_run(peer->copy, plan->from[f], peer->buffer + f * peer->nbytes);
+    return peer->buffer;
+}
+
 static maestro_status_t start(maestro_plan_t *plan) {
     packed_t *packed = plan->state;
     MPI_Request *request = packed->request;
     for (int i = 0; i < packed->nreceives; i++) {
         const peer_t *peer = &packed->receive[i];
-        MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(peer->buffer, count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, request++)));
+        MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(receive_buffer(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, request++)));
     }
     for (int i = 0; i < packed->nsends; i++) {
         const peer_t *peer = &packed->send[i];
-        for (size_t f = 0; f < plan->nfields; f++) mst_array_copy_run(peer->copy, plan->from[f], peer->buffer + f * peer->nbytes);
-        MST_TRY(mst_mpi_check(WHAT, MPI_Isend(peer->buffer, count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, request++)));
+        MST_TRY(mst_mpi_check(WHAT, MPI_Isend(pack(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, request++)));
     }
     packed->nleft = packed->nreceives;
     mst_mpi_plan_copy_own(plan);
@@ -132,7 +154,7 @@ static maestro_status_t check_arrived(const maestro_plan_t *plan, const peer_t *
 
 static maestro_status_t unpack(maestro_plan_t *plan, const peer_t *peer, const MPI_Status *status, int code) {
     MST_TRY(check_arrived(plan, peer, status, code));
-    for (size_t f = 0; f < plan->nfields; f++) mst_array_copy_run(peer->copy, peer->buffer + f * peer->nbytes, plan->to[f]);
+    for (size_t f = 0; f < plan->nfields && !is_line(plan, peer); f++) mst_array_copy_run(peer->copy, peer->buffer + f * peer->nbytes, plan->to[f]);
     return MAESTRO_OK;
 }
 
