@@ -10,8 +10,8 @@
 #include <mpi.h>
 
 enum { SAMPLES = 31, SAMPLE_NS = 100000, PEERS_MAX = 64 };
-typedef enum way { COPY, HAND, PACKED, WAYS } way_t;
-static const char *const way_name[WAYS] = {"memcpy", "by hand", "packed"};
+typedef enum way { COPY, HAND, PACKED, SHARED, ONE_COPY, WAYS } way_t; /* SHARED: out of memory that others cannot read */
+static const char *const way_name[WAYS] = {"memcpy", "by hand", "packed", "shared", "one copy"};
 
 static int rank, nranks;
 
@@ -19,7 +19,7 @@ typedef struct arrays {
     const char *name;
     bool transposed;
     int64_t n, part; /* n = part * nranks */
-    double *source, *target, *sent, *received;
+    double *source, *target, *sent, *received, *readable;
     maestro_plan_t *plan[WAYS];
 } arrays_t;
 
@@ -59,6 +59,10 @@ static void arrays_init(arrays_t *arrays, const char *name, bool transposed, int
     arrays->received = pages(count);
     for (int64_t i = 0; i < arrays->part; i++)
         for (int64_t j = 0; j < n; j++) arrays->source[i * n + j] = value_of(rank * arrays->part + i, j);
+    BENCH_OK(maestro_alloc((size_t)count * sizeof(double), (void **)&arrays->readable));
+    memcpy(arrays->readable, arrays->source, (size_t)count * sizeof(double));
+    arrays->plan[SHARED] = make_plan(arrays, MAESTRO_METHOD_SHARED);
+    arrays->plan[ONE_COPY] = make_plan(arrays, MAESTRO_METHOD_SHARED);
     arrays->plan[PACKED] = make_plan(arrays, MAESTRO_METHOD_PACKED);
 }
 
@@ -67,6 +71,7 @@ static void arrays_fini(arrays_t *arrays) {
     double *const memory[] = {arrays->source, arrays->target, arrays->sent, arrays->received};
     for (size_t i = 0; i < MST_COUNT(memory); i++) munmap(memory[i], nbytes);
     for (int way = 0; way < WAYS; way++) BENCH_OK(maestro_plan_destroy(arrays->plan[way]));
+    BENCH_OK(maestro_dealloc(arrays->readable));
 }
 
 /* ---- By hand */
@@ -101,7 +106,7 @@ static void by_hand(const arrays_t *arrays) {
 
 /* ---- Measuring */
 static void run(const arrays_t *arrays, int way) {
-    const void *from[] = {arrays->source};
+    const void *from[] = {way == ONE_COPY ? arrays->readable : arrays->source};
     void *to[] = {arrays->target};
     if (way == COPY) memcpy(arrays->target, arrays->source, (size_t)(arrays->part * arrays->n) * sizeof(double));
     else if (way == HAND) by_hand(arrays);

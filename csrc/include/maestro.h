@@ -541,8 +541,9 @@ typedef struct maestro_plan maestro_plan_t;
 typedef int maestro_comm_t;
 
 typedef enum maestro_method {
-    MAESTRO_METHOD_AUTO = 0,  /* Maestro chooses */
-    MAESTRO_METHOD_PACKED = 1 /* one message for each pair of ranks */
+    MAESTRO_METHOD_AUTO = 0,   /* SHARED where it is possible, else PACKED */
+    MAESTRO_METHOD_PACKED = 1, /* one message for each pair of ranks */
+    MAESTRO_METHOD_SHARED = 2  /* ranks of one node read each other's memory, once where it is from maestro_alloc; between nodes as PACKED */
 } maestro_method_t;
 
 typedef struct maestro_plan_options {
@@ -564,6 +565,12 @@ MAESTRO_API void maestro_plan_options_init(maestro_plan_options_t *options);
  * SYSTEM; WRONG_STATE where MPI is not initialised. */
 MAESTRO_API maestro_status_t maestro_redistribute(const maestro_layout_t *from, const maestro_layout_t *to, size_t element_nbytes, maestro_comm_t comm,
                                                   const maestro_plan_options_t *options, maestro_plan_t **plan_out);
+
+/* Memory for arrays that other ranks of the node can read, so that a redistribution copies each element once, straight out of it.  Of zeros, aligned to pages;
+ * its pages are made by who touches them first.  Local; from any thread.  The caller gives it back with maestro_dealloc, not while a plan that was started
+ * uses it; ranks that have read it keep it mapped until they destroy the plan.  Errors: SYSTEM (no memory, no descriptor: each has one). */
+MAESTRO_API maestro_status_t maestro_alloc(size_t nbytes, void **memory_out);
+MAESTRO_API maestro_status_t maestro_dealloc(void *memory); /* NULL is allowed; INVALID_ARGUMENT: it is not from maestro_alloc */
 
 /* Moves `nfields` arrays (1 to max_fields, on all ranks as many) in one message a pair of ranks: from[i] is the beginning of this rank's part in the
  * source's layout, to[i] of that in the target's; NULL where the rank has no such part.  Memory belongs to the caller; sources are not written and targets not

@@ -44,13 +44,10 @@ static int duplicate(MPI_Comm theirs, MPI_Comm *ours_out) {
     return code;
 }
 
-static bool is_crowded(MPI_Comm comm) {
-    MPI_Comm node;
+static bool is_crowded(MPI_Comm node) {
     cpu_set_t cores;
     int nranks = 1;
-    if (MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node) != MPI_SUCCESS) return true;
     MPI_Comm_size(node, &nranks);
-    MPI_Comm_free(&node);
     return sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) < nranks;
 }
 
@@ -60,16 +57,29 @@ maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_
     if (theirs == MPI_COMM_NULL || duplicate(theirs, &ours) != MPI_SUCCESS)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d is no communicator of this MPI; give MPI_Comm_c2f of an intracommunicator", what, (int)handle);
     MPI_Comm_set_errhandler(ours, MPI_ERRORS_RETURN);
-    mst_mpi_comm_t comm = {.comm = ours, .crowded = is_crowded(ours)};
+    mst_mpi_comm_t comm = {.comm = ours, .node = MPI_COMM_NULL};
+    maestro_status_t status = mst_mpi_check(what, MPI_Comm_split_type(ours, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm.node));
+    if (status != MAESTRO_OK) {
+        MPI_Comm_free(&ours);
+        return status;
+    }
+    MPI_Comm_set_errhandler(comm.node, MPI_ERRORS_RETURN);
+    comm.crowded = is_crowded(comm.node);
     MPI_Comm_rank(ours, &comm.rank);
     MPI_Comm_size(ours, &comm.nranks);
     *comm_out = comm;
     return MAESTRO_OK;
 }
 
+void mst_mpi_comm_forget_node(mst_mpi_comm_t *comm) {
+    if (comm->node != MPI_COMM_NULL) MPI_Comm_free(&comm->node);
+    comm->node = MPI_COMM_NULL;
+}
+
 void mst_mpi_comm_close(mst_mpi_comm_t *comm) {
     int finalised = 0;
     MPI_Finalized(&finalised);
+    if (!finalised) mst_mpi_comm_forget_node(comm);
     if (!finalised && comm->comm != MPI_COMM_NULL) MPI_Comm_free(&comm->comm);
     comm->comm = MPI_COMM_NULL;
 }

@@ -11,13 +11,16 @@
 typedef struct mst_mpi_comm {
     MPI_Comm comm;
     int rank, nranks;
-    bool crowded; /* this node has more ranks of it than this rank has cores: who waits gives the core away */
+    MPI_Comm node; /* its ranks of this node, while something is made */
+    bool crowded;  /* this node has more ranks of it than this rank has cores: who waits gives the core away */
 } mst_mpi_comm_t;
 
 /* Collective.  `what` begins messages.  Errors: WRONG_STATE (MPI is not initialised, or finalised), INVALID_ARGUMENT (no communicator), SYSTEM. */
 maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out);
 /* Collective; after MPI_Finalize it does nothing. */
 void mst_mpi_comm_close(mst_mpi_comm_t *comm);
+
+void mst_mpi_comm_forget_node(mst_mpi_comm_t *comm); /* collective: MPI has not many communicators */
 
 /* MPI's code as a status: SYSTEM with MPI's text. */
 maestro_status_t mst_mpi_check(const char *what, int code);

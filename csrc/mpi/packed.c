@@ -1,5 +1,5 @@
 /* The method of messages: one for each pair of ranks, with all fields one after the other.  Receives are posted first; then what goes out is packed and sent,
- * beginning with the next rank, so that not all write to one; the own share is copied while messages fly; what arrives first is unpacked first.
+ * beginning with the next rank, so that not all write to one; what arrives first is unpacked first.
  * What lies in one line in the application's memory is sent from there, or received there, as long as one field is moved.  Buffers are the plan's, and touched when it is made. */
 #include "mpi/plan.h"
 
@@ -13,6 +13,8 @@ typedef struct peer {
     int64_t nelements; /* of a field */
     size_t nbytes;
     mst_array_copy_t *copy;
+    MPI_Request request;
+    bool done;
     char *buffer;      /* in the packed one */
     bool is_line;      /* in the application's memory too, at: */
     int64_t line_at;
@@ -20,12 +22,9 @@ typedef struct peer {
 
 typedef struct packed {
     MPI_Datatype type;
-    int nsends, nreceives, nleft; /* nleft: receives that have not been unpacked */
+    int nsends, nreceives;
     peer_t *send, *receive;
     char *buffer;
-    MPI_Request *request; /* of receives, then of sends */
-    int *arrived;
-    MPI_Status *status;
 } packed_t;
 
 /* ---- Making */
@@ -73,20 +72,16 @@ static size_t place_buffers(const maestro_plan_t *plan, peer_t *peer, int npeers
 }
 
 static maestro_status_t make_buffers(const maestro_plan_t *plan, packed_t *packed) {
-    size_t nrequests = (size_t)packed->nsends + (size_t)packed->nreceives;
     size_t nbytes = place_buffers(plan, packed->receive, packed->nreceives, NULL, place_buffers(plan, packed->send, packed->nsends, NULL, 0));
-    packed->request = malloc((nrequests + 1) * sizeof *packed->request);
-    packed->arrived = malloc((nrequests + 1) * sizeof *packed->arrived);
-    packed->status = malloc((nrequests + 1) * sizeof *packed->status);
     packed->buffer = aligned_alloc(ALIGNED, nbytes + ALIGNED);
-    if (!packed->request || !packed->arrived || !packed->status || !packed->buffer) return mst_base_fail_errno("%s: buffers of %zu bytes", WHAT, nbytes);
+    if (!packed->buffer) return mst_base_fail_errno("%s: buffers of %zu bytes", WHAT, nbytes);
     memset(packed->buffer, 0, nbytes + ALIGNED);
     place_buffers(plan, packed->receive, packed->nreceives, packed->buffer, place_buffers(plan, packed->send, packed->nsends, packed->buffer, 0));
     return MAESTRO_OK;
 }
 
-static maestro_status_t create(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
-    packed_t *packed = plan->state = calloc(1, sizeof *packed);
+static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out) {
+    packed_t *packed = *state_out = calloc(1, sizeof *packed);
     if (!packed) return mst_base_fail_errno(WHAT);
     packed->type = type_of(plan->element_nbytes);
     MST_TRY(make_peers(plan, sends, MST_ARRAY_PACK, &packed->nsends, &packed->send));
@@ -99,17 +94,12 @@ static void destroy_peers(peer_t *peer, int npeers) {
     free(peer);
 }
 
-static void destroy(maestro_plan_t *plan) {
-    packed_t *packed = plan->state;
+static void destroy(const maestro_plan_t *plan, void *state) {
+    packed_t *packed = state;
     if (!packed) return;
     destroy_peers(packed->send, packed->nsends);
     destroy_peers(packed->receive, packed->nreceives);
-    free(packed->arrived);
-    free(packed->status);
-    if (!plan->running) { /* else MPI may still write there */
-        free(packed->request);
-        free(packed->buffer);
-    }
+    if (!plan->running) free(packed->buffer); /* else MPI may still write there */
     free(packed);
 }
 
@@ -126,50 +116,59 @@ static const char *pack(const maestro_plan_t *plan, const peer_t *peer) {
     return peer->buffer;
 }
 
-static maestro_status_t start(maestro_plan_t *plan) {
-    packed_t *packed = plan->state;
-    MPI_Request *request = packed->request;
+static maestro_status_t start(const maestro_plan_t *plan, void *state) {
+    packed_t *packed = state;
     for (int i = 0; i < packed->nreceives; i++) {
-        const peer_t *peer = &packed->receive[i];
-        MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(receive_buffer(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, request++)));
+        peer_t *peer = &packed->receive[i];
+        peer->done = false;
+        MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(receive_buffer(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, &peer->request)));
     }
     for (int i = 0; i < packed->nsends; i++) {
-        const peer_t *peer = &packed->send[i];
-        MST_TRY(mst_mpi_check(WHAT, MPI_Isend(pack(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, request++)));
+        peer_t *peer = &packed->send[i];
+        peer->done = false;
+        MST_TRY(mst_mpi_check(WHAT, MPI_Isend(pack(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, &peer->request)));
     }
-    packed->nleft = packed->nreceives;
-    mst_mpi_plan_copy_own(plan);
     return MAESTRO_OK;
 }
 
 /* Other counts come from ranks that started another number of fields; more than there is room for is an error of MPI's. */
-static maestro_status_t check_arrived(const maestro_plan_t *plan, const peer_t *peer, const MPI_Status *status, int code) {
+static maestro_status_t check_arrived(const maestro_plan_t *plan, const packed_t *packed, const peer_t *peer, const MPI_Status *status, int code) {
     int count = 0, class = MPI_SUCCESS;
-    if (code == MPI_ERR_IN_STATUS) MPI_Error_class(code = status->MPI_ERROR, &class);
+    if (code != MPI_SUCCESS) MPI_Error_class(code, &class);
     if (class != MPI_SUCCESS && class != MPI_ERR_TRUNCATE) return mst_mpi_check(WHAT, code);
-    MPI_Get_count(status, ((packed_t *)plan->state)->type, &count);
-    if (class == MPI_SUCCESS && count == count_of(plan, peer)) return MAESTRO_OK;
+    if (class == MPI_SUCCESS) MPI_Get_count(status, packed->type, &count);
+    if (count == count_of(plan, peer)) return MAESTRO_OK;
     return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d sends another number of fields than %zu, as here; all ranks must start as many", WHAT, peer->rank, plan->nfields);
 }
 
-static maestro_status_t unpack(maestro_plan_t *plan, const peer_t *peer, const MPI_Status *status, int code) {
-    MST_TRY(check_arrived(plan, peer, status, code));
+static maestro_status_t unpack(const maestro_plan_t *plan, const packed_t *packed, const peer_t *peer, const MPI_Status *status, int code) {
+    MST_TRY(check_arrived(plan, packed, peer, status, code));
     for (size_t f = 0; f < plan->nfields && !is_line(plan, peer); f++) mst_array_copy_run(peer->copy, peer->buffer + f * peer->nbytes, plan->to[f]);
     return MAESTRO_OK;
 }
 
-static maestro_status_t progress(maestro_plan_t *plan) {
-    packed_t *packed = plan->state;
-    int narrived = 0, sent = 0;
-    if (packed->nleft) {
-        int code = MPI_Testsome(packed->nreceives, packed->request, &narrived, packed->arrived, packed->status);
-        if (code != MPI_ERR_IN_STATUS) MST_TRY(mst_mpi_check(WHAT, code));
-        for (int i = 0; i < narrived; i++) MST_TRY(unpack(plan, &packed->receive[packed->arrived[i]], &packed->status[i], code));
-        packed->nleft -= narrived;
-        if (packed->nleft) return MAESTRO_IN_PROGRESS;
+/* One request after the other: MPI's calls for several tell the world of errors, whose handler aborts. */
+static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
+    packed_t *packed = state;
+    bool all = true;
+    for (int i = 0; i < packed->nreceives; i++) {
+        peer_t *peer = &packed->receive[i];
+        MPI_Status status;
+        int arrived = 0;
+        if (peer->done) continue;
+        int code = MPI_Test(&peer->request, &arrived, &status);
+        if (arrived || code != MPI_SUCCESS) MST_TRY(unpack(plan, packed, peer, &status, code));
+        peer->done = arrived;
+        all = all && arrived;
     }
-    MST_TRY(mst_mpi_check(WHAT, MPI_Testall(packed->nsends, packed->request + packed->nreceives, &sent, MPI_STATUSES_IGNORE)));
-    return sent ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
+    for (int i = 0; i < packed->nsends; i++) {
+        peer_t *peer = &packed->send[i];
+        int sent = 1;
+        if (!peer->done) MST_TRY(mst_mpi_check(WHAT, MPI_Test(&peer->request, &sent, MPI_STATUS_IGNORE)));
+        peer->done = sent;
+        all = all && sent;
+    }
+    return all ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
 }
 
 const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .create = create, .start = start, .progress = progress, .destroy = destroy};

@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <sched.h>
 
-static const mst_mpi_method_t *const methods[] = {&mst_mpi_packed}; /* in the order in which AUTO takes them */
+static const mst_mpi_method_t *const methods[] = {&mst_mpi_shared, &mst_mpi_packed}; /* AUTO takes the first that can be made */
 
 static const double TIMEOUT_S = 60;
 static const char WHAT[] = "redistribution";
@@ -14,10 +14,10 @@ void maestro_plan_options_init(maestro_plan_options_t *options) {
     *options = (maestro_plan_options_t){.size = sizeof *options, .from_part = -1, .to_part = -1, .max_fields = 1};
 }
 
-static const mst_mpi_method_t *find_method(maestro_method_t number) {
-    for (size_t i = 0; i < MST_COUNT(methods); i++)
-        if (number == MAESTRO_METHOD_AUTO || methods[i]->number == number) return methods[i];
-    return NULL;
+static bool is_method(maestro_method_t number) {
+    bool found = number == MAESTRO_METHOD_AUTO;
+    for (size_t i = 0; i < MST_COUNT(methods); i++) found = found || methods[i]->number == number;
+    return found;
 }
 
 static bool is_element(size_t nbytes) { return nbytes == 1 || nbytes == 2 || nbytes == 4 || nbytes == 8 || nbytes == 16; }
@@ -29,7 +29,7 @@ static maestro_status_t check_request(const mst_mpi_request_t *request) {
     if (!is_element(request->element_nbytes))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "redistribute: elements of %zu bytes; they may have 1, 2, 4, 8 or 16: make a dimension of what is in one",
                              request->element_nbytes);
-    if (!find_method(options->method)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "redistribute: there is no method %d", (int)options->method);
+    if (!is_method(options->method)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "redistribute: there is no method %d", (int)options->method);
     if (!options->max_fields || options->max_fields > INT_MAX)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "redistribute: option max_fields is %zu; it may be 1 to %d", options->max_fields, INT_MAX);
     return MAESTRO_OK;
@@ -79,11 +79,11 @@ static maestro_status_t make(maestro_plan_t *plan, const mst_mpi_shares_t *sends
         plan->reads = plan->reads || plan->traffic[i].sent_nbytes;
         plan->writes = plan->writes || plan->traffic[i].received_nbytes;
     }
-    return plan->method->create(plan, sends, receives);
+    return MAESTRO_OK;
 }
 
 static void plan_free(maestro_plan_t *plan) {
-    plan->method->destroy(plan);
+    if (plan->method) plan->method->destroy(plan, plan->state);
     mst_array_copy_destroy(plan->own);
     mst_mpi_comm_close(&plan->comm);
     free(plan->traffic);
@@ -92,14 +92,30 @@ static void plan_free(maestro_plan_t *plan) {
     free(plan);
 }
 
+/* The method that was asked for, or the first that can be made: the same on all ranks. */
+static maestro_status_t choose_method(maestro_plan_t *plan, maestro_method_t number, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
+    maestro_status_t status = MAESTRO_OK;
+    for (size_t i = 0; i < MST_COUNT(methods); i++) {
+        if (number != MAESTRO_METHOD_AUTO && number != methods[i]->number) continue;
+        plan->method = methods[i];
+        plan->state = NULL;
+        status = mst_mpi_agree(&plan->comm, methods[i]->create(plan, sends, receives, &plan->state), -1);
+        if (status == MAESTRO_OK) return MAESTRO_OK;
+        methods[i]->destroy(plan, plan->state);
+        plan->state = NULL;
+    }
+    return status;
+}
+
 /* All ranks are here, with good arguments. */
 static maestro_status_t make_together(const mst_mpi_request_t *request, maestro_plan_t *plan) {
     mst_mpi_shares_t sends = {0}, receives = {0};
     plan->element_nbytes = request->element_nbytes;
     plan->max_fields = request->options.max_fields;
-    plan->method = find_method(request->options.method);
     maestro_status_t status = mst_mpi_match(&plan->comm, request, &sends, &receives);
     if (status == MAESTRO_OK) status = mst_mpi_agree(&plan->comm, make(plan, &sends, &receives), -1);
+    if (status == MAESTRO_OK) status = choose_method(plan, request->options.method, &sends, &receives);
+    mst_mpi_comm_forget_node(&plan->comm);
     mst_mpi_shares_fini(&sends);
     mst_mpi_shares_fini(&receives);
     return status;
@@ -134,7 +150,7 @@ maestro_status_t maestro_redistribute(const maestro_layout_t *from, const maestr
 }
 
 /* ---- Use */
-void mst_mpi_plan_copy_own(const maestro_plan_t *plan) {
+static void copy_own(const maestro_plan_t *plan) {
     for (size_t f = 0; plan->own && f < plan->nfields; f++) mst_array_copy_run(plan->own, plan->from[f], plan->to[f]);
 }
 
@@ -156,13 +172,14 @@ maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const 
     MST_TRY(take_fields(plan, plan->writes, "target", nfields, (const void *const *)to, (const void **)plan->to));
     plan->nfields = nfields;
     plan->running = true;
-    maestro_status_t status = plan->method->start(plan);
+    maestro_status_t status = plan->method->start(plan, plan->state);
     plan->failed = status != MAESTRO_OK;
+    if (!plan->failed) copy_own(plan);
     return status;
 }
 
 static maestro_status_t progress(maestro_plan_t *plan) {
-    maestro_status_t status = plan->method->progress(plan);
+    maestro_status_t status = plan->method->progress(plan, plan->state);
     if (status == MAESTRO_OK) plan->running = false;
     plan->failed = status < 0;
     return status;

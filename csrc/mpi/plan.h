@@ -1,4 +1,5 @@
 /* A plan: what a rank gives, gets and keeps, and a method that does it.  Methods stand in one table, in plan.c; each keeps its own state.
+ * A use: the method starts, the own share is copied while messages fly, the method makes progress until it is done.
  * Invariant: between uses nothing of a plan is under way in MPI. */
 #ifndef MST_MPI_PLAN_H
 #define MST_MPI_PLAN_H
@@ -9,16 +10,16 @@
 typedef struct mst_mpi_method {
     maestro_method_t number;
     const char *name;
-    /* Local: makes plan->state of what this rank gives and gets, its own share apart. */
-    maestro_status_t (*create)(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
+    /* Collective: makes the state of what this rank gives and gets, its own share apart.  After an error _destroy ends what was made. */
+    maestro_status_t (*create)(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out);
     /* Begins a use of plan->nfields of plan->from and plan->to. */
-    maestro_status_t (*start)(maestro_plan_t *plan);
+    maestro_status_t (*start)(const maestro_plan_t *plan, void *state);
     /* Does what can be done without waiting; IN_PROGRESS: not all. */
-    maestro_status_t (*progress)(maestro_plan_t *plan);
-    void (*destroy)(maestro_plan_t *plan); /* also what was made in part */
+    maestro_status_t (*progress)(const maestro_plan_t *plan, void *state);
+    void (*destroy)(const maestro_plan_t *plan, void *state); /* NULL is allowed */
 } mst_mpi_method_t;
 
-extern const mst_mpi_method_t mst_mpi_packed; /* packed.c */
+extern const mst_mpi_method_t mst_mpi_packed, mst_mpi_shared; /* packed.c, shared.c */
 
 typedef struct mst_mpi_traffic { /* with a rank, a field */
     int rank;
@@ -40,8 +41,5 @@ struct maestro_plan {
     const void **from;        /* max_fields of each */
     void **to;
 };
-
-/* The own share of all fields. */
-void mst_mpi_plan_copy_own(const maestro_plan_t *plan);
 
 #endif

@@ -13,6 +13,7 @@ static maestro_comm_t world;
 typedef struct field {
     unsigned char *from, *to;
     size_t from_nbytes, to_nbytes;
+    void *shared; /* from maestro_alloc: the source lies in it */
 } field_t;
 
 static void element_value(int64_t element, size_t number, unsigned char *bytes) {
@@ -20,10 +21,13 @@ static void element_value(int64_t element, size_t number, unsigned char *bytes) 
     memcpy(bytes, value, sizeof value);
 }
 
-static field_t make_field(const scenario_t *scenario, size_t number) {
+static field_t make_field(const scenario_t *scenario, random_array_t *choices, size_t number) {
     field_t field = {.from_nbytes = scenario_room(scenario, MST_MPI_FROM, rank), .to_nbytes = scenario_room(scenario, MST_MPI_TO, rank)};
     unsigned char value[16];
-    field.from = calloc(1, field.from_nbytes + 1);
+    if (random_below(choices, 2)) {
+        CHECK_OK(maestro_alloc(field.from_nbytes + GUARD, &field.shared));
+        field.from = (unsigned char *)field.shared + random_below(choices, 3) * 16;
+    } else field.from = calloc(1, field.from_nbytes + 1);
     field.to = malloc(field.to_nbytes + 2 * GUARD);
     memset(field.to, UNTOUCHED, field.to_nbytes + 2 * GUARD);
     for (int64_t i = 0; i < scenario->array.count; i++) {
@@ -50,12 +54,13 @@ static bool check_field(const scenario_t *scenario, const field_t *field, size_t
     return good;
 }
 
-static void use_plan(const scenario_t *scenario, maestro_plan_t *plan, size_t nfields, bool in_steps) {
+/* `choices` differ from rank to rank. */
+static void use_plan(const scenario_t *scenario, random_array_t *choices, maestro_plan_t *plan, size_t nfields, bool in_steps) {
     field_t field[3];
     const void *from[3];
     void *to[3];
     for (size_t f = 0; f < nfields; f++) {
-        field[f] = make_field(scenario, f);
+        field[f] = make_field(scenario, choices, f);
         from[f] = field[f].from;
         to[f] = field[f].to + GUARD;
     }
@@ -67,7 +72,8 @@ static void use_plan(const scenario_t *scenario, maestro_plan_t *plan, size_t nf
     } else CHECK_OK(maestro_plan_run(plan, nfields, from, to));
     for (size_t f = 0; f < nfields; f++) {
         CHECK(check_field(scenario, &field[f], f));
-        free(field[f].from);
+        if (field[f].shared) CHECK_OK(maestro_dealloc(field[f].shared));
+        else free(field[f].from);
         free(field[f].to);
     }
 }
@@ -83,6 +89,7 @@ static void check_case(uint64_t seed) {
     maestro_plan_t *plan = NULL;
     char said[64];
     scenario_init(&scenario, seed, nranks);
+    random_array_t choices = {.state = seed * 64 + (uint64_t)rank};
     if (scenario.uncovered >= 0 && !scenario.options.partial) {
         CHECK_STATUS(make_plan(&scenario, &plan), MAESTRO_NOT_FOUND);
         snprintf(said, sizeof said, "element %lld ", (long long)scenario.uncovered);
@@ -90,8 +97,8 @@ static void check_case(uint64_t seed) {
         CHECK(!plan);
     } else {
         CHECK_OK(make_plan(&scenario, &plan));
-        if (plan) use_plan(&scenario, plan, scenario.options.max_fields, false);
-        if (plan) use_plan(&scenario, plan, 1, true);
+        if (plan) use_plan(&scenario, &choices, plan, scenario.options.max_fields, false);
+        if (plan) use_plan(&scenario, &choices, plan, 1, true);
         CHECK_OK(maestro_plan_destroy(plan));
     }
     scenario_fini(&scenario);
@@ -208,13 +215,14 @@ static void test_what_is_no_communicator_is_refused(void) {
 }
 
 /* ---- Use */
-static maestro_plan_t *line_to_column_plan(size_t max_fields) {
+static maestro_plan_t *line_to_column_plan(maestro_method_t method, size_t max_fields) {
     const int64_t shape[] = {2 * nranks, 2 * nranks};
     maestro_layout_t *rows = NULL, *columns = NULL;
     maestro_plan_options_t options;
     maestro_plan_t *plan = NULL;
     maestro_plan_options_init(&options);
     options.max_fields = max_fields;
+    options.method = method;
     CHECK_OK(maestro_layout_blocks(2, shape, (int64_t[]){nranks, 1}, NULL, &rows));
     CHECK_OK(maestro_layout_blocks(2, shape, (int64_t[]){1, nranks}, NULL, &columns));
     CHECK_OK(maestro_redistribute(rows, columns, 8, world, &options, &plan));
@@ -223,12 +231,12 @@ static maestro_plan_t *line_to_column_plan(size_t max_fields) {
     return plan;
 }
 
-static void test_wrong_use_is_refused(void) {
+static void test_wrong_use_is_refused(maestro_method_t method) {
     enum { ROOM = 4 * SCENARIO_RANKS };
     double source[ROOM] = {0}, target[ROOM];
     const void *from[] = {source, NULL};
     void *to[] = {target, NULL};
-    maestro_plan_t *plan = line_to_column_plan(2);
+    maestro_plan_t *plan = line_to_column_plan(method, 2);
     CHECK_STATUS(maestro_plan_wait(plan, 1), MAESTRO_WRONG_STATE);
     CHECK_STATUS(maestro_plan_start(plan, 0, from, to), MAESTRO_INVALID_ARGUMENT);
     CHECK_STATUS(maestro_plan_start(plan, 3, from, to), MAESTRO_INVALID_ARGUMENT);
@@ -245,11 +253,11 @@ static void test_wrong_use_is_refused(void) {
 }
 
 /* The first rank begins late: the others' waits end, and go on. */
-static void test_a_wait_ends_in_time_and_may_go_on(void) {
+static void test_a_wait_ends_in_time_and_may_go_on(maestro_method_t method) {
     double source[4 * SCENARIO_RANKS] = {0}, target[4 * SCENARIO_RANKS];
     const void *from[] = {source};
     void *to[] = {target};
-    maestro_plan_t *plan = line_to_column_plan(1);
+    maestro_plan_t *plan = line_to_column_plan(method, 1);
     if (rank) {
         CHECK_OK(maestro_plan_start(plan, 1, from, to));
         CHECK_STATUS(maestro_plan_wait(plan, 0.01), MAESTRO_TIMEOUT);
@@ -260,11 +268,37 @@ static void test_a_wait_ends_in_time_and_may_go_on(void) {
     CHECK_OK(maestro_plan_destroy(plan));
 }
 
+static void test_different_numbers_of_fields_are_refused_by_all(maestro_method_t method) {
+    double source[4 * SCENARIO_RANKS] = {0}, target[4 * SCENARIO_RANKS];
+    const void *from[] = {source, source};
+    void *to[] = {target, target};
+    if (nranks == 1) return;
+    maestro_plan_t *plan = line_to_column_plan(method, 2);
+    CHECK_OK(maestro_plan_start(plan, rank ? 2 : 1, from, to));
+    CHECK_STATUS(maestro_plan_wait(plan, 60), MAESTRO_INVALID_ARGUMENT);
+    CHECK_ERROR_SAYS("fields");
+    CHECK_STATUS(maestro_plan_start(plan, 1, from, to), MAESTRO_WRONG_STATE);
+    CHECK_OK(maestro_plan_destroy(plan));
+}
+
+static void test_memory_is_given_back_once(void) {
+    void *memory = NULL, *none = NULL;
+    CHECK_OK(maestro_alloc(0, &none));
+    CHECK_OK(maestro_alloc(100, &memory));
+    CHECK(memory && *(char *)memory == 0);
+    CHECK_STATUS(maestro_dealloc((char *)memory + 8), MAESTRO_INVALID_ARGUMENT);
+    CHECK_OK(maestro_dealloc(memory));
+    CHECK_STATUS(maestro_dealloc(memory), MAESTRO_INVALID_ARGUMENT);
+    CHECK_OK(maestro_dealloc(none));
+    CHECK_OK(maestro_dealloc(NULL));
+    CHECK_STATUS(maestro_alloc(8, NULL), MAESTRO_INVALID_ARGUMENT);
+}
+
 static void test_a_plan_explains_itself(void) {
     char *text = NULL, expected[256], last[64];
-    maestro_plan_t *plan = line_to_column_plan(1);
+    maestro_plan_t *plan = line_to_column_plan(MAESTRO_METHOD_AUTO, 1);
     CHECK_OK(maestro_plan_explain(plan, &text));
-    snprintf(expected, sizeof expected, "{\"method\": \"packed\", \"element_bytes\": 8, \"kept_bytes\": 32, \"messages\": [");
+    snprintf(expected, sizeof expected, "{\"method\": \"shared\", \"element_bytes\": 8, \"kept_bytes\": 32, \"messages\": [");
     snprintf(last, sizeof last, "{\"rank\": %d, \"sent_bytes\": 32, \"received_bytes\": 32}", rank ? 0 : 1);
     CHECK(text && strncmp(text, expected, strlen(expected)) == 0);
     CHECK(text && (strstr(text, last) != NULL) == (nranks > 1));
@@ -281,10 +315,10 @@ static int count_descriptors(void) {
     return count;
 }
 
-static void test_plans_leave_nothing_behind(void) {
-    int before = 0, nplans = as_many_as_time_allows(2500, 1000, 20); /* MPICH has some 2,000 communicators */
+static void test_plans_leave_nothing_behind(maestro_method_t method) {
+    int before = 0, nplans = as_many_as_time_allows(1500, 500, 10); /* MPICH has some 2,000 communicators */
     for (int i = 0; i < nplans; i++) {
-        maestro_plan_t *plan = line_to_column_plan(1);
+        maestro_plan_t *plan = line_to_column_plan(method, 1);
         CHECK_OK(maestro_plan_destroy(plan));
         if (!i) before = count_descriptors();
     }
@@ -303,10 +337,14 @@ int main(int argc, char **argv) {
     test_arguments_that_do_not_fit_are_refused_by_all();
     test_elements_with_no_source_or_several_are_named();
     test_what_is_no_communicator_is_refused();
-    test_wrong_use_is_refused();
-    test_a_wait_ends_in_time_and_may_go_on();
+    test_memory_is_given_back_once();
     test_a_plan_explains_itself();
-    test_plans_leave_nothing_behind();
+    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_SHARED; method++) {
+        test_wrong_use_is_refused(method);
+        test_a_wait_ends_in_time_and_may_go_on(method);
+        test_different_numbers_of_fields_are_refused_by_all(method);
+        test_plans_leave_nothing_behind(method);
+    }
     MPI_Finalize();
     return TEST_END;
 }
