@@ -578,8 +578,9 @@ MAESTRO_API maestro_status_t maestro_dealloc(void *memory); /* NULL is allowed; 
  * Errors: WRONG_STATE (started and not waited for; a use has failed), INVALID_ARGUMENT, SYSTEM. */
 MAESTRO_API maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to);
 
-/* Waits until the target is complete and the source may be written.  TIMEOUT: the plan goes on; wait again.  Other errors end the use, and the plan with it:
- * INVALID_ARGUMENT (ranks started different numbers of fields), WRONG_STATE (not started), SYSTEM. */
+/* Waits until the target is complete and the source may be written.  TIMEOUT: the plan goes on; wait again.  WRONG_STATE: it was not started.
+ * Other errors end the use, and the plan with it: INVALID_ARGUMENT (ranks started different numbers of fields), SYSTEM.  Then targets are undefined, and MPI
+ * may read sources until they have been sent. */
 MAESTRO_API maestro_status_t maestro_plan_wait(maestro_plan_t *plan, double timeout_s);
 MAESTRO_API maestro_status_t maestro_plan_test(maestro_plan_t *plan); /* does what can be done; OK, IN_PROGRESS or the error */
 

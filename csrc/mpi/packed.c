@@ -14,7 +14,7 @@ typedef struct peer {
     size_t nbytes;
     mst_array_copy_t *copy;
     MPI_Request request;
-    bool done;
+    bool under_way;
     char *buffer;      /* in the packed one */
     bool is_line;      /* in the application's memory too, at: */
     int64_t line_at;
@@ -89,17 +89,28 @@ static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_
     return make_buffers(plan, packed);
 }
 
+/* Whether a failed use has left messages that MPI may still read. */
+static bool is_sending(packed_t *packed) {
+    bool sending = false;
+    for (int i = 0; i < packed->nsends; i++) {
+        int sent = 1;
+        if (packed->send[i].under_way) MPI_Test(&packed->send[i].request, &sent, MPI_STATUS_IGNORE);
+        sending = sending || !sent;
+    }
+    return sending;
+}
+
 static void destroy_peers(peer_t *peer, int npeers) {
     for (int i = 0; i < npeers; i++) mst_array_copy_destroy(peer[i].copy);
     free(peer);
 }
 
-static void destroy(const maestro_plan_t *plan, void *state) {
+static void destroy(void *state) {
     packed_t *packed = state;
     if (!packed) return;
+    if (!is_sending(packed)) free(packed->buffer);
     destroy_peers(packed->send, packed->nsends);
     destroy_peers(packed->receive, packed->nreceives);
-    if (!plan->running) free(packed->buffer); /* else MPI may still write there */
     free(packed);
 }
 
@@ -120,13 +131,13 @@ static maestro_status_t start(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
     for (int i = 0; i < packed->nreceives; i++) {
         peer_t *peer = &packed->receive[i];
-        peer->done = false;
         MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(receive_buffer(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, &peer->request)));
+        peer->under_way = true;
     }
     for (int i = 0; i < packed->nsends; i++) {
         peer_t *peer = &packed->send[i];
-        peer->done = false;
         MST_TRY(mst_mpi_check(WHAT, MPI_Isend(pack(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, &peer->request)));
+        peer->under_way = true;
     }
     return MAESTRO_OK;
 }
@@ -155,20 +166,32 @@ static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
         peer_t *peer = &packed->receive[i];
         MPI_Status status;
         int arrived = 0;
-        if (peer->done) continue;
+        if (!peer->under_way) continue;
         int code = MPI_Test(&peer->request, &arrived, &status);
-        if (arrived || code != MPI_SUCCESS) MST_TRY(unpack(plan, packed, peer, &status, code));
-        peer->done = arrived;
+        peer->under_way = !arrived && code == MPI_SUCCESS;
+        if (!peer->under_way) MST_TRY(unpack(plan, packed, peer, &status, code));
         all = all && arrived;
     }
     for (int i = 0; i < packed->nsends; i++) {
         peer_t *peer = &packed->send[i];
         int sent = 1;
-        if (!peer->done) MST_TRY(mst_mpi_check(WHAT, MPI_Test(&peer->request, &sent, MPI_STATUS_IGNORE)));
-        peer->done = sent;
+        if (peer->under_way) MST_TRY(mst_mpi_check(WHAT, MPI_Test(&peer->request, &sent, MPI_STATUS_IGNORE)));
+        peer->under_way = !sent;
         all = all && sent;
     }
     return all ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
 }
 
-const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .create = create, .start = start, .progress = progress, .destroy = destroy};
+static void abandon(void *state) {
+    packed_t *packed = state;
+    for (int i = 0; i < packed->nreceives; i++) {
+        peer_t *peer = &packed->receive[i];
+        if (!peer->under_way) continue;
+        MPI_Cancel(&peer->request);
+        MPI_Wait(&peer->request, MPI_STATUS_IGNORE);
+        peer->under_way = false;
+    }
+}
+
+const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .create = create, .start = start, 
+                                         .progress = progress, .abandon = abandon, .destroy = destroy};

@@ -83,7 +83,7 @@ static maestro_status_t make(maestro_plan_t *plan, const mst_mpi_shares_t *sends
 }
 
 static void plan_free(maestro_plan_t *plan) {
-    if (plan->method) plan->method->destroy(plan, plan->state);
+    if (plan->method) plan->method->destroy(plan->state);
     mst_array_copy_destroy(plan->own);
     mst_mpi_comm_close(&plan->comm);
     free(plan->traffic);
@@ -101,7 +101,7 @@ static maestro_status_t choose_method(maestro_plan_t *plan, maestro_method_t num
         plan->state = NULL;
         status = mst_mpi_agree(&plan->comm, methods[i]->create(plan, sends, receives, &plan->state), -1);
         if (status == MAESTRO_OK) return MAESTRO_OK;
-        methods[i]->destroy(plan, plan->state);
+        methods[i]->destroy(plan->state);
         plan->state = NULL;
     }
     return status;
@@ -162,6 +162,12 @@ static maestro_status_t take_fields(const maestro_plan_t *plan, bool needed, con
     return MAESTRO_OK;
 }
 
+static void fail(maestro_plan_t *plan) {
+    plan->failed = true;
+    plan->running = false;
+    plan->method->abandon(plan->state);
+}
+
 maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to) {
     if (!plan) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the plan is NULL", WHAT);
     if (plan->failed) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: an earlier use has failed; make a new plan", WHAT);
@@ -173,15 +179,15 @@ maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const 
     plan->nfields = nfields;
     plan->running = true;
     maestro_status_t status = plan->method->start(plan, plan->state);
-    plan->failed = status != MAESTRO_OK;
-    if (!plan->failed) copy_own(plan);
+    if (status == MAESTRO_OK) copy_own(plan);
+    else fail(plan);
     return status;
 }
 
 static maestro_status_t progress(maestro_plan_t *plan) {
     maestro_status_t status = plan->method->progress(plan, plan->state);
     if (status == MAESTRO_OK) plan->running = false;
-    plan->failed = status < 0;
+    if (status < 0) fail(plan);
     return status;
 }
 
@@ -238,9 +244,18 @@ maestro_status_t maestro_plan_explain(const maestro_plan_t *plan, char **json_ou
     return MAESTRO_OK;
 }
 
+/* MPICH aborts where a communicator is freed on which a message was sent and not received, as after uses that failed: such a one is left to MPI_Finalize. */
+static void leave_messages(maestro_plan_t *plan) {
+    int own = plan->failed || plan->running, any = 1, finalised = 0;
+    MPI_Finalized(&finalised);
+    if (!finalised) MPI_Allreduce(&own, &any, 1, MPI_INT, MPI_MAX, plan->comm.comm);
+    if (any) plan->comm.comm = MPI_COMM_NULL;
+}
+
 maestro_status_t maestro_plan_destroy(maestro_plan_t *plan) {
     if (!plan) return MAESTRO_OK;
-    maestro_status_t status = plan->running && !plan->failed ? maestro_plan_wait(plan, -1) : MAESTRO_OK;
+    maestro_status_t status = plan->running ? maestro_plan_wait(plan, -1) : MAESTRO_OK;
+    leave_messages(plan);
     plan_free(plan);
     return status;
 }

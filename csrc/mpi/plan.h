@@ -16,7 +16,8 @@ typedef struct mst_mpi_method {
     maestro_status_t (*start)(const maestro_plan_t *plan, void *state);
     /* Does what can be done without waiting; IN_PROGRESS: not all. */
     maestro_status_t (*progress)(const maestro_plan_t *plan, void *state);
-    void (*destroy)(const maestro_plan_t *plan, void *state); /* NULL is allowed */
+    void (*abandon)(void *state); /* after an error of either: from here on nothing is written to plan->to */
+    void (*destroy)(void *state); /* NULL is allowed */
 } mst_mpi_method_t;
 
 extern const mst_mpi_method_t mst_mpi_packed, mst_mpi_shared; /* packed.c, shared.c */

@@ -109,7 +109,7 @@ static int as_many_as_time_allows(int alone, int two, int more) { return nranks 
 
 static void test_random_layouts_arrive_as_they_should(void) {
     const char *given = getenv("MAESTRO_TEST_CASES");
-    uint64_t ncases = given ? (uint64_t)atoll(given) : (uint64_t)as_many_as_time_allows(640, 320, 20);
+    uint64_t ncases = given ? (uint64_t)atoll(given) : (uint64_t)as_many_as_time_allows(640, 330, 10);
     for (uint64_t seed = 1; seed <= ncases; seed++) {
         int before = test_failures;
         check_case(seed * 16 + (uint64_t)nranks);
@@ -316,7 +316,7 @@ static int count_descriptors(void) {
 }
 
 static void test_plans_leave_nothing_behind(maestro_method_t method) {
-    int before = 0, nplans = as_many_as_time_allows(1500, 500, 10); /* MPICH has some 2,000 communicators */
+    int before = 0, nplans = as_many_as_time_allows(1500, 500, 5); /* MPICH has some 2,000 communicators */
     for (int i = 0; i < nplans; i++) {
         maestro_plan_t *plan = line_to_column_plan(method, 1);
         CHECK_OK(maestro_plan_destroy(plan));

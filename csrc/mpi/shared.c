@@ -135,12 +135,12 @@ static void destroy_source(source_t *source) {
     mst_array_copy_destroy(source->unpack);
 }
 
-static void destroy(const maestro_plan_t *plan, void *state) {
+static void destroy(void *state) {
     shared_t *shared = state;
     if (!shared) return;
     for (int i = 0; i < shared->ntargets; i++) mst_array_copy_destroy(shared->target[i].pack);
     for (int i = 0; i < shared->nsources; i++) destroy_source(&shared->source[i]);
-    mst_mpi_packed.destroy(plan, shared->messages);
+    mst_mpi_packed.destroy(shared->messages);
     mst_mpi_boards_fini(&shared->boards);
     free(shared->target);
     free(shared->source);
@@ -255,7 +255,8 @@ static maestro_status_t check_targets(shared_t *shared, bool *all) {
     return MAESTRO_OK;
 }
 
-static maestro_status_t progress_all(const maestro_plan_t *plan, shared_t *shared) {
+static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
+    shared_t *shared = state;
     bool all = true;
     MST_TRY(read_sources(plan, shared, &all));
     MST_TRY(check_targets(shared, &all));
@@ -263,11 +264,11 @@ static maestro_status_t progress_all(const maestro_plan_t *plan, shared_t *share
     return status == MAESTRO_OK && !all ? MAESTRO_IN_PROGRESS : status;
 }
 
-static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
+static void abandon(void *state) {
     shared_t *shared = state;
-    maestro_status_t status = progress_all(plan, shared);
-    if (status < 0) atomic_store(&mst_mpi_board_head(shared->boards.own)->failed, 1);
-    return status;
+    atomic_store(&mst_mpi_board_head(shared->boards.own)->failed, 1);
+    mst_mpi_packed.abandon(shared->messages);
 }
 
-const mst_mpi_method_t mst_mpi_shared = {.number = MAESTRO_METHOD_SHARED, .name = "shared", .create = create, .start = start, .progress = progress, .destroy = destroy};
+const mst_mpi_method_t mst_mpi_shared = {.number = MAESTRO_METHOD_SHARED, .name = "shared", .create = create, .start = start,
+                                         .progress = progress, .abandon = abandon, .destroy = destroy};
