@@ -14,7 +14,7 @@
 #endif
 
 /* Blocks through a buffer have eight lines of a target row; those of small elements fewer, for the source's rows are pages. */
-enum { LINE = 64, BUFFER = 32 << 10, COLUMNS_AT_ONCE = 64, BUFFERED = 64 << 10 };
+enum { LINE = 64, BUFFER = 32 << 10, COLUMNS_AT_ONCE = 64, BUFFERED = 64 << 10, WORTH_ALIGNING = 16 };
 #define ROWS_AT_ONCE(size) ((size) >= 4 ? 512 / (size) : 128)
 
 /* ---- Loops, written once for all tiles */
@@ -42,13 +42,17 @@ INLINE void buffered_block(const mst_array_rectangle_t *r, tile_fn tile, int64_t
         for (int64_t i = 0; i < ni; i += n) memcpy(to + j * to_stride + i * size, buffer + j * row + i * size, (size_t)(n * size));
 }
 
-/* One block from memory to memory. */
+/* One block from memory to memory: past the caches source lines are read one behind the other, else target lines are filled so. */
 INLINE void plain_block(const mst_array_rectangle_t *r, tile_fn tile, int64_t n, int64_t size, bool stream) {
     const int64_t from_stride = r->from_stride, to_stride = r->to_stride, ni = r->ni, nj = r->nj;
     const char *from = r->from;
     char *to = r->to;
-    for (int64_t i = 0; i < ni; i += n)
-        for (int64_t j = 0; j < nj; j += n) tile(from + i * from_stride + j * size, from_stride, to + j * to_stride + i * size, to_stride, stream);
+    if (stream)
+        for (int64_t i = 0; i < ni; i += n)
+            for (int64_t j = 0; j < nj; j += n) tile(from + i * from_stride + j * size, from_stride, to + j * to_stride + i * size, to_stride, true);
+    else
+        for (int64_t j = 0; j < nj; j += n)
+            for (int64_t i = 0; i < ni; i += n) tile(from + i * from_stride + j * size, from_stride, to + j * to_stride + i * size, to_stride, false);
 }
 
 /* All blocks of a rectangle whose ni and nj are multiples of the tile's n. */
@@ -232,11 +236,10 @@ static kernel_t kernel_of(size_t size, bool avx2) {
     return size == 4 ? (kernel_t){plain_walk_4, 16} : (kernel_t){plain_walk_8, 8};
 }
 
-/* How many elements come before the first whole group of `unit` bytes; none where rows do not agree about it. */
+/* How many elements come before the first whole group of `unit` bytes; none where rows do not agree about it, or are so short that edges cost more. */
 static int64_t before_aligned(const void *address, int64_t stride, int64_t unit, int64_t size, int64_t count) {
     int64_t gap = (int64_t)(-(uintptr_t)address & (uintptr_t)(unit - 1));
-    if (stride % unit || gap % size) return 0;
-    return gap / size < count ? gap / size : count;
+    return stride % unit || gap % size || count < WORTH_ALIGNING * unit / size ? 0 : gap / size;
 }
 
 static void edge(const mst_array_rectangle_t *r, size_t size, int64_t i, int64_t j, int64_t ni, int64_t nj) {
