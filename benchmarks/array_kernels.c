@@ -138,8 +138,8 @@ static void measure(const arrays_t *arrays, bool json) {
     for (int way = 0; way < WAYS; way++) {
         double ns = bench_quantile(ours[way], SAMPLES, 0.5), low = bench_quantile(ratio[way], SAMPLES, 0.25), high = bench_quantile(ratio[way], SAMPLES, 0.75);
         if (json)
-            printf("{\"name\":\"%s_%s\",\"n\":%lld,\"value_ns\":%.1f,\"memcpy_ns\":%.1f,\"ratio\":%.3f,\"ratio_quartiles\":[%.3f,%.3f]}\n", arrays->name, way_name[way],
-                   (long long)arrays->n, ns, memcpy_ns, bench_quantile(ratio[way], SAMPLES, 0.5), low, high);
+            printf("{\"name\":\"%s_%s\",\"n\":%lld,\"value_ns\":%.1f,\"memcpy_ns\":%.1f,\"ratio\":%.3f,\"ratio_quartiles\":[%.3f,%.3f]}\n", arrays->name,
+                   way_name[way], (long long)arrays->n, ns, memcpy_ns, bench_quantile(ratio[way], SAMPLES, 0.5), low, high);
         else
             printf("%-10s %-7s %6lld  %12.2f us  memcpy %12.2f us  ratio %5.2f  (%.2f to %.2f)\n", arrays->name, way_name[way], (long long)arrays->n, ns * 1e-3,
                    memcpy_ns * 1e-3, bench_quantile(ratio[way], SAMPLES, 0.5), low, high);
