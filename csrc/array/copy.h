@@ -16,7 +16,8 @@ typedef enum mst_array_way {
 /* Prepares a copy; it keeps nothing of the moves.  Elements have 1, 2, 4, 8 or 16 bytes; of others a dimension can be made.  `whole_nbytes`
  * is what all copies move that are run together, 0 for this one alone: a part of something large is copied as large things are.
  * Errors: INVALID_ARGUMENT, SYSTEM. */
-maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, size_t whole_nbytes, mst_array_copy_t **copy_out);
+maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, size_t whole_nbytes,
+                                       mst_array_copy_t **copy_out);
 void mst_array_copy_destroy(mst_array_copy_t *copy); /* NULL is allowed */
 
 /* Bytes that a run moves: the size of the buffer. */
@@ -45,9 +46,10 @@ struct mst_array_copy {
     mst_array_step_t *step;
 };
 
-/* leaf.c: the kernels, by what the last two axes have in common. */
-void mst_array_leaf_rows(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);    /* the last is contiguous on both sides */
-void mst_array_leaf_tiles(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);   /* the last in the source, the other in the target */
-void mst_array_leaf_strided(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large); /* nothing */
+/* leaf.c: the kernels, by what the last two axes have in common.  Rows: the last is contiguous on both sides; tiles: the last one in the source and the other
+ * in the target; strided: else. */
+void mst_array_leaf_rows(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);
+void mst_array_leaf_tiles(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);
+void mst_array_leaf_strided(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);
 
 #endif

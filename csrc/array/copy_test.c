@@ -173,6 +173,13 @@ static void check_strides(size_t size, int64_t ni, int64_t nj, bool large, bool 
     check_transpose(size, ni, nj, 3, 5, large, avx2);                                               /* elements are not */
 }
 
+/* Long enough for several blocks, whatever the size of an element. */
+static void test_large_rectangles(void) {
+    for (int avx2 = 0; avx2 <= mst_array_has_avx2(); avx2++)
+        for (size_t size = 1; size <= 16; size *= 2)
+            for (int large = 0; large < 2; large++) check_strides(size, 300, 270, large, avx2);
+}
+
 static void test_rectangles_of_all_sizes_and_strides(void) {
     static const int64_t lengths[] = {1, 2, 7, 8, 15, 16, 17, 31, 64, 70, 129};
     for (int avx2 = 0; avx2 <= mst_array_has_avx2(); avx2++)
@@ -223,6 +230,7 @@ int main(void) {
     test_random_copies_bring_every_element_and_touch_nothing_else();
     test_larger_arrays_are_transposed_in_tiles();
     test_rectangles_of_all_sizes_and_strides();
+    test_large_rectangles();
     test_lines_of_all_lengths();
     test_other_sizes_of_elements_are_refused();
     return TEST_END;

@@ -16,8 +16,8 @@ static int64_t span_end(const int64_t *indices, int64_t count, int64_t i) {
 static maestro_status_t check_range(const int64_t *indices, int64_t count, int64_t limit) {
     for (int64_t i = 0; i < count; i++)
         if (indices[i] < 0 || indices[i] >= limit)
-            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of indices: index %lld at place %lld; the array's are 0 to %lld", (long long)indices[i], (long long)i,
-                                 (long long)limit - 1);
+            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of indices: index %lld at place %lld; the array's are 0 to %lld", (long long)indices[i],
+                                 (long long)i, (long long)limit - 1);
     return MAESTRO_OK;
 }
 

@@ -181,7 +181,8 @@ static maestro_status_t intersect_list(const maestro_layout_t *list, const mst_a
     rows.runs.from_stride = list_is_source ? 1 : stride;
     rows.runs.to_stride = list_is_source ? stride : 1;
     int64_t last = linear_end(&rows, true);
-    for (int64_t i = first_span_behind(list, linear_end(&rows, false)); i < list->nspans && list->span[i].first <= last; i++) intersect_span(&rows, &list->span[i]);
+    for (int64_t i = first_span_behind(list, linear_end(&rows, false)); i < list->nspans && list->span[i].first <= last; i++)
+        intersect_span(&rows, &list->span[i]);
     return end_of_runs(&rows.runs, moves);
 }
 
@@ -228,7 +229,8 @@ static maestro_status_t intersect(const maestro_layout_t *from, int64_t from_par
     return MAESTRO_OK;
 }
 
-maestro_status_t mst_array_intersect(const maestro_layout_t *from, int64_t from_part, const maestro_layout_t *to, int64_t to_part, mst_array_moves_t *moves_out) {
+maestro_status_t mst_array_intersect(const maestro_layout_t *from, int64_t from_part, const maestro_layout_t *to, int64_t to_part,
+                                     mst_array_moves_t *moves_out) {
     mst_array_moves_t moves = {0};
     MST_TRY(mst_array_part_check(from, from_part, "intersect two parts: the first"));
     MST_TRY(mst_array_part_check(to, to_part, "intersect two parts: the second"));

@@ -35,11 +35,12 @@ typedef struct mst_array_moves {
 
 /* The caller ends the moves with _fini; there are none where the parts have nothing in common.
  * Errors: INVALID_ARGUMENT (shapes of the global arrays differ, no such part), SYSTEM. */
-maestro_status_t mst_array_intersect(const maestro_layout_t *from, int64_t from_part, const maestro_layout_t *to, int64_t to_part, mst_array_moves_t *moves_out);
+maestro_status_t mst_array_intersect(const maestro_layout_t *from, int64_t from_part, const maestro_layout_t *to, int64_t to_part,
+                                     mst_array_moves_t *moves_out);
 void mst_array_moves_fini(mst_array_moves_t *moves);
 
-/* peers.c: the parts of the regular layout `other` with which a part has elements in common, ascending; computed from the part's blocks, so that time and memory
- * go with these and with the number of peers.  The caller frees the array, which is never NULL.
+/* peers.c: the parts of the regular layout `other` with which a part has elements in common, ascending; computed from the part's blocks, so that time and
+ * memory go with these and with the number of peers.  The caller frees the array, which is never NULL.
  * Errors: INVALID_ARGUMENT (shapes differ, no such part, `other` is not regular), SYSTEM. */
 maestro_status_t mst_array_peers(const maestro_layout_t *layout, int64_t part, const maestro_layout_t *other, int64_t **parts_out, int64_t *nparts_out);
 

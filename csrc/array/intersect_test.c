@@ -20,7 +20,8 @@ static void walk_axes(walk_t *walk, int axis, int64_t from, int64_t to) {
     }
     const mst_array_axis_t *a = &walk->move->axis[axis];
     for (int64_t r = 0; r < a->nruns; r++)
-        for (int64_t i = 0; i < a->run[r].length; i++) walk_axes(walk, axis + 1, from + a->run[r].from + i * a->from_stride, to + a->run[r].to + i * a->to_stride);
+        for (int64_t i = 0; i < a->run[r].length; i++)
+            walk_axes(walk, axis + 1, from + a->run[r].from + i * a->from_stride, to + a->run[r].to + i * a->to_stride);
 }
 
 static int64_t room_of(const maestro_layout_t *layout, int64_t part) {
@@ -132,7 +133,8 @@ static void check_cost(const char *what, const maestro_layout_t *layout, int64_t
         cost_t again = cost_of(layout, part, other);
         if (again.ns < cost.ns) cost = again;
     }
-    int64_t nbytes = cost.npeers * (int64_t)(sizeof(int64_t) + sizeof(mst_array_moves_t) + sizeof(mst_array_move_t)) + 2 * cost.nruns * (int64_t)sizeof(mst_array_run_t);
+    int64_t per_peer = (int64_t)(sizeof(int64_t) + sizeof(mst_array_moves_t) + sizeof(mst_array_move_t));
+    int64_t nbytes = cost.npeers * per_peer + 2 * cost.nruns * (int64_t)sizeof(mst_array_run_t);
     CHECK_OK(maestro_layout_local(layout, part, &local));
     CHECK(cost.count == local.nowned);
     printf("%s: %lld of %lld parts are peers, %lld runs, %.3f ms, %.3f MB\n", what, (long long)cost.npeers, (long long)maestro_layout_nparts(other),
@@ -142,7 +144,8 @@ static void check_cost(const char *what, const maestro_layout_t *layout, int64_t
 }
 
 static void test_one_part_of_many_costs_little(void) {
-    const int64_t shape[] = {46340, 46340}, block[] = {64, 64}, grid[] = {250, 400}, other_grid[] = {400, 250}, rows[] = {100000, 1}, slabs[] = {1, 100000}, two[] = {2, 1};
+    const int64_t shape[] = {46340, 46340}, block[] = {64, 64}, grid[] = {250, 400}, other_grid[] = {400, 250};
+    const int64_t rows[] = {100000, 1}, slabs[] = {1, 100000}, two[] = {2, 1};
     maestro_layout_t *dealt = NULL, *other_dealt = NULL, *blocks = NULL, *row = NULL, *slab = NULL, *half = NULL;
     CHECK_OK(maestro_layout_block_cyclic(2, shape, block, grid, NULL, &dealt));
     CHECK_OK(maestro_layout_block_cyclic(2, shape, block, other_grid, NULL, &other_dealt));

@@ -9,7 +9,8 @@ static maestro_status_t bad(const char *what, int dimension, const char *thing, 
 
 /* ---- Checks */
 static maestro_status_t check_shape(const char *what, int ndims, const int64_t *shape) {
-    if (ndims < 1 || ndims > MST_ARRAY_MAX) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d dimensions; there may be 1 to %d", what, ndims, MST_ARRAY_MAX);
+    if (ndims < 1 || ndims > MST_ARRAY_MAX)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d dimensions; there may be 1 to %d", what, ndims, MST_ARRAY_MAX);
     if (!shape) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the shape is NULL", what);
     int64_t count = 1;
     for (int d = 0; d < ndims; d++) {
@@ -40,7 +41,8 @@ static maestro_status_t check_order(const char *what, const char *thing, maestro
 
 static maestro_status_t check_options(const char *what, int ndims, const maestro_layout_options_t *options) {
     if (options->size != sizeof *options)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the options' size is %zu, expected %zu; call maestro_layout_options_init first", what, options->size, sizeof *options);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the options' size is %zu, expected %zu; call maestro_layout_options_init first", what,
+                             options->size, sizeof *options);
     MST_TRY(check_order(what, "order", options->order));
     MST_TRY(check_order(what, "order of the grid", options->grid_order));
     for (int d = 0; d < ndims; d++) {
@@ -68,8 +70,8 @@ static maestro_status_t too_large(const char *what) {
 }
 
 /* ---- Making */
-static maestro_status_t make(const char *what, mst_array_family_t family, int ndims, const int64_t *shape, const int64_t *grid, const maestro_layout_options_t *options,
-                             maestro_layout_t **layout_out) {
+static maestro_status_t make(const char *what, mst_array_family_t family, int ndims, const int64_t *shape, const int64_t *grid,
+                             const maestro_layout_options_t *options, maestro_layout_t **layout_out) {
     maestro_layout_options_t defaults;
     maestro_layout_options_init(&defaults);
     if (!options) options = &defaults;
@@ -109,12 +111,13 @@ static maestro_status_t make_regular(const char *what, int ndims, const int64_t 
     return status;
 }
 
-maestro_status_t maestro_layout_blocks(int ndims, const int64_t *shape, const int64_t *grid, const maestro_layout_options_t *options, maestro_layout_t **layout_out) {
+maestro_status_t maestro_layout_blocks(int ndims, const int64_t *shape, const int64_t *grid, const maestro_layout_options_t *options,
+                                       maestro_layout_t **layout_out) {
     return make_regular("layout of blocks", ndims, shape, NULL, grid, options, layout_out);
 }
 
-maestro_status_t maestro_layout_block_cyclic(int ndims, const int64_t *shape, const int64_t *block, const int64_t *grid, const maestro_layout_options_t *options,
-                                             maestro_layout_t **layout_out) {
+maestro_status_t maestro_layout_block_cyclic(int ndims, const int64_t *shape, const int64_t *block, const int64_t *grid,
+                                             const maestro_layout_options_t *options, maestro_layout_t **layout_out) {
     if (!block) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout block by block: the blocks are NULL");
     return make_regular("layout block by block", ndims, shape, block, grid, options, layout_out);
 }
@@ -127,14 +130,16 @@ static maestro_status_t take_box(maestro_layout_t *layout, int64_t number, const
         if (begin[d] < 0 || end[d] < begin[d] || end[d] > layout->cut[d].size)
             return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of boxes: box %lld, dimension %d: from %lld to %lld in a size of %lld", (long long)number, d,
                                  (long long)begin[d], (long long)end[d], (long long)layout->cut[d].size);
-        piece.comb[d] = (mst_array_comb_t){.first = begin[d], .length = end[d] > begin[d] ? end[d] - begin[d] : 1, .period = 4 * MST_ARRAY_LIMIT, .end = end[d]};
+        piece.comb[d] = (mst_array_comb_t){.first = begin[d], .length = end[d] > begin[d] ? end[d] - begin[d] : 1, .period = 4 * MST_ARRAY_LIMIT,
+                                           .end = end[d]};
     }
     int64_t nelements = mst_array_piece_lay(&piece, layout->order, layout->cut, shape);
     if (nelements < 0) return too_large("layout of boxes");
     piece.start += layout->nelements;
     layout->nelements += nelements;
     layout->nowned += piece.count;
-    if (layout->nelements > MST_ARRAY_LIMIT) return mst_base_fail(MAESTRO_TOO_LARGE, "layout of boxes: up to box %lld they have more than 2^59 elements", (long long)number);
+    if (layout->nelements > MST_ARRAY_LIMIT)
+        return mst_base_fail(MAESTRO_TOO_LARGE, "layout of boxes: up to box %lld they have more than 2^59 elements", (long long)number);
     layout->piece[layout->npieces++] = piece;
     return MAESTRO_OK;
 }
@@ -184,8 +189,8 @@ static maestro_status_t fill_boxes(maestro_layout_t *layout, int64_t nboxes, con
     return check_overlap(layout);
 }
 
-maestro_status_t maestro_layout_boxes(int ndims, const int64_t *shape, int64_t nboxes, const int64_t *begin, const int64_t *end, const maestro_layout_options_t *options,
-                                      maestro_layout_t **layout_out) {
+maestro_status_t maestro_layout_boxes(int ndims, const int64_t *shape, int64_t nboxes, const int64_t *begin, const int64_t *end,
+                                      const maestro_layout_options_t *options, maestro_layout_t **layout_out) {
     maestro_layout_t *layout = NULL;
     if (nboxes < 0 || nboxes > MST_ARRAY_LIMIT / (int64_t)sizeof *layout->piece)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of boxes: %lld boxes; there may be 0 or more, as memory allows", (long long)nboxes);
@@ -231,10 +236,11 @@ int64_t mst_array_layout_linear(const maestro_layout_t *layout, const int64_t *i
 
 maestro_status_t mst_array_layout_check_shapes(const maestro_layout_t *a, const maestro_layout_t *b, const char *what) {
     if (a->ndims != b->ndims)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the one's array has %d dimensions, the other's %d; they must be of one shape", what, a->ndims, b->ndims);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the one's array has %d dimensions, the other's %d; they must be of one shape", what, a->ndims,
+                             b->ndims);
     for (int d = 0; d < a->ndims; d++)
         if (a->cut[d].size != b->cut[d].size)
-            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: dimension %d: the one's array has size %lld, the other's %lld; they must be of one shape", what, d,
-                                 (long long)a->cut[d].size, (long long)b->cut[d].size);
+            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: dimension %d: the one's array has size %lld, the other's %lld; they must be of one shape", what,
+                                 d, (long long)a->cut[d].size, (long long)b->cut[d].size);
     return MAESTRO_OK;
 }

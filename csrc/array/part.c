@@ -61,7 +61,8 @@ int64_t mst_array_part_number(const maestro_layout_t *layout, const int64_t *coo
 maestro_status_t mst_array_part_check(const maestro_layout_t *layout, int64_t part, const char *what) {
     if (!layout) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the layout is NULL", what);
     if (part >= 0 && part < layout->nparts) return MAESTRO_OK;
-    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: there is no part %lld; the layout's parts are 0 to %lld", what, (long long)part, (long long)layout->nparts - 1);
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: there is no part %lld; the layout's parts are 0 to %lld", what, (long long)part,
+                         (long long)layout->nparts - 1);
 }
 
 /* ---- Pieces */
@@ -136,7 +137,8 @@ static maestro_status_t check_index(const maestro_layout_t *layout, const int64_
     if (!layout || !index || !output) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the layout, the index or the output is NULL", what);
     for (int d = 0; d < layout->ndims; d++)
         if (index[d] < 0 || index[d] >= layout->cut[d].size)
-            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: dimension %d: no index %lld in a size of %lld", what, d, (long long)index[d], (long long)layout->cut[d].size);
+            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: dimension %d: no index %lld in a size of %lld", what, d, (long long)index[d],
+                                 (long long)layout->cut[d].size);
     return MAESTRO_OK;
 }
 

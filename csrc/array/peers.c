@@ -113,7 +113,8 @@ maestro_status_t mst_array_peers(const maestro_layout_t *layout, int64_t part, c
     MST_TRY(mst_array_part_check(layout, part, "peers of a part"));
     MST_TRY(mst_array_part_check(other, 0, "peers of a part: the other layout"));
     MST_TRY(mst_array_layout_check_shapes(layout, other, "peers of a part"));
-    if (other->family != MST_ARRAY_REGULAR) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "peers of a part: boxes and indices do not say what others hold; ask the others");
+    if (other->family != MST_ARRAY_REGULAR)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "peers of a part: boxes and indices do not say what others hold; ask the others");
     if (layout->family == MST_ARRAY_REGULAR) {
         mst_array_part_piece(layout, part, &piece);
         piece_peers(&piece, other, &parts);

@@ -69,7 +69,10 @@ static void lie_in_buffer(draft_t *draft, mst_array_way_t way) {
         mst_array_axis_t *axis = &draft->axis[a];
         int64_t position = 0;
         *(way == MST_ARRAY_PACK ? &axis->to_stride : &axis->from_stride) = stride;
-        for (int64_t r = 0; r < axis->nruns; position += axis->run[r++].length) *(way == MST_ARRAY_PACK ? &axis->run[r].to : &axis->run[r].from) = position * stride;
+        for (int64_t r = 0; r < axis->nruns; r++) {
+            *(way == MST_ARRAY_PACK ? &axis->run[r].to : &axis->run[r].from) = position * stride;
+            position += axis->run[r].length;
+        }
         stride *= position;
     }
 }
@@ -85,8 +88,9 @@ static void begin_at_zero(draft_t *draft, mst_array_axis_t *axis) {
 static bool is_regular(const mst_array_axis_t *axis) {
     const mst_array_run_t *run = axis->run;
     if (axis->nruns < 2) return false;
+    int64_t from = run[1].from - run[0].from, to = run[1].to - run[0].to;
     for (int64_t r = 1; r < axis->nruns; r++)
-        if (run[r].length != run[0].length || run[r].from - run[r - 1].from != run[1].from - run[0].from || run[r].to - run[r - 1].to != run[1].to - run[0].to) return false;
+        if (run[r].length != run[0].length || run[r].from - run[r - 1].from != from || run[r].to - run[r - 1].to != to) return false;
     return true;
 }
 
@@ -231,9 +235,11 @@ static bool prepare_all(const mst_array_moves_t *moves, mst_array_way_t way, mst
 
 static bool is_size(size_t nbytes) { return nbytes == 1 || nbytes == 2 || nbytes == 4 || nbytes == 8 || nbytes == 16; }
 
-maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, size_t whole_nbytes, mst_array_copy_t **copy_out) {
+maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, size_t whole_nbytes,
+                                       mst_array_copy_t **copy_out) {
     if (!is_size(element_nbytes))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "prepare a copy: elements of %zu bytes; they may have 1, 2, 4, 8 or 16: make a dimension of what is in one", element_nbytes);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
+                             "prepare a copy: elements of %zu bytes; they may have 1, 2, 4, 8 or 16: make a dimension of what is in one", element_nbytes);
     mst_array_copy_t *copy = calloc(1, sizeof *copy);
     if (!copy) return mst_base_fail_errno("prepare a copy");
     copy->element_nbytes = element_nbytes;
