@@ -76,7 +76,8 @@ static void arrays_fini(arrays_t *arrays) {
 
 /* ---- By hand */
 static void pack(const arrays_t *arrays, int peer, double *to) {
-    for (int64_t i = 0; i < arrays->part; i++) memcpy(to + i * arrays->part, arrays->source + i * arrays->n + peer * arrays->part, (size_t)arrays->part * sizeof *to);
+    for (int64_t i = 0; i < arrays->part; i++) memcpy(to + i * arrays->part, arrays->source + i * arrays->n + peer * arrays->part,
+                                                      (size_t)arrays->part * sizeof *to);
 }
 
 static void unpack(const arrays_t *arrays, int peer, const double *from) {
@@ -84,7 +85,8 @@ static void unpack(const arrays_t *arrays, int peer, const double *from) {
     for (int64_t ii = 0; ii < arrays->part; ii += TILE)
         for (int64_t jj = 0; jj < arrays->part; jj += TILE)
             for (int64_t j = jj; j < jj + TILE && j < arrays->part; j++)
-                for (int64_t i = ii; i < ii + TILE && i < arrays->part; i++) arrays->target[j * arrays->n + peer * arrays->part + i] = from[i * arrays->part + j];
+                for (int64_t i = ii; i < ii + TILE && i < arrays->part; i++)
+                    arrays->target[j * arrays->n + peer * arrays->part + i] = from[i * arrays->part + j];
 }
 
 static void by_hand(const arrays_t *arrays) {
@@ -144,7 +146,8 @@ static void report(const arrays_t *arrays, int way, double *ns, const double *co
     if (rank) return;
     const char *format = json ? "{\"case\": \"%s\", \"n\": %lld, \"ranks\": %d, \"way\": \"%s\", \"us\": %.2f, \"ratio\": %.2f, \"quartiles\": [%.2f, %.2f]}\n"
                               : "%-9s %5lld  %d ranks  %-8s %10.2f us  %6.2f memcpy  (%.2f to %.2f)\n";
-    printf(format, arrays->name, (long long)arrays->n, nranks, way_name[way], ns[SAMPLES / 2] * 1e-3, ratio[SAMPLES / 2], ratio[SAMPLES / 4], ratio[3 * SAMPLES / 4]);
+    printf(format, arrays->name, (long long)arrays->n, nranks, way_name[way], ns[SAMPLES / 2] * 1e-3, ratio[SAMPLES / 2], ratio[SAMPLES / 4],
+           ratio[3 * SAMPLES / 4]);
 }
 
 static void measure(const arrays_t *arrays, bool json) {

@@ -44,7 +44,8 @@ static inline mst_mpi_board_head_t *mst_mpi_board_head(const char *base) { retur
 /* By the number in the node. */
 static inline _Atomic uint64_t *mst_mpi_board_read(const char *base, int of) { return &((mst_mpi_board_read_t *)(uintptr_t)(base + 64))[of].use; }
 /* Where in the board what is packed for a rank of the node begins. */
-static inline uint64_t *mst_mpi_board_places(const mst_mpi_boards_t *boards, const char *base) { return (uint64_t *)(uintptr_t)(base + boards->plan.places_at); }
+static inline uint64_t *mst_mpi_board_places(const mst_mpi_boards_t *boards,
+                                             const char *base) { return (uint64_t *)(uintptr_t)(base + boards->plan.places_at); }
 static inline mst_mpi_board_field_t *mst_mpi_board_fields(const mst_mpi_boards_t *boards, const char *base) {
     return (mst_mpi_board_field_t *)(uintptr_t)(base + boards->plan.fields_at);
 }

@@ -17,7 +17,8 @@ static maestro_status_t check_running(const char *what) {
     int initialised = 0, finalised = 0;
     MPI_Initialized(&initialised);
     if (!initialised)
-        return mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI is not initialised; call MPI_Init first (if the application has: its MPI is another one than that of libmaestro_mpi)",
+        return mst_base_fail(MAESTRO_WRONG_STATE,
+                             "%s: MPI is not initialised; call MPI_Init first (if the application has: its MPI is another one than that of libmaestro_mpi)",
                              what);
     MPI_Finalized(&finalised);
     return finalised ? mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI has been finalised", what) : MAESTRO_OK;

@@ -38,7 +38,8 @@ static const char *read_move(const char *bytes, head_t *head, mst_array_move_t *
         if (!run) return NULL;
         memcpy(run, bytes, nbytes);
         bytes += nbytes;
-        move->axis[move->naxes++] = (mst_array_axis_t){.from_stride = axis_head.from_stride, .to_stride = axis_head.to_stride, .nruns = axis_head.nruns, .run = run};
+        move->axis[move->naxes++] = (mst_array_axis_t){.from_stride = axis_head.from_stride, .to_stride = axis_head.to_stride, .nruns = axis_head.nruns,
+                                                       .run = run};
     }
     return bytes;
 }

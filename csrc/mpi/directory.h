@@ -21,7 +21,8 @@ typedef struct mst_mpi_entries {
 /* entries.c.  One layout whose parts are the stretches; fewer than ranks where the array is small. */
 maestro_status_t mst_mpi_stretches(const mst_mpi_comm_t *comm, const maestro_layout_t *of, maestro_layout_t **stretches_out);
 /* Collective: what all ranks have of this rank's stretch.  The caller ends the entries, also after an error. */
-maestro_status_t mst_mpi_entries_collect(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, const maestro_layout_t *stretches,
+maestro_status_t mst_mpi_entries_collect(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders,
+                                         const maestro_layout_t *stretches,
                                          mst_mpi_entries_t entries_out[MST_MPI_SIDES]);
 void mst_mpi_entries_fini(mst_mpi_entries_t *entries);
 
@@ -37,6 +38,7 @@ typedef struct mst_mpi_meeting {
 } mst_mpi_meeting_t;
 
 /* Errors: DUPLICATE, NOT_FOUND (unless partial), SYSTEM. */
-maestro_status_t mst_mpi_meet(const maestro_layout_t *stretches, int64_t own, const mst_mpi_entries_t entries[MST_MPI_SIDES], bool partial, mst_mpi_meeting_t *meeting_out);
+maestro_status_t mst_mpi_meet(const maestro_layout_t *stretches, int64_t own, const mst_mpi_entries_t entries[MST_MPI_SIDES], bool partial,
+                              mst_mpi_meeting_t *meeting_out);
 
 #endif

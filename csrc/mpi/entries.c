@@ -130,7 +130,8 @@ static maestro_status_t hear_letter(const maestro_layout_t *array, const mst_mpi
 }
 
 /* ---- What is computed */
-static maestro_status_t add_regular(const mst_mpi_comm_t *comm, const mst_mpi_side_t *side, int which, const mst_mpi_holders_t *holders, const maestro_layout_t *stretches,
+static maestro_status_t add_regular(const mst_mpi_comm_t *comm, const mst_mpi_side_t *side, int which, const mst_mpi_holders_t *holders,
+                                    const maestro_layout_t *stretches,
                                     mst_mpi_entries_t *entries) {
     int64_t *parts = NULL, *ranks = NULL, nparts = 0;
     maestro_status_t status = comm->rank < stretches->nparts ? mst_array_peers(stretches, comm->rank, side->layout, &parts, &nparts) : MAESTRO_OK;
@@ -148,7 +149,8 @@ static maestro_status_t add_regular(const mst_mpi_comm_t *comm, const mst_mpi_si
     return status;
 }
 
-maestro_status_t mst_mpi_entries_collect(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, const maestro_layout_t *stretches,
+maestro_status_t mst_mpi_entries_collect(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders,
+                                         const maestro_layout_t *stretches,
                                          mst_mpi_entries_t entries_out[MST_MPI_SIDES]) {
     mst_mpi_mail_t out = {0}, in = {0};
     maestro_status_t status = MAESTRO_OK, step;

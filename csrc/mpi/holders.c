@@ -41,7 +41,8 @@ static maestro_status_t check_twice(const mst_mpi_holders_t *holders) {
     for (int64_t i = 1; i < holders->nholders; i++) {
         const mst_mpi_holder_t *a = &holders->holder[i - 1], *b = &holders->holder[i];
         if (a->side == b->side && a->part == b->part)
-            return mst_base_fail(MAESTRO_DUPLICATE, "%s: part %lld of the %s is that of rank %lld and of rank %lld; each part may be of one rank", WHAT, (long long)a->part,
+            return mst_base_fail(MAESTRO_DUPLICATE, "%s: part %lld of the %s is that of rank %lld and of rank %lld; each part may be of one rank", WHAT,
+                                 (long long)a->part,
                                  mst_mpi_side_name[a->side], (long long)a->rank, (long long)b->rank);
     }
     return MAESTRO_OK;
@@ -53,7 +54,8 @@ maestro_status_t mst_mpi_holders_learn(const mst_mpi_comm_t *comm, const mst_mpi
     *holders_out = (mst_mpi_holders_t){0};
     for (int s = 0; s < MST_MPI_SIDES; s++) {
         const mst_mpi_holder_t holder = {.side = s, .part = side[s].part, .rank = comm->rank};
-        if (side[s].regular && side[s].part >= 0 && status == MAESTRO_OK) status = append_number(&out, keeper(comm, &side[s], holder.part), &holder, sizeof holder);
+        if (side[s].regular && side[s].part >= 0 && status == MAESTRO_OK) status = append_number(&out, keeper(comm, &side[s], holder.part), &holder,
+                                                                                                 sizeof holder);
     }
     maestro_status_t exchanged = mst_mpi_exchange(comm, MST_MPI_TAG_PARTS, &out, &in);
     if (status == MAESTRO_OK) status = exchanged;
@@ -97,10 +99,12 @@ static maestro_status_t take_answers(const mst_mpi_mail_t *answers, int64_t npar
         if (taken + n <= nparts) memcpy(ranks_out + taken, content->data, content->nbytes);
         taken += n;
     }
-    return taken == nparts ? MAESTRO_OK : mst_base_fail(MAESTRO_SYSTEM, "%s: %lld answers to %lld questions; a rank lacks memory", WHAT, (long long)taken, (long long)nparts);
+    return taken == nparts ? MAESTRO_OK : mst_base_fail(MAESTRO_SYSTEM, "%s: %lld answers to %lld questions; a rank lacks memory", WHAT, (long long)taken,
+                                                        (long long)nparts);
 }
 
-maestro_status_t mst_mpi_holders_ask(const mst_mpi_comm_t *comm, const mst_mpi_holders_t *holders, const mst_mpi_side_t *side, int64_t which, const int64_t *parts, int64_t nparts,
+maestro_status_t mst_mpi_holders_ask(const mst_mpi_comm_t *comm, const mst_mpi_holders_t *holders, const mst_mpi_side_t *side, int64_t which,
+                                     const int64_t *parts, int64_t nparts,
                                      int64_t *ranks_out) {
     mst_mpi_mail_t questions = {0}, asked = {0}, answers = {0}, answered = {0};
     maestro_status_t status = MAESTRO_OK, step;

@@ -73,7 +73,8 @@ typedef struct uncovered {
 } uncovered_t;
 
 /* One side's view: the parts of the other side that its own part meets, and their ranks. */
-static maestro_status_t meet(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, int own, mst_mpi_shares_t *shares,
+static maestro_status_t meet(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, int own,
+                             mst_mpi_shares_t *shares,
                              uncovered_t *uncovered) {
     const mst_mpi_side_t *mine = &side[own], *other = &side[1 - own];
     int64_t *parts = NULL, *ranks = NULL, nparts = 0;

@@ -67,7 +67,8 @@ typedef struct mst_mpi_holders {
 /* Collective: the same status on all ranks.  DUPLICATE: two ranks have one part. */
 maestro_status_t mst_mpi_holders_learn(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], mst_mpi_holders_t *holders_out);
 /* Collective: the ranks of ascending parts; -1: none has it. */
-maestro_status_t mst_mpi_holders_ask(const mst_mpi_comm_t *comm, const mst_mpi_holders_t *holders, const mst_mpi_side_t *side, int64_t which, const int64_t *parts, int64_t nparts,
+maestro_status_t mst_mpi_holders_ask(const mst_mpi_comm_t *comm, const mst_mpi_holders_t *holders, const mst_mpi_side_t *side, int64_t which,
+                                     const int64_t *parts, int64_t nparts,
                                      int64_t *ranks_out);
 void mst_mpi_holders_fini(mst_mpi_holders_t *holders);
 

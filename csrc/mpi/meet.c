@@ -77,7 +77,8 @@ static maestro_status_t check_twice(walk_t *walk, int side) {
         if (run[i].begin >= run[i - 1].end) continue;
         walk->meeting->order = walk->first + run[i].begin;
         mst_mpi_element_text(walk->stretches, walk->meeting->order, text, sizeof text);
-        return mst_base_fail(MAESTRO_DUPLICATE, "%s: %s of the %s is with rank %d and with rank %d; each element may be with one", WHAT, text, mst_mpi_side_name[side],
+        return mst_base_fail(MAESTRO_DUPLICATE, "%s: %s of the %s is with rank %d and with rank %d; each element may be with one", WHAT, text,
+                             mst_mpi_side_name[side],
                              walk->entries[side].entry[run[i - 1].entry].rank, walk->entries[side].entry[run[i].entry].rank);
     }
     return MAESTRO_OK;
@@ -87,7 +88,8 @@ static maestro_status_t uncovered(walk_t *walk, const run_t *run, int64_t at) {
     char text[200];
     walk->meeting->order = walk->first + at;
     mst_mpi_element_text(walk->stretches, walk->meeting->order, text, sizeof text);
-    return mst_base_fail(MAESTRO_NOT_FOUND, "%s: %s of the target, of rank %d, has no source; give it, or allow such elements by the option partial", WHAT, text,
+    return mst_base_fail(MAESTRO_NOT_FOUND, "%s: %s of the target, of rank %d, has no source; give it, or allow such elements by the option partial", WHAT,
+                         text,
                          walk->entries[MST_MPI_TO].entry[run->entry].rank);
 }
 
@@ -149,7 +151,8 @@ static int64_t first_number(const maestro_layout_t *stretches, int64_t own) {
     return mst_array_layout_linear(stretches, index);
 }
 
-maestro_status_t mst_mpi_meet(const maestro_layout_t *stretches, int64_t own, const mst_mpi_entries_t entries[MST_MPI_SIDES], bool partial, mst_mpi_meeting_t *meeting_out) {
+maestro_status_t mst_mpi_meet(const maestro_layout_t *stretches, int64_t own, const mst_mpi_entries_t entries[MST_MPI_SIDES], bool partial,
+                              mst_mpi_meeting_t *meeting_out) {
     runs_t runs[MST_MPI_SIDES] = {{0}};
     *meeting_out = (mst_mpi_meeting_t){.order = -1};
     if (own >= stretches->nparts) return MAESTRO_OK;

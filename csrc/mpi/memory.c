@@ -30,7 +30,8 @@ static maestro_status_t check_file(int fd, const mst_mpi_segment_t *segment) {
     struct stat file;
     if (fstat(fd, &file) != 0) return mst_base_fail_errno("segment of another rank");
     if (file.st_dev != segment->device || file.st_ino != segment->inode)
-        return mst_base_fail(MAESTRO_SYSTEM, "segment of another rank: process %lld is another one here; ranks of a node must see each other's process ids", (long long)segment->pid);
+        return mst_base_fail(MAESTRO_SYSTEM, "segment of another rank: process %lld is another one here; ranks of a node must see each other's process ids",
+                             (long long)segment->pid);
     return mst_mem_segment_check(fd, segment->nbytes);
 }
 

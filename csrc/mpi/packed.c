@@ -1,6 +1,7 @@
 /* The method of messages: one for each pair of ranks, with all fields one after the other.  Receives are posted first; then what goes out is packed and sent,
  * beginning with the next rank, so that not all write to one; what arrives first is unpacked first.
- * What lies in one line in the application's memory is sent from there, or received there, as long as one field is moved.  Buffers are the plan's, and touched when it is made. */
+ * What lies in one line in the application's memory is sent from there, or received there, as long as one field is moved.  Buffers are the plan's, and
+ * touched when it is made. */
 #include "mpi/plan.h"
 
 #include <limits.h>
@@ -29,7 +30,13 @@ typedef struct packed {
 
 /* ---- Making */
 static MPI_Datatype type_of(size_t element_nbytes) {
-    return element_nbytes == 1 ? MPI_BYTE : element_nbytes == 2 ? MPI_INT16_T : element_nbytes == 4 ? MPI_INT32_T : element_nbytes == 8 ? MPI_INT64_T : MPI_C_DOUBLE_COMPLEX;
+    switch (element_nbytes) {
+    case 1: return MPI_BYTE;
+    case 2: return MPI_INT16_T;
+    case 4: return MPI_INT32_T;
+    case 8: return MPI_INT64_T;
+    default: return MPI_C_DOUBLE_COMPLEX;
+    }
 }
 
 /* One run of a copy that is contiguous in memory as in the buffer. */
@@ -52,7 +59,9 @@ static maestro_status_t make_peers(const maestro_plan_t *plan, const mst_mpi_sha
         peer_t *peer = &(*peer_out)[*npeers];
         if (share->rank == plan->comm.rank || !share->moves.count) continue;
         if (share->moves.count > INT_MAX / (int64_t)plan->max_fields)
-            return mst_base_fail(MAESTRO_TOO_LARGE, "%s: a message of %lld elements of %zu fields to rank %d; one has at most 2^31 - 1: take more ranks, or fewer fields at once", WHAT,
+            return mst_base_fail(MAESTRO_TOO_LARGE,
+                                 "%s: a message of %lld elements of %zu fields to rank %d; one has at most 2^31 - 1: take more ranks, or fewer fields",
+                                 WHAT,
                                  (long long)share->moves.count, plan->max_fields, share->rank);
         *peer = (peer_t){.rank = share->rank, .nelements = share->moves.count};
         ++*npeers;
@@ -131,12 +140,14 @@ static maestro_status_t start(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
     for (int i = 0; i < packed->nreceives; i++) {
         peer_t *peer = &packed->receive[i];
-        MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(receive_buffer(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, &peer->request)));
+        MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(receive_buffer(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm,
+                                              &peer->request)));
         peer->under_way = true;
     }
     for (int i = 0; i < packed->nsends; i++) {
         peer_t *peer = &packed->send[i];
-        MST_TRY(mst_mpi_check(WHAT, MPI_Isend(pack(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm, &peer->request)));
+        MST_TRY(mst_mpi_check(WHAT, MPI_Isend(pack(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm,
+                                              &peer->request)));
         peer->under_way = true;
     }
     return MAESTRO_OK;
@@ -149,7 +160,8 @@ static maestro_status_t check_arrived(const maestro_plan_t *plan, const packed_t
     if (class != MPI_SUCCESS && class != MPI_ERR_TRUNCATE) return mst_mpi_check(WHAT, code);
     if (class == MPI_SUCCESS) MPI_Get_count(status, packed->type, &count);
     if (count == count_of(plan, peer)) return MAESTRO_OK;
-    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d sends another number of fields than %zu, as here; all ranks must start as many", WHAT, peer->rank, plan->nfields);
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d sends another number of fields than %zu, as here; all ranks must start as many", WHAT,
+                         peer->rank, plan->nfields);
 }
 
 static maestro_status_t unpack(const maestro_plan_t *plan, const packed_t *packed, const peer_t *peer, const MPI_Status *status, int code) {

@@ -25,9 +25,11 @@ static bool is_element(size_t nbytes) { return nbytes == 1 || nbytes == 2 || nby
 static maestro_status_t check_request(const mst_mpi_request_t *request) {
     const maestro_plan_options_t *options = &request->options;
     if (options->size != sizeof *options)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "redistribute: the options' size is %zu, expected %zu; call maestro_plan_options_init first", options->size, sizeof *options);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "redistribute: the options' size is %zu, expected %zu; call maestro_plan_options_init first",
+                             options->size, sizeof *options);
     if (!is_element(request->element_nbytes))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "redistribute: elements of %zu bytes; they may have 1, 2, 4, 8 or 16: make a dimension of what is in one",
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
+                             "redistribute: elements of %zu bytes; they may have 1, 2, 4, 8 or 16: make a dimension of what is in one",
                              request->element_nbytes);
     if (!is_method(options->method)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "redistribute: there is no method %d", (int)options->method);
     if (!options->max_fields || options->max_fields > INT_MAX)
@@ -156,7 +158,8 @@ static void copy_own(const maestro_plan_t *plan) {
 
 static maestro_status_t take_fields(const maestro_plan_t *plan, bool needed, const char *which, size_t nfields, const void *const *given, const void **taken) {
     for (size_t f = 0; needed && f < nfields; f++) {
-        if (!given || !given[f]) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: field %zu of the %s is NULL, and rank %d has a part of it", WHAT, f, which, plan->comm.rank);
+        if (!given || !given[f]) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: field %zu of the %s is NULL, and rank %d has a part of it", WHAT, f,
+                                                      which, plan->comm.rank);
         taken[f] = given[f];
     }
     return MAESTRO_OK;
@@ -173,7 +176,8 @@ maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const 
     if (plan->failed) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: an earlier use has failed; make a new plan", WHAT);
     if (plan->running) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: it has been started already; wait for it first", WHAT);
     if (nfields < 1 || nfields > plan->max_fields)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %zu fields; the plan was made for 1 to %zu, by its option max_fields", WHAT, nfields, plan->max_fields);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %zu fields; the plan was made for 1 to %zu, by its option max_fields", WHAT, nfields,
+                             plan->max_fields);
     MST_TRY(take_fields(plan, plan->reads, "source", nfields, from, plan->from));
     MST_TRY(take_fields(plan, plan->writes, "target", nfields, (const void *const *)to, (const void **)plan->to));
     plan->nfields = nfields;
@@ -216,7 +220,8 @@ maestro_status_t maestro_plan_wait(maestro_plan_t *plan, double timeout_s) {
         if (!until_ns) until_ns = mst_base_deadline_ns(timeout_s);
         else if (mst_base_now_ns() >= until_ns) break;
     }
-    return mst_base_fail(MAESTRO_TIMEOUT, "%s: not done after %.3g s, for other ranks have not come so far; wait again, or longer (MAESTRO_TIMEOUT_S)", WHAT, timeout_s);
+    return mst_base_fail(MAESTRO_TIMEOUT, "%s: not done after %.3g s, for other ranks have not come so far; wait again, or longer (MAESTRO_TIMEOUT_S)", WHAT,
+                         timeout_s);
 }
 
 maestro_status_t maestro_plan_run(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to) {
@@ -229,10 +234,12 @@ maestro_status_t maestro_plan_explain(const maestro_plan_t *plan, char **json_ou
     mst_base_buffer_t text = {0};
     if (!plan || !json_out) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "explain a redistribution: the plan or the output is NULL");
     size_t kept = plan->own ? mst_array_copy_nbytes(plan->own) : 0;
-    mst_base_buffer_printf(&text, "{\"method\": \"%s\", \"element_bytes\": %zu, \"kept_bytes\": %zu, \"messages\": [", plan->method->name, plan->element_nbytes, kept);
+    mst_base_buffer_printf(&text, "{\"method\": \"%s\", \"element_bytes\": %zu, \"kept_bytes\": %zu, \"messages\": [", plan->method->name,
+                           plan->element_nbytes, kept);
     for (int64_t i = 0; i < plan->ntraffic; i++) {
         const mst_mpi_traffic_t *traffic = &plan->traffic[i];
-        mst_base_buffer_printf(&text, "%s{\"rank\": %d, \"sent_bytes\": %lld, \"received_bytes\": %lld}", i ? ", " : "", traffic->rank, (long long)traffic->sent_nbytes,
+        mst_base_buffer_printf(&text, "%s{\"rank\": %d, \"sent_bytes\": %lld, \"received_bytes\": %lld}", i ? ", " : "", traffic->rank,
+                               (long long)traffic->sent_nbytes,
                                (long long)traffic->received_nbytes);
     }
     mst_base_buffer_printf(&text, "]}");

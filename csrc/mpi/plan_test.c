@@ -81,7 +81,8 @@ static void use_plan(const scenario_t *scenario, random_array_t *choices, maestr
 static maestro_status_t make_plan(scenario_t *scenario, maestro_plan_t **plan_out) {
     scenario->options.from_part = scenario->side[MST_MPI_FROM].part[rank];
     scenario->options.to_part = scenario->side[MST_MPI_TO].part[rank];
-    return maestro_redistribute(scenario->side[MST_MPI_FROM].layout[rank], scenario->side[MST_MPI_TO].layout[rank], scenario->element_nbytes, world, &scenario->options, plan_out);
+    return maestro_redistribute(scenario->side[MST_MPI_FROM].layout[rank], scenario->side[MST_MPI_TO].layout[rank], scenario->element_nbytes, world,
+                                &scenario->options, plan_out);
 }
 
 static void check_case(uint64_t seed) {
@@ -118,7 +119,8 @@ static void test_random_layouts_arrive_as_they_should(void) {
 }
 
 /* ---- Refusals: the same on all ranks, with the same words */
-static void check_refused(const maestro_layout_t *from, const maestro_layout_t *to, size_t element_nbytes, const maestro_plan_options_t *options, maestro_status_t expected,
+static void check_refused(const maestro_layout_t *from, const maestro_layout_t *to, size_t element_nbytes, const maestro_plan_options_t *options,
+                          maestro_status_t expected,
                           const char *said) {
     maestro_plan_t *plan = NULL;
     char words[256] = "", first[256] = "";
@@ -147,7 +149,8 @@ static maestro_layout_t *own_of(int64_t first, int64_t count) {
 }
 
 static void test_arguments_that_do_not_fit_are_refused_by_all(void) {
-    maestro_layout_t *line = line_of(8 * nranks, nranks), *longer = line_of(8 * nranks + 1, nranks), *fewer = line_of(8 * nranks, nranks + 1), *own = own_of(8 * rank, 8);
+    maestro_layout_t *line = line_of(8 * nranks, nranks), *longer = line_of(8 * nranks + 1, nranks), *fewer = line_of(8 * nranks,
+                                                                                                                      nranks + 1), *own = own_of(8 * rank, 8);
     maestro_plan_options_t options;
     bool last = rank == nranks - 1;
     maestro_plan_options_init(&options);
@@ -281,6 +284,25 @@ static void test_different_numbers_of_fields_are_refused_by_all(maestro_method_t
     CHECK_OK(maestro_plan_destroy(plan));
 }
 
+/* Rank 1 takes two fields where rank 0 gives one; rank 0 reads nothing, and must not wait for ever. */
+static void test_a_source_learns_that_its_target_has_failed(void) {
+    double source[8 * SCENARIO_RANKS] = {0}, target[8 * SCENARIO_RANKS];
+    const void *from[] = {source, source};
+    void *to[] = {target, target};
+    maestro_plan_options_t options;
+    maestro_plan_t *plan = NULL;
+    if (nranks == 1 || getenv("MPIR_CVAR_NUM_CLIQUES")) return; /* they are of one node */
+    maestro_layout_t *whole = line_of(8 * nranks, 1);
+    maestro_plan_options_init(&options);
+    options.from_part = options.to_part = 0;
+    options.max_fields = 2;
+    CHECK_OK(maestro_redistribute(rank == 0 ? whole : NULL, rank == 1 ? whole : NULL, 8, world, &options, &plan));
+    CHECK_OK(maestro_plan_start(plan, rank == 1 ? 2 : 1, from, to));
+    CHECK_STATUS(maestro_plan_wait(plan, 60), rank < 2 ? MAESTRO_INVALID_ARGUMENT : MAESTRO_OK);
+    CHECK_OK(maestro_plan_destroy(plan));
+    maestro_layout_destroy(whole);
+}
+
 static void test_memory_is_given_back_once(void) {
     void *memory = NULL, *none = NULL;
     CHECK_OK(maestro_alloc(0, &none));
@@ -338,6 +360,7 @@ int main(int argc, char **argv) {
     test_elements_with_no_source_or_several_are_named();
     test_what_is_no_communicator_is_refused();
     test_memory_is_given_back_once();
+    test_a_source_learns_that_its_target_has_failed();
     test_a_plan_explains_itself();
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_SHARED; method++) {
         test_wrong_use_is_refused(method);

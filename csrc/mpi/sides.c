@@ -42,13 +42,15 @@ static void tell(const maestro_layout_t *layout, told_t *told) {
 static maestro_status_t differ(const char *side, int rank, int dimension, const char *thing, int64_t own, int64_t other) {
     char where[40] = "";
     if (dimension >= 0) snprintf(where, sizeof where, "dimension %d: ", dimension);
-    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the ranks' %s layouts differ: %s%s %lld on rank %d, %lld on the first rank that has one; all must give the same", WHAT, side,
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
+                         "%s: the ranks' %s layouts differ: %s%s %lld on rank %d, %lld on the first rank that has one; all must give the same", WHAT, side,
                          where, thing, (long long)own, rank, (long long)other);
 }
 
 static maestro_status_t compare(const char *side, int rank, const told_t *own, const told_t *other) {
     if (own->is_own != other->is_own)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the ranks' %s layouts differ: rank %d gives %s, the first rank that has one %s; all must be of one kind", WHAT, side, rank,
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
+                             "%s: the ranks' %s layouts differ: rank %d gives %s, the first rank that has one %s; all must be of one kind", WHAT, side, rank,
                              own->is_own ? "its own boxes or indices" : "a regular layout", own->is_own ? "a regular layout" : "its own boxes or indices");
     if (own->ndims != other->ndims) return differ(side, rank, -1, "number of dimensions", own->ndims, other->ndims);
     for (int d = 0; d < own->ndims; d++) {
@@ -67,7 +69,8 @@ static maestro_status_t compare(const char *side, int rank, const told_t *own, c
 static void learn(const told_t *told, mst_mpi_side_t *side) {
     side->regular = !told->is_own;
     maestro_layout_t *layout = &side->learned;
-    *layout = (maestro_layout_t){.family = told->is_own ? MST_ARRAY_INDICES : MST_ARRAY_REGULAR, .ndims = (int)told->ndims, .order = (maestro_order_t)told->order,
+    *layout = (maestro_layout_t){.family = told->is_own ? MST_ARRAY_INDICES : MST_ARRAY_REGULAR, .ndims = (int)told->ndims,
+                                 .order = (maestro_order_t)told->order,
                                  .grid_order = (maestro_order_t)told->grid_order, .nparts = 1};
     for (int d = 0; d < layout->ndims; d++) {
         layout->cut[d] = told->cut[d];
@@ -84,10 +87,12 @@ typedef struct common { /* of all ranks */
 
 static maestro_status_t compare_common(const mst_mpi_comm_t *comm, const common_t *own, const common_t *first) {
     static const char *const thing[] = {"size of elements", "method", "option partial", "option max_fields"};
-    const int64_t a[] = {own->element_nbytes, own->method, own->partial, own->max_fields}, b[] = {first->element_nbytes, first->method, first->partial, first->max_fields};
+    const int64_t a[] = {own->element_nbytes, own->method, own->partial, own->max_fields}, b[] = {first->element_nbytes, first->method, first->partial,
+                                                                                                  first->max_fields};
     for (size_t i = 0; i < MST_COUNT(a); i++)
         if (a[i] != b[i])
-            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s is %lld on rank %d and %lld on rank 0; all ranks must give the same", WHAT, thing[i], (long long)a[i],
+            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s is %lld on rank %d and %lld on rank 0; all ranks must give the same", WHAT, thing[i],
+                                 (long long)a[i],
                                  comm->rank, (long long)b[i]);
     return MAESTRO_OK;
 }
@@ -98,7 +103,8 @@ static maestro_status_t find_first(const mst_mpi_comm_t *comm, const mst_mpi_sid
     for (int s = 0; s < MST_MPI_SIDES; s++) own[s] = side[s].layout ? comm->rank : comm->nranks;
     MST_TRY(mst_mpi_check(WHAT, MPI_Allreduce(own, first_out, MST_MPI_SIDES, MPI_INT, MPI_MIN, comm->comm)));
     for (int s = 0; s < MST_MPI_SIDES; s++)
-        if (first_out[s] == comm->nranks) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: no rank gives a %s layout; at least one must", WHAT, mst_mpi_side_name[s]);
+        if (first_out[s] == comm->nranks) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: no rank gives a %s layout; at least one must", WHAT,
+                                                               mst_mpi_side_name[s]);
     return MAESTRO_OK;
 }
 
