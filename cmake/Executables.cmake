@@ -1,4 +1,4 @@
-# Programs: csrc/tools/<name>.c is maestro-<name>; examples/*.c use the public library as a user would;
+# Programs: csrc/tools/<name>.c is maestro-<name>; examples/*.c and examples/mpi/*.c use the public libraries as a user would;
 # benchmarks/*.c see the internal names and become maestro-bench-<name>; benchmarks/mpi/*.c are run by mpirun, of the build folder's MPI.
 set(MAESTRO_PROGRAMS)
 file(GLOB tools CONFIGURE_DEPENDS csrc/tools/*.c)
@@ -41,5 +41,14 @@ endforeach()
 foreach(source IN LISTS examples)
   cmake_path(GET source STEM name)
   add_program(example_${name} ${source} maestro maestro_dialect)
+  set_target_properties(example_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
+endforeach()
+file(GLOB mpi_examples CONFIGURE_DEPENDS examples/mpi/*.c)
+if(NOT MAESTRO_MPI_FAMILY)
+  set(mpi_examples)
+endif()
+foreach(source IN LISTS mpi_examples)
+  cmake_path(GET source STEM name)
+  add_program(example_${name} ${source} maestro_mpi maestro_dialect MPI::MPI_C)
   set_target_properties(example_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
 endforeach()
