@@ -2,7 +2,12 @@
  * MAESTRO_TEST_CASES says how many random ones. */
 #include "mpi/scenario_test.h"
 
+#include "mpi/memory.h"
+
 #include <dirent.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum { GUARD = 64, UNTOUCHED = 0xdd };
 
@@ -328,6 +333,50 @@ static void test_a_plan_explains_itself(void) {
     CHECK_OK(maestro_plan_destroy(plan));
 }
 
+/* ---- Where memory cannot be shared */
+static void test_segments_of_others_are_checked(void) {
+    mst_mpi_segment_t segment, wrong;
+    void *base;
+    const void *mapped = NULL;
+    CHECK_OK(mst_mpi_segment_create(100, &segment, &base));
+    *(char *)base = 7;
+    CHECK_OK(mst_mpi_segment_map(&segment, &mapped));
+    CHECK(mapped && *(const char *)mapped == 7);
+    munmap((void *)(uintptr_t)mapped, segment.nbytes);
+    wrong = segment;
+    wrong.inode++;
+    CHECK_STATUS(mst_mpi_segment_map(&wrong, &mapped), MAESTRO_SYSTEM);
+    CHECK_ERROR_SAYS("another one");
+    wrong = segment;
+    wrong.nbytes = 1 << 20;
+    CHECK(mst_mpi_segment_map(&wrong, &mapped) != MAESTRO_OK);
+    munmap(base, segment.nbytes);
+    close((int)segment.fd);
+    CHECK_STATUS(mst_mpi_segment_map(&segment, &mapped), MAESTRO_SYSTEM);
+}
+
+/* One rank has no descriptor left: all take messages, or get its error if it must be shared memory. */
+static void test_without_shared_memory_there_are_messages(void) {
+    struct rlimit limit, none;
+    char *text = NULL;
+    maestro_layout_t *line = line_of(8 * nranks, nranks);
+    maestro_plan_options_t options;
+    maestro_plan_t *plan = NULL;
+    maestro_plan_options_init(&options);
+    options.method = MAESTRO_METHOD_SHARED;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    if (rank == nranks - 1) setrlimit(RLIMIT_NOFILE, &none);
+    CHECK_STATUS(maestro_redistribute(line, line, 8, world, &options, &plan), MAESTRO_SYSTEM);
+    CHECK_OK(maestro_redistribute(line, line, 8, world, NULL, &plan));
+    setrlimit(RLIMIT_NOFILE, &limit);
+    CHECK_OK(maestro_plan_explain(plan, &text));
+    CHECK(text && strstr(text, "packed"));
+    maestro_free(text);
+    CHECK_OK(maestro_plan_destroy(plan));
+    maestro_layout_destroy(line);
+}
+
 /* ---- What remains */
 static int count_descriptors(void) {
     int count = 0;
@@ -362,6 +411,8 @@ int main(int argc, char **argv) {
     test_memory_is_given_back_once();
     test_a_source_learns_that_its_target_has_failed();
     test_a_plan_explains_itself();
+    test_segments_of_others_are_checked();
+    test_without_shared_memory_there_are_messages();
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_SHARED; method++) {
         test_wrong_use_is_refused(method);
         test_a_wait_ends_in_time_and_may_go_on(method);
