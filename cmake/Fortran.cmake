@@ -25,19 +25,24 @@ if(CMAKE_Fortran_COMPILER_ID STREQUAL "GNU")
 endif()
 
 set(written ${PROJECT_BINARY_DIR}/generated/fortran)
-file(GLOB templates CONFIGURE_DEPENDS csrc/fortran/*.f90.in)
-set(fortran_sources ${written}/maestro_c.f90)
+file(GLOB templates CONFIGURE_DEPENDS csrc/fortran/*.f90.in tests/fortran/*.f90.in)
+set(module_sources ${written}/maestro_c.f90)
+set(test_sources)
 foreach(template IN LISTS templates)
   cmake_path(GET template STEM LAST_ONLY name)
-  list(APPEND fortran_sources ${written}/${name})
+  if(template MATCHES "/tests/")
+    list(APPEND test_sources ${written}/${name})
+  else()
+    list(APPEND module_sources ${written}/${name})
+  endif()
 endforeach()
-add_custom_command(OUTPUT ${fortran_sources} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+add_custom_command(OUTPUT ${module_sources} ${test_sources} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
   DEPENDS csrc/include/maestro.h ${templates} scripts/make_fortran.py scripts/check_bindings.py scripts/unwrapped-fortran.txt
-  COMMAND ${CMAKE_COMMAND} -E env CC=${CMAKE_C_COMPILER} ${Python_EXECUTABLE} scripts/make_fortran.py ${written}
+  COMMAND ${CMAKE_COMMAND} -E env CC=${CMAKE_C_COMPILER} ${Python_EXECUTABLE} scripts/make_fortran.py ${written} ${templates}
   COMMENT "Fortran's view of maestro.h" VERBATIM)
 
 file(GLOB hand_written CONFIGURE_DEPENDS csrc/fortran/*.f90)
-add_library(maestro_fortran STATIC ${hand_written} ${fortran_sources} csrc/fortran/detail.c)
+add_library(maestro_fortran STATIC ${hand_written} ${module_sources} csrc/fortran/detail.c)
 target_compile_options(maestro_fortran PRIVATE $<$<COMPILE_LANGUAGE:Fortran>:${fortran_options}>)
 target_link_libraries(maestro_fortran PUBLIC maestro)
 target_include_directories(maestro_fortran INTERFACE
@@ -53,11 +58,12 @@ install(FILES ${PROJECT_BINARY_DIR}/maestro-fortran.pc DESTINATION ${CMAKE_INSTA
 
 if(MAESTRO_TESTS)
   file(GLOB programs CONFIGURE_DEPENDS tests/fortran/*.f90)
-  foreach(source IN LISTS programs)
+  foreach(source IN LISTS programs test_sources)
     cmake_path(GET source STEM name)
     add_executable(fortran_${name} ${source})
     target_compile_options(fortran_${name} PRIVATE ${fortran_options})
     target_link_libraries(fortran_${name} PRIVATE maestro_fortran)
+    add_dependencies(fortran_${name} maestro_fortran)
     set_target_properties(fortran_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
       Fortran_MODULE_DIRECTORY ${PROJECT_BINARY_DIR}/tests/fortran_${name}.mods INTERPROCEDURAL_OPTIMIZATION_RELEASE OFF)
     if(name MATCHES "_test$" AND TARGET maestro-pool)

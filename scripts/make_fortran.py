@@ -3,9 +3,9 @@
 - maestro_c.f90: module maestro_constants, every constant of the header with the value that the C compiler gives; module maestro_c, the structs of
   options and events, and an interface for every C function that the Fortran module uses (scripts/unwrapped-fortran.txt lists the others): maestro_x is
   called c_x there.
-- each csrc/fortran/NAME.f90.in becomes NAME.f90: what stands between `!@ repeat TABLE` and `!@ end` is written once for every row of a table, with
+- each template NAME.f90.in becomes NAME.f90: what stands between `!@ repeat TABLE` and `!@ end` is written once for every row of a table, with
   {words} replaced.
-The build calls this; nothing of what it writes is kept.  Usage: make_fortran.py FOLDER  (from the repository's root; CC may name the C compiler).
+The build calls this; nothing of what it writes is kept.  Usage: make_fortran.py FOLDER TEMPLATE...  (from the repository's root; CC may name the C compiler).
 """
 
 import os
@@ -15,7 +15,6 @@ from pathlib import Path
 
 from check_bindings import HEADER, constant_names, constant_values, unwrapped_functions, without_comments
 
-SOURCES = Path("csrc/fortran")
 UNWRAPPED = Path("scripts/unwrapped-fortran.txt")
 
 # ---- The C interface
@@ -161,12 +160,12 @@ def expanded(text):
 
 
 def main():
-    folder = Path(sys.argv[1])
+    folder, *templates = (Path(word) for word in sys.argv[1:])
     folder.mkdir(parents=True, exist_ok=True)
     header = without_comments(HEADER.read_text())
     lines = c_interface(header, unwrapped_functions(UNWRAPPED.read_text()), os.environ.get("CC", "gcc"))
     (folder / "maestro_c.f90").write_text("\n".join(lines) + "\n")
-    for template in SOURCES.glob("*.f90.in"):
+    for template in templates:
         (folder / template.stem).write_text(expanded(template.read_text()))
 
 
