@@ -127,7 +127,7 @@ contains
     id = c_cdo_id(cdo%handle)
   end function
 
-  ! "t@500 step=6 ...", for messages.
+  ! What the object is, "t@500 step=6 ...", for messages.
   function maestro_cdo_describe(cdo) result(text)
     type(maestro_cdo), intent(in) :: cdo
     character(:), allocatable :: text

@@ -44,7 +44,8 @@ contains
     integer :: number
     real(real64) :: weight
     integer(int64) :: moment
-    character(:), allocatable :: title, species(:)
+    character(:), allocatable :: title
+    character(:), allocatable, save :: species(:)  ! saved, or gfortran 12 warns of its length, without reason
     integer(int8), allocatable :: key(:)
     logical, allocatable :: flags(:)
     integer, allocatable :: nothing(:), narrow(:)
