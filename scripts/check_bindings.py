@@ -4,8 +4,8 @@
   with or without MAESTRO_;
 - every status of the table has its exception in the package, a MaestroError;
 - every public function is used in maestro/*.pyx, *.pxi or stands in scripts/unwrapped.txt with a reason;
-- every public function is called in csrc/fortran or stands in scripts/unwrapped-fortran.txt with a reason (constants and interfaces are written
-  from the header, by make_fortran.py);
+- every public function is called in csrc/fortran or stands in scripts/unwrapped-fortran.txt with a reason; what is declared of it there,
+  and the constants, make_fortran.py writes from the header;
 - libmaestro.so exports what the header declares, no more and no less.
 
 While there is no maestro/_core.pyx, only what the library exports too much is found.

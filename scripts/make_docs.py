@@ -1,4 +1,4 @@
-"""Writes what of the documentation stands in the sources: docs/reference-c.md, docs/reference-python.md, tables of concepts.md and fortran.md.
+"""Writes what of the documentation stands in the sources: the references of C and Python, tables of concepts.md, fortran.md.
 
 The C reference is maestro.h, chunk by chunk: a comment is prose, what follows it a declaration.  The Python reference is the docstrings of
 the public names.  In concepts.md and fortran.md only the lines between `<!-- generated: NAME -->` and `<!-- end -->` are ours.
@@ -206,7 +206,7 @@ FORTRAN = ("errors.f90", "session.f90", "cdo.f90", "attributes.f90.in", "arrays.
 
 def arguments(name, text):
     """The arguments of a procedure, the optional ones in brackets, without the status that all have."""
-    head, body = re.search(rf"^  (?:subroutine|function) {name}\((.*?)\)(.*?)^  end (?:subroutine|function)", text, re.MULTILINE | re.DOTALL).groups()
+    head, body = re.search(rf"^  (?:subroutine|function) {name}\((.*?)\)(.*?)^  end ", text, re.MULTILINE | re.DOTALL).groups()
     optional = set(re.findall(r"\w+", " ".join(re.findall(r"optional :: (.*)", body))))
     return ", ".join(f"[{one}]" if one in optional else one for one in re.findall(r"\w+", head) if one != "status" or one not in optional)
 
@@ -249,7 +249,12 @@ def with_tables(page):
 @functools.cache
 def pages():
     """{path: text} of every page that is written here."""
-    texts = {"concepts": with_tables("concepts"), "fortran": with_tables("fortran"), "reference-c": reference_c(), "reference-python": reference_python()}
+    texts = {
+        "concepts": with_tables("concepts"),
+        "fortran": with_tables("fortran"),
+        "reference-c": reference_c(),
+        "reference-python": reference_python(),
+    }
     return {ROOT / "docs" / f"{name}.md": text for name, text in texts.items()}
 
 

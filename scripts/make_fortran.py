@@ -1,11 +1,12 @@
 """Writes the Fortran sources that a machine can write better: the C interface, from maestro.h, and what is repeated over kinds and ranks.
 
-- maestro_c.f90: module maestro_constants, every constant of the header with the value that the C compiler gives; module maestro_c, the structs of
-  options and events, and an interface for every C function that the Fortran module uses (scripts/unwrapped-fortran.txt lists the others): maestro_x is
-  called c_x there.
-- each template NAME.f90.in becomes NAME.f90: what stands between `!@ repeat TABLE` and `!@ end` is written once for every row of a table, with
-  {words} replaced.
-The build calls this; nothing of what it writes is kept.  Usage: make_fortran.py FOLDER TEMPLATE...  (from the repository's root; CC may name the C compiler).
+- maestro_c.f90: module maestro_constants, every constant of the header with the value that the C compiler gives; module maestro_c, its
+  structs, and an interface for every C function that the Fortran module calls (scripts/unwrapped-fortran.txt lists the others):
+  maestro_x is called c_x there.
+- each template NAME.f90.in becomes NAME.f90: what stands between `!@ repeat TABLE` and `!@ end` is written once for every row of a table,
+  with {words} replaced.
+The build calls this; nothing of what it writes is kept.
+Usage: make_fortran.py FOLDER TEMPLATE...  (from the repository's root; CC may name the C compiler).
 """
 
 import os

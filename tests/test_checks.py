@@ -125,7 +125,9 @@ def test_wrapping_and_the_list_of_exceptions_must_agree():
 
 
 def test_calls_in_fortran_are_found_and_comments_and_others_are_not():
-    text = "call finish(c_cdo_offer(cdo%handle), status)  ! not c_cdo_seal(cdo)\ncode = c_cdo_set_{c}(cdo, c_text(key))\ncall c_free(memory)\n"
+    text = (
+        "call finish(c_cdo_offer(cdo%handle), status)  ! not c_cdo_seal(cdo)\ncode = c_cdo_set_{c}(cdo, c_text(key))\ncall c_free(memory)\n"
+    )
     called = check_bindings.called_in_fortran(text)
     assert called >= {"maestro_cdo_offer", "maestro_free"} | {f"maestro_cdo_set_{kind}" for kind in ("bool", "i64", "f64")}
     assert "maestro_cdo_seal" not in called

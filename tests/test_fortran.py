@@ -146,7 +146,9 @@ def test_constants_have_the_values_of_the_header(tmp_path):
 def test_structs_have_the_size_and_the_members_of_the_header(tmp_path):
     """Sizes, and where the last member lies, as both compilers have them."""
     structs = {"session_options": "priority", "subscription_options": "acknowledge_s", "event": "cdo"}
-    c_lines = "".join(f'printf("%zu %zu\\n", sizeof(maestro_{name}_t), offsetof(maestro_{name}_t, {last}));' for name, last in structs.items())
+    c_lines = "".join(
+        f'printf("%zu %zu\\n", sizeof(maestro_{name}_t), offsetof(maestro_{name}_t, {last}));' for name, last in structs.items()
+    )
     c_text = f"#include <maestro.h>\n#include <stdio.h>\nint main(void) {{ {c_lines} return 0; }}\n"
     declared = "".join(f"  type(maestro_{name}_t), target :: {name}\n" for name in structs)
     f_lines = "".join(
@@ -166,5 +168,10 @@ def test_structs_have_the_size_and_the_members_of_the_header(tmp_path):
 def test_every_public_procedure_stands_in_the_guide():
     page = (ROOT / "docs/fortran.md").read_text()
     sources = [*Path(ROOT / "csrc/fortran").glob("*.f90"), *Path(ROOT / "csrc/fortran").glob("*.f90.in")]
-    public = {name for source in sources for line in re.findall(r"^ *public :: (.*)", source.read_text(), re.MULTILINE) for name in re.findall(r"maestro_\w+", line)}
+    public = {
+        name
+        for source in sources
+        for line in re.findall(r"^ *public :: (.*)", source.read_text(), re.MULTILINE)
+        for name in re.findall(r"maestro_\w+", line)
+    }
     assert {name for name in public if not re.search(rf"\b{name}\b", page)} == set()

@@ -18,7 +18,9 @@ add_executable(user user.c)
 target_link_libraries(user Maestro::maestro)
 """
 IN_FORTRAN = 'program user\n  use maestro\n  print "(a)", maestro_version()\nend program\n'
-FORTRAN_PROJECT = PROJECT.replace("user C", "user Fortran").replace("user.c", "user.f90").replace("Maestro::maestro", "Maestro::maestro_fortran")
+FORTRAN_PROJECT = (
+    PROJECT.replace("user C", "user Fortran").replace("user.c", "user.f90").replace("Maestro::maestro", "Maestro::maestro_fortran")
+)
 
 
 def run(*command, **environment):

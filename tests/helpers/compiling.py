@@ -1,4 +1,4 @@
-"""Programs of tests in C and Fortran, compiled with all warnings against the library of the package; Fortran's module is the one of `make build`."""
+"""Programs of tests in C and Fortran, compiled with all warnings against the package's library and the Fortran module of `make build`."""
 
 import shutil
 import subprocess
