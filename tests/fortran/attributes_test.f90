@@ -7,7 +7,7 @@ program attributes_test
   type(maestro_session) :: session
   type(maestro_cdo) :: cdo
 
-  call maestro_session_open(session, component="fortran", schema="mars")
+  call maestro_session_open(session, pool=own_pool(), component="fortran", schema="mars")
   call maestro_cdo_declare(session, cdo)
   call numbers()
   call texts()

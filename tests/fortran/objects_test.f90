@@ -5,9 +5,11 @@ program objects_test
   implicit none
   integer :: failures = 0
   type(maestro_session) :: producer, consumer
+  character(32) :: pool
 
-  call maestro_session_open(producer, component="producer", schema="mars", timeout_s=10d0)
-  call maestro_session_open(consumer, component="consumer", schema="mars", timeout_s=10d0)
+  pool = own_pool()
+  call maestro_session_open(producer, pool, "producer", schema="mars", timeout_s=10d0)
+  call maestro_session_open(consumer, pool, "consumer", schema="mars", timeout_s=10d0)
   call offers_and_demands()
   call refused_offers()
   call arrays_of_other_kinds()
