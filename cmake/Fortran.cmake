@@ -63,7 +63,6 @@ if(MAESTRO_TESTS)
     add_executable(fortran_${name} ${source})
     target_compile_options(fortran_${name} PRIVATE ${fortran_options})
     target_link_libraries(fortran_${name} PRIVATE maestro_fortran)
-    add_dependencies(fortran_${name} maestro_fortran)
     set_target_properties(fortran_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
       Fortran_MODULE_DIRECTORY ${PROJECT_BINARY_DIR}/tests/fortran_${name}.mods INTERPROCEDURAL_OPTIMIZATION_RELEASE OFF)
     if(name MATCHES "_test$" AND TARGET maestro-pool)
