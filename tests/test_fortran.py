@@ -133,6 +133,38 @@ def test_an_error_without_status_ends_the_program_and_says_why(pool, mistake, wo
     assert [word for word in words if word not in said] == []
 
 
+THREADS = """
+program threads
+  use maestro
+  use omp_lib, only: omp_get_thread_num
+  implicit none
+  type(maestro_session) :: session
+  type(maestro_cdo) :: cdo
+  integer :: i, status
+  character(8) :: keys(0:1) = ["levlist", "stepp  "]
+  character(256) :: said(0:1)
+  call maestro_session_open(session, schema="mars")
+  !$omp parallel num_threads(2) private(cdo, i, status)
+  i = omp_get_thread_num()
+  call maestro_cdo_declare(session, cdo)
+  call maestro_cdo_set(cdo, keys(i), 1, status)
+  !$omp barrier
+  said(i) = maestro_last_error()
+  call maestro_cdo_dispose(cdo)
+  !$omp end parallel
+  call maestro_session_close(session)
+  print "(a)", said
+end program
+"""
+
+
+def test_every_thread_has_its_own_last_error(pool, tmp_path):
+    program = compiled(THREADS, tmp_path / "threads", "fortran", "-fopenmp")
+    first, second = subprocess.run([program], check=True, capture_output=True, text=True, timeout=LIMIT_S).stdout.splitlines()
+    assert "'levlist'" in first
+    assert "'stepp'" in second
+
+
 # ---- The header
 def test_constants_have_the_values_of_the_header(tmp_path):
     names = check_bindings.constant_names(check_bindings.without_comments((ROOT / "csrc/include/maestro.h").read_text()))

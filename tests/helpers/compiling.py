@@ -22,12 +22,12 @@ def needs_fortran():
         pytest.skip("the Fortran module is not built: no gfortran (apt-get install gfortran, then make build)")
 
 
-def compiled(text, program, language="c"):
+def compiled(text, program, language="c", *flags):
     """The path of a program that was compiled from its text."""
     libraries = [str(LIBRARY / "libmaestro.so.0"), f"-Wl,-rpath,{LIBRARY}"]
     if language == "fortran":
         needs_fortran()
         libraries.insert(0, str(FORTRAN / "libmaestro_fortran.a"))
-    line = [*LANGUAGES[language], "-Wall", "-Wextra", "-Werror", *libraries, "-o", program]
+    line = [*LANGUAGES[language], "-Wall", "-Wextra", "-Werror", *flags, *libraries, "-o", program]
     subprocess.run(line, input=text, text=True, check=True, timeout=LIMIT_S, cwd=Path(program).parent)
     return program
