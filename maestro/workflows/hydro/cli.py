@@ -40,29 +40,39 @@ def run(
 
 
 def _run(comm, cells: tuple[int, int], steps: int, every: int, case: str, restart: int | None) -> None:
-    from rich.console import Console
-    from rich.progress import track
-
     from . import output
     from .ranks import Block, Simulation
 
-    rank, ranks = (comm.rank, comm.size) if comm else (0, 1)
-    with output.open_session("hydro", rank) as session:
+    with output.open_session("hydro", comm.rank if comm else 0) as session:
         if restart is None:
             simulation = Simulation.begin(case, Block(cells, comm))
             output.write(session, simulation, final=steps == 0)
         else:
             simulation = output.restart(session, restart, comm)
-        begin, first, console = time.monotonic(), simulation.step, Console(stderr=True)
-        for _ in track(range(first, steps), "hydro", console=console, disable=rank > 0 or not console.is_terminal, transient=True):
+        first, begin = simulation.step, time.monotonic()
+        for _ in _progress(range(first, steps), simulation.block.rank == 0):
             simulation.advance()
             if simulation.step % every == 0 or simulation.step == steps:
                 output.write(session, simulation, final=simulation.step == steps)
         session.flush()
-    if rank == 0:
-        seconds, updates = time.monotonic() - begin, (simulation.step - first) * simulation.block.cells[0] * simulation.block.cells[1]
-        rate = f"{updates / seconds / 1e6:.1f} million cells/s"
-        print(f"hydro: step {simulation.step}, time {simulation.time:.6g}, {ranks} ranks, {seconds:.1f} s, {rate}", file=sys.stderr)
+    if simulation.block.rank == 0:
+        _tell(simulation, simulation.step - first, time.monotonic() - begin)
+
+
+def _progress(steps: range, shown: bool):
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(steps, "hydro", console=console, disable=not (shown and console.is_terminal), transient=True)
+
+
+def _tell(simulation, steps: int, seconds: float) -> None:
+    """One line about a run that has ended."""
+    (ny, nx), ranks = simulation.block.cells, simulation.block.ranks
+    where = f"step {simulation.step}, time {simulation.time:.6g}"
+    rate = f"{steps * nx * ny / seconds / 1e6:.1f} million cells/s"
+    print(f"hydro: {where}; {seconds:.1f} s on {ranks} rank{'s' * (ranks > 1)}, {rate}", file=sys.stderr)
 
 
 @app.command()
