@@ -95,6 +95,14 @@ def picture(folder: Annotated[Path, typer.Option(help="where the pictures go")] 
             print(path, flush=True)
 
 
+@app.command()
+def schema() -> None:
+    """Print the schema of the records, for a workflow file or an archive: maestro-hydro schema > records.yaml."""
+    from .output import SCHEMA
+
+    print(SCHEMA.read_text(), end="")
+
+
 def _cells(text: str) -> tuple[int, int]:
     """(ny, nx) of a text such as 256x128."""
     words = text.split("x")
