@@ -76,26 +76,25 @@ def test_a_shock_tube_converges_to_the_exact_solution():
 
 # ---- Of any state
 @st.composite
-def states(draw):
-    """Gas with jumps of all strengths, ghost cells not filled, and the width of a cell."""
+def states(draw, strongest=1.0):
+    """Gas with jumps of all strengths up to one, in every cell; ghost cells not filled."""
     ny, nx = draw(st.integers(2, 9)), draw(st.integers(2, 9))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
-    rho, p = np.exp(draw(st.floats(0, 3)) * random.standard_normal((2, ny + 4, nx + 4)))
-    velocity = draw(st.floats(0, 3)) * random.standard_normal((2, ny + 4, nx + 4))
+    rho, p = np.exp(draw(st.floats(0, strongest)) * random.standard_normal((2, ny + 4, nx + 4)))
+    velocity = draw(st.floats(0, strongest)) * random.standard_normal((2, ny + 4, nx + 4))
     return np.stack([rho, *(rho * velocity), p / (GAMMA - 1) + 0.5 * rho * (velocity**2).sum(axis=0)])
 
 
-@given(u=states())
+@given(u=states(strongest=0.5))
 @settings(max_examples=60, deadline=None)
 def test_a_closed_box_keeps_mass_and_energy_to_rounding(u):
     inner = u[:, 2:-2, 2:-2]
-    before, size = inner[[0, 3]].sum(axis=(1, 2)), np.abs(inner).max()
+    before = inner[[0, 3]].sum(axis=(1, 2))
     for step in range(10):
         solver.advance(u, 0.5 * solver.largest_step(u, 1.0), 1.0, step, solver.walls)
-    assert np.isfinite(inner).all()
     assert (inner[0] > 0).all()
-    assert solver.pressure(*inner).min() > -1e-9 * size
-    np.testing.assert_allclose(inner[[0, 3]].sum(axis=(1, 2)), before, rtol=1e-12)
+    assert (solver.pressure(*inner) > 0).all()
+    np.testing.assert_allclose(inner[[0, 3]].sum(axis=(1, 2)), before, rtol=1e-13)
 
 
 @given(u=states())

@@ -17,6 +17,8 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Gas dynamics in a box, through the pool."
 )
 
+LAST_WORDS_S = 0.5  # before a rank ends all: launchers lose what was written just before
+
 
 @app.command()
 def run(
@@ -36,6 +38,7 @@ def run(
         if comm is None:
             raise
         print(f"maestro-hydro: rank {comm.rank}: {error}", file=sys.stderr, flush=True)
+        time.sleep(LAST_WORDS_S)
         comm.Abort(2)  # the other ranks wait for this one
 
 

@@ -78,9 +78,9 @@ class Block:
         from mpi4py import MPI
 
         taken = np.empty(ghosts.shape)
-        to, absent = MPI.PROC_NULL if to is None else to, source is None
-        self.comm.Sendrecv(np.ascontiguousarray(own), to, recvbuf=taken, source=MPI.PROC_NULL if absent else source)
-        if not absent:
+        receiver, sender = (MPI.PROC_NULL if rank is None else rank for rank in (to, source))
+        self.comm.Sendrecv(np.ascontiguousarray(own), receiver, recvbuf=taken, source=sender)
+        if source is not None:
             ghosts[...] = taken
 
     def least(self, value: float) -> float:

@@ -8,6 +8,9 @@ Stat. Comput. 6 (1985) 104; P. Colella and H. M. Glaz, J. Comput. Phys. 59 (1985
 
 Invariant: a cell's new value depends on the values near it alone, bit for bit, wherever it lies in the array: only elementwise
 operations that IEEE 754 rounds exactly, and no sums. So results do not depend on how a grid is cut.
+
+Not promised: density and pressure are bounded from below where they are computed with, as in the mini-app, but in a state without any
+smoothness the scheme may leave a cell with less energy than its motion has.
 """
 
 from __future__ import annotations
