@@ -8,6 +8,7 @@ module maestro_sessions
   implicit none
   private
   public :: maestro_session, maestro_session_open, maestro_session_flush, maestro_session_close
+  public :: maestro_session_wake
   public :: maestro_session_stats, maestro_session_schema
   public :: maestro_selector_check, maestro_count, maestro_withdraw
   public :: maestro_need, maestro_require, maestro_retract
@@ -56,6 +57,12 @@ contains
     if (.not. present(text)) return
     copy = c_text(text)
     member = c_loc(copy)
+  end subroutine
+
+  ! Wakes a sleeping manager some microseconds before an offer or a demand, so that it need not be waited for; never fails.
+  subroutine maestro_session_wake(session)
+    type(maestro_session), intent(in) :: session
+    call c_session_wake(session%handle)
   end subroutine
 
   ! Waits until the manager has taken or refused every offer so far.

@@ -53,6 +53,7 @@ contains
     integer :: status
     integer(int64) :: withdrawn
     call offer("t", 6, mine)
+    call maestro_session_wake(producer)
     call maestro_cdo_wait(mine)
     call check(maestro_cdo_id(mine) /= 0, "an offered object has a number")
     call maestro_demand(consumer, "param = t and step = 6", theirs, timeout_s=5d0)
