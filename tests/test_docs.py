@@ -308,7 +308,7 @@ def test_stream_is_read_and_consumed(programs, consumer):
     assert programs.lines(reader) == STREAM
 
 
-PAIRS = [("c", "py"), ("c", "c"), ("f90", "py"), ("py", "f90"), ("f90", "c"), ("c", "f90")]
+PAIRS = [("c", "py"), ("c", "c"), ("py", "py"), ("f90", "py"), ("py", "f90"), ("f90", "c"), ("c", "f90")]
 
 
 @pytest.mark.parametrize(("ours", "others"), PAIRS)
@@ -316,6 +316,14 @@ def test_programs_of_any_language_exchange_objects(programs, ours, others):
     ping, pong = programs.start(f"exchange.{ours}", "ping", "pong"), programs.start(f"exchange.{others}", "pong", "ping")
     assert programs.lines(ping) == [f"pong step {step}: 800 bytes, first {step}" for step in range(10)]
     assert programs.lines(pong) == [f"ping step {step}: 800 bytes, first {step}" for step in range(10)]
+
+
+def test_attributes_of_every_type_are_read_again(programs):
+    assert programs.run("attributes.c", ROOT / "examples" / "station.yaml") == [
+        "Sonnblick, from 12.9 E to 13.0 E",
+        "thermometer at 2 m, checked on day 20000: works",
+        "anemometer at 10 m, checked on day 20001: broken",
+    ]
 
 
 def test_columns_come_out_as_they_went_in(programs):
