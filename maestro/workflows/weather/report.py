@@ -1,14 +1,14 @@
 """The figures of a run, from its traces: rates, ages, copies, shares, losses; and the table that sets the runs side by side.
 
 Age of a field: a reader holds readable bytes, minus the field is complete in its producer (before any sink sees it). Age of a product:
-it is readable, minus its field was complete. Age of a step: its fence is heard, minus its last field was complete. Everything is counted from traces. Copies per field are those that sink and source made
-(counted by `copying`, where they are made) and those that the pool counted itself; what FDB copies inside of itself is not seen.
+it is readable, minus its field was complete. Age of a step: its fence is heard, minus its last field was complete. Everything is
+counted from traces. Copies per field are those that sink and source made (counted by `copying`, where they are made) and those that the
+pool counted itself; what FDB copies inside of itself is not seen.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from pathlib import Path
 
@@ -84,16 +84,16 @@ def _ages(records, ready: dict[int, int], key: str = "field") -> dict | None:
 
 
 def _step_ages(run) -> dict | None:
-    """Ages of the steps that were heard to be complete; a rank's fields of a step are those between its records of two steps."""
+    """Ages of the steps that were heard to be complete; what a rank completes last before it says so is its last field of a step."""
     import numpy as np
 
     last: dict[int, int] = {}
     for path in (Path(run) / "trace").glob("hammer.*"):
         records = trace.read(path)
         records = records[np.isin(records["kind"], (Kind.COMPLETE, Kind.STEP))]
-        for before, record in itertools.pairwise(records):
-            if record["kind"] == Kind.STEP and before["kind"] == Kind.COMPLETE:
-                step = int(record["where"])
+        said = np.flatnonzero(records["kind"][1:] == Kind.STEP)
+        for before, step in zip(records[said], records["where"][said + 1].tolist(), strict=True):
+            if before["kind"] == Kind.COMPLETE:
                 last[step] = max(last.get(step, 0), int(before["t"]))
     heard = traces(run, "steps")
     return _ages(heard[heard["kind"] == Kind.STEP], last, "where")
