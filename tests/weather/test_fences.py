@@ -174,14 +174,16 @@ def test_pictures_end_with_the_products_when_one_has_failed(run, small_plan, wis
 
 
 @pytest.mark.usefixtures("private_pool")
-def test_pictures_end_when_the_supervisor_has_left(small_plan):
-    plan = Plan.model_validate(small_plan | {"sink": "maestro"})
-    with maestro.Session(component="watcher") as watcher, maestro.Session(component=fences.SUPERVISOR) as supervisor:
+def test_pictures_end_with_a_supervisor_that_is_stopped(run, small_plan, wishes):
+    run.write(small_plan | {"sink": "maestro"}, wishes)
+    plan = load(run.plan)
+    with maestro.Session(component="watcher") as watcher:
         pictures = threading.Thread(target=lambda: list(poolsource.finished_products(plan, [], 30)), daemon=True)
         pictures.start()
-        watcher.wait_for_peers(["pictures"], timeout=5)
-        time.sleep(0.2)
+        supervisor = subprocess.Popen(component("products", str(run.plan), str(run.wishes), "--run", str(run.folder)), env=environment())
+        watcher.wait_for_peers({"pictures": 1, fences.SUPERVISOR: 1, "products": 2}, timeout=30)
         assert pictures.is_alive()
-        supervisor.close()
+        supervisor.terminate()
+        assert supervisor.wait(10) == 143
         pictures.join(5)
         assert not pictures.is_alive()

@@ -13,7 +13,7 @@ from .plan import Plan
 from .trace import Kind, Trace
 
 SCHEMA = str(Path(__file__).with_name("products.yaml"))
-FORECAST, SUPERVISOR = "forecast", "supervisor"  # components of the sessions that say what is complete
+FORECAST, SUPERVISOR = "forecast", "supervisor"  # components of the sessions that say what is complete, for hammer and products
 PRODUCTS = 0  # the products are one sequence
 
 
@@ -24,11 +24,8 @@ class Fences:
         """Wait so long at most, and note what is heard."""
         time.sleep(seconds)
 
-    def say(self) -> None:
-        """All products have been offered."""
-
     def close(self) -> None:
-        pass
+        """Say that no more products come."""
 
 
 class PoolFences(Fences):
@@ -72,10 +69,8 @@ class PoolFences(Fences):
         there = any(one["component"] == FORECAST for one in self.session.stats(timeout=10)["sessions"])
         return not there and self.session.count({"maestro.describes": self.name}) > 0
 
-    def say(self) -> None:
-        self.session.collection(self.plan.collection("products")).complete(PRODUCTS)
-
     def close(self) -> None:
+        self.session.collection(self.plan.collection("products")).complete(PRODUCTS)
         self.session.close()
         self.log.close()
 

@@ -119,21 +119,19 @@ class ProductOutlet:
 
 
 def finished_products(plan, products, timeout: float):
-    """Yield each finished product that asks for a picture, with its message; the component `pictures` draws them.
+    """Yield each finished product that asks for a picture, with its message, until the supervisor says that no more come.
 
-    Ends when all have come, or when the supervisor says that no more will come, or leaves without.
+    The component `pictures` draws them.
     """
     import maestro
 
     waiting = {product.index for product in products if product.picture and product.field}
-    wanted = f"picture = true or {fences.selector(plan.collection('products'))} or has(maestro.pid)"
+    wanted = f"picture = true or {fences.selector(plan.collection('products'))}"
     with maestro.Session(pool=plan.maestro.pool, component="pictures", schema=fences.SCHEMA) as session:
-        for event in session.subscribe(wanted, kinds="offered,left", hold=True).events(timeout):
-            with event.cdo as cdo:
-                if "maestro.fence" in cdo or (event.kind == "left" and event.component == fences.SUPERVISOR):
+        for cdo in session.subscribe(wanted, timeout=timeout, hold=True):
+            with cdo:
+                if "maestro.fence" in cdo:
                     return
-                if event.kind == "left":
-                    continue
                 index, message = cdo["product"], bytes(cdo.array())
             yield products[index], message
             waiting.discard(index)

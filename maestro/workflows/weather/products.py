@@ -49,7 +49,6 @@ class Supervisor:
             while self.children:
                 self._watch()
                 fences.hear(0.02)
-            fences.say()
         finally:
             for child in self.children.values():
                 child.kill()
