@@ -140,6 +140,26 @@ def _placed(run, number: int):
     return report.traces(run.folder, f"hammer.{number}")["kind"] == Kind.PLACED
 
 
+@pytest.mark.usefixtures("sample_fields", "private_pool")
+@pytest.mark.parametrize("killed", [False, True])
+def test_products_that_are_started_late_take_what_there_is(run, small_plan, wishes, killed):
+    """The hammer has ended, or was killed in a step."""
+    run.write(small_plan | {"steps": "6/to/60/by/6", "rate": 60 if killed else 0, "workers": 0, "sink": "maestro"}, wishes)
+    with maestro.Session(component="watcher", schema="mars") as watcher:
+        producer = subprocess.Popen(component("hammer", str(run.plan), "--run", str(run.folder)), env=environment())
+        if killed:
+            watcher.demand("param = msl and step = 12 and number = 2", timeout=30).dispose()
+            producer.kill()
+        assert producer.wait(30) == (-9 if killed else 0)
+        wishes[0]["retrieve"]["step"] = wishes[1]["retrieve"]["step"] = "6/12/60"
+        run.write(small_plan | {"steps": "6/to/60/by/6", "workers": 1, "sink": "maestro"}, wishes)
+        words = component("products", str(run.plan), str(run.wishes), "--run", str(run.folder), "--dry-run")
+        assert subprocess.run(words, env=environment(), timeout=30, check=False).returncode == (1 if killed else 0)
+    outcome = json.loads((run.folder / "outcome.json").read_text())
+    assert {load(run.plan).fields()[index].keys["step"] for index in outcome["lost"]} == ({60} if killed else set())
+    assert outcome["received"] + len(outcome["lost"]) == 12
+
+
 @pytest.mark.usefixtures("private_pool")
 def test_a_hammer_that_never_comes_ends_the_wait_by_name(tmp_path, small_plan):
     plan = Plan.model_validate(small_plan | {"sink": "maestro"})
