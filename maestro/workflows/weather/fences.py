@@ -34,11 +34,13 @@ class PoolFences(Fences):
     def __init__(self, plan: Plan, run):
         import maestro
 
-        self.plan, self.name, self.open = plan, plan.collection("forecast"), set(plan.sequences())
+        self.name, self.open = plan.collection("forecast"), set(plan.sequences())
         self.log = Trace(Path(run) / "trace" / "steps")
         self.session = maestro.Session(pool=plan.maestro.pool, component=SUPERVISOR, schema=SCHEMA)
         self.events = self.session.subscribe(f"{selector(self.name)} or has(maestro.pid)", kinds="offered,incomplete,left")
         self.left = self._have_left()
+        self.products = self.session.collection(plan.collection("products"))
+        self.products.withdraw(PRODUCTS, when="released")  # what an earlier supervisor has said: now more come
 
     def hear(self, seconds: float) -> None:
         while (event := self.events.next_event(timeout=seconds)) is not None:
@@ -70,7 +72,7 @@ class PoolFences(Fences):
         return not there and self.session.count({"maestro.describes": self.name}) > 0
 
     def close(self) -> None:
-        self.session.collection(self.plan.collection("products")).complete(PRODUCTS)
+        self.products.complete(PRODUCTS)
         self.session.close()
         self.log.close()
 
