@@ -701,6 +701,7 @@ typedef struct mst_pool_elsewhere_entry mst_pool_elsewhere_entry_t;
 typedef struct mst_pool_elsewhere {
     mst_pool_elsewhere_entry_t **entry;
     size_t count, capacity;
+    size_t nold;                     /* the first ones, of a former link, are to be forgotten */
     void *tree;                      /* by id */
     uint32_t session;                /* of the link that told; 0: there was none */
     int64_t lost_ns;                 /* when it went; 0: it is there */
@@ -708,6 +709,7 @@ typedef struct mst_pool_elsewhere {
 } mst_pool_elsewhere_t;
 
 void mst_pool_elsewhere_begin(mst_pool_t *pool, const mst_pool_session_t *session); /* of a new link */
+void mst_pool_elsewhere_forget_old(mst_pool_t *pool);          /* one slice of what a former link told */
 /* WRONG_STATE: the session is not the link, or no more; NO_MEMORY. */
 maestro_status_t mst_pool_elsewhere_add(mst_pool_t *pool, const mst_pool_session_t *session, uint64_t id, const mst_meta_attributes_t *attributes);
 bool mst_pool_elsewhere_remove(mst_pool_t *pool, uint64_t id); /* false: it does not stand there */

@@ -175,7 +175,7 @@ void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out) {
     number(out, "refused_total", catalogue->refused_total);
     number(out, "copied_total", catalogue->copied_total);
     number(out, "bytes_total", catalogue->bytes_total);
-    number(out, "elsewhere", pool->elsewhere.count);
+    number(out, "elsewhere", pool->elsewhere.count - pool->elsewhere.nold);
     mst_base_buffer_printf(out, "},\"events\":{\"sequence\":%llu", (unsigned long long)mst_pool_log_last(&pool->log));
     number(out, "log_entries", pool->log.next - pool->log.base);
     number(out, "log_bytes", mst_pool_log_nbytes(&pool->log));

@@ -254,6 +254,7 @@ def test_links_that_are_killed_cost_remote_demands_alone_and_come_back(pool, lin
     jobs = links().joined()
     for step in (7, 100):
         assert bytes(consumer.demand(f"param = t and step = {step}", timeout=5)) == b"x"
+    within(5, lambda: consumer.stats()["objects"]["elsewhere"] == 101, "what lies there, told by the next link alone")
     jobs.stop()
 
 
