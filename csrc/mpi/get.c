@@ -88,6 +88,8 @@ void mst_mpi_get_object(mst_mpi_get_t *get, int peer, const mst_mpi_object_head_
     }
     copy->nbytes = head->nbytes;
     copy->address = (uint64_t)head->address;
+    copy->got = 0; /* it may have been refused before */
+    copy->bytes = NULL;
     copy->coming = true;
     copy->next = NULL;
     *get->coming_end = copy;
