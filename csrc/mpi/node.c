@@ -27,14 +27,7 @@ static void detach(void *context, uint32_t number) {
 }
 
 bool mst_mpi_node_expose(mst_mpi_node_t *node, uint32_t number) {
-    if (number >= node->nattached) {
-        uint32_t count = 2 * number + 64;
-        bool *larger = realloc(node->attached, count * sizeof *larger);
-        if (!larger) return false;
-        memset(larger + node->nattached, 0, (count - node->nattached) * sizeof *larger);
-        node->attached = larger;
-        node->nattached = count;
-    }
+    if (!MST_RESERVE_ZEROED(node->attached, node->nattached, (size_t)number + 1, 64)) return false;
     const mst_client_segment_t *segment = &node->session->segment[number];
     if (!node->attached[number]) node->attached[number] = MPI_Win_attach(node->window, segment->base, (MPI_Aint)segment->nbytes) == MPI_SUCCESS;
     return node->attached[number];

@@ -51,13 +51,7 @@ void mst_pool_elsewhere_forget_old(mst_pool_t *pool) {
 maestro_status_t mst_pool_elsewhere_add(mst_pool_t *pool, const mst_pool_session_t *session, uint64_t id, const mst_meta_attributes_t *attributes) {
     mst_pool_elsewhere_t *elsewhere = &pool->elsewhere;
     if (elsewhere->session != session->number) return MAESTRO_WRONG_STATE;
-    if (elsewhere->count == elsewhere->capacity) {
-        size_t capacity = elsewhere->capacity ? elsewhere->capacity * 2 : 1024;
-        void *larger = realloc(elsewhere->entry, capacity * sizeof *elsewhere->entry);
-        if (!larger) return MAESTRO_NO_MEMORY;
-        elsewhere->entry = larger;
-        elsewhere->capacity = capacity;
-    }
+    if (!MST_RESERVE(elsewhere->entry, elsewhere->capacity, elsewhere->count + 1, 1024)) return MAESTRO_NO_MEMORY;
     size_t nbytes = mst_meta_attributes_nbytes(attributes);
     mst_pool_elsewhere_entry_t *entry = malloc(offsetof(mst_pool_elsewhere_entry_t, attributes) + nbytes);
     if (!entry) return MAESTRO_NO_MEMORY;

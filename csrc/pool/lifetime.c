@@ -36,13 +36,7 @@ static void sift_down(mst_pool_t *pool, size_t at, expiry_t entry) {
 
 static void set_time(mst_pool_t *pool, uint32_t handle, double seconds) {
     mst_pool_lifetimes_t *lifetimes = &pool->lifetimes;
-    if (lifetimes->count == lifetimes->capacity) {
-        size_t capacity = lifetimes->capacity ? lifetimes->capacity * 2 : FIRST_CAPACITY;
-        expiry_t *larger = realloc(lifetimes->heap, capacity * sizeof *larger);
-        if (!larger) return; /* it lives until it is withdrawn */
-        lifetimes->heap = larger;
-        lifetimes->capacity = capacity;
-    }
+    if (!MST_RESERVE(lifetimes->heap, lifetimes->capacity, lifetimes->count + 1, FIRST_CAPACITY)) return; /* it lives until it is withdrawn */
     int64_t span = seconds > 0 ? mst_base_span_ns(seconds) : 0, when = span < INT64_MAX - pool->now_ns ? pool->now_ns + span : INT64_MAX;
     sift_up(pool, lifetimes->count++, (expiry_t){when, handle});
 }

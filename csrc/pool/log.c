@@ -112,13 +112,7 @@ static void keep_live(mst_pool_t *pool, uint32_t handle, uint64_t sequence) {
     mst_pool_log_t *log = &pool->log;
     mst_pool_live_chunk_t *last = log->nchunks ? log->chunk[log->nchunks - 1] : NULL;
     if (!last || last->count == CHUNK) {
-        if (log->nchunks == log->chunks_capacity) {
-            size_t capacity = log->chunks_capacity ? log->chunks_capacity * 2 : 64;
-            void *larger = realloc(log->chunk, capacity * sizeof(void *));
-            if (!larger) abort(); /* without this list objects would be lost silently */
-            log->chunk = larger;
-            log->chunks_capacity = capacity;
-        }
+        if (!MST_RESERVE(log->chunk, log->chunks_capacity, log->nchunks + 1, 64)) abort(); /* without this list objects would be lost silently */
         last = malloc(sizeof *last);
         if (!last) abort();
         last->first = sequence;
