@@ -1,10 +1,16 @@
 /* How a client joins and leaves, and the descriptors it may fetch over its socket meanwhile. */
-#include "pool/pool.h"
+#include "pool/session.h"
 
+#include "mem/segment.h"
 #include "meta/text.h"
+#include "pool/group.h"
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

@@ -2,9 +2,14 @@
  * something there would meet fail at once, saying so, and all others wait on.  The next link begins a new list; the old one is forgotten slice by slice.
  *
  * Invariant: what a former link told stands at the list's beginning. */
-#include "pool/pool.h"
+#include "pool/elsewhere.h"
+
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 #include <search.h>
+#include <stdio.h>
 
 enum { SLICE = 256, FORGOTTEN_AT_ONCE = 64 };
 

@@ -1,6 +1,9 @@
 /* What lies on other nodes against a plain list: links come and go, objects with them, and what a former link told is forgotten in slices. */
 #include "base/test.h"
-#include "pool/pool.h"
+#include "pool/elsewhere.h"
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 enum { NUMBERS = 3000, TURNS = 40000 };
 

@@ -1,7 +1,13 @@
 /* Segments: lent to one writer each, fetched by readers, warm when they come back.  The manager never maps them.
  * Invariant: lent_nbytes is the sum of all segments' sizes and stays below the limit, but for the reserve of sessions that hold leases. */
-#include "pool/pool.h"
+#include "pool/lending.h"
 
+#include "mem/limits.h"
+#include "mem/segment.h"
+#include "pool/manager.h"
+#include "pool/session.h"
+
+#include <stdio.h>
 #include <unistd.h>
 
 enum { SMALLEST = 1 << 20, LARGEST = 64 << 20, CLOSED_AT_ONCE = 4 << 20 };

@@ -1,7 +1,12 @@
 /* How long objects live that say so: until a time, which a heap keeps; until they have been read so often; for ever, which is until an archive has them.
  * Invariants: the heap has just the live objects with a time, and each object knows its place there; an object that waits for an archive is neither
  * withdrawn nor replaced, and holds the pool. */
-#include "pool/pool.h"
+#include "pool/lifetime.h"
+
+#include "pool/manager.h"
+#include "pool/request.h"
+
+#include <stdio.h>
 
 enum { AT_ONCE = 256, FIRST_CAPACITY = 64, DEMANDS_MAX = (1 << 30) - 1 };
 

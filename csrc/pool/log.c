@@ -3,7 +3,9 @@
  * Two regions meet at sequence `base`.  From base on, every event is retained, and holds a reference to its object's metadata, so that a slow
  * subscription can still be told of what is gone.  Before base only offers (and joins) that still live are kept, without a reference: an entry
  * is good while its handle's object is alive and carries the entry's sequence.  A snapshot is thus a cursor that starts at 0. */
-#include "pool/pool.h"
+#include "pool/log.h"
+
+#include "pool/manager.h"
 
 enum { CHUNK = 512, FIRST_CAPACITY = 1024, TRIMMED_AT_ONCE = 2048 };
 

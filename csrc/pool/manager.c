@@ -4,13 +4,19 @@
  * yields the core for a while, with the board unarmed, unless others want the core, and after a busy one it then naps for some microseconds: messages
  * gather meanwhile, and no client pays for a system call.  Where processes outnumber the cores by more than one it does not yield for long.  Clients spin
  * only where each process can have a core: where they cannot, two that yield to each other look busy, and the scheduler leaves both on one core. */
-#include "pool/pool.h"
+#include "pool/manager.h"
 
+#include "mem/segment.h"
 #include "mem/topology.h"
+#include "pool/group.h"
+#include "pool/offers.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>

@@ -1,6 +1,10 @@
 /* Needs: that a subscription, a consumer group, a demand that waits or a declaration selects objects is told to who can provide them, as events `required`
  * and `retracted`.  A need is a notice that lives as long as what is behind it, so that the snapshot of a late subscription has it too. */
-#include "pool/pool.h"
+#include "pool/need.h"
+
+#include "pool/manager.h"
+#include "pool/session.h"
+#include "pool/subscription.h"
 
 enum { PER_SESSION_MAX = 4096 };
 

@@ -14,7 +14,13 @@
  * A relay brings the parts of an object by itself: they belong to no other's, and it alone is expected to complete them.
  *
  * Invariant: a hidden part has neither leases nor references, and lives as long as its whole: until that is discarded or the object ends. */
-#include "pool/pool.h"
+#include "pool/parts.h"
+
+#include "pool/manager.h"
+#include "pool/offers.h"
+#include "pool/session.h"
+
+#include <stdio.h>
 
 static const int64_t LATE_NS = 3000000000;
 

@@ -1,6 +1,11 @@
 /* What clients asked for and has no answer yet: demands that wait, counts under way, withdrawals that wait for leases, segments that wait for room.
  * Every one has a deadline, and is answered exactly once. */
-#include "pool/pool.h"
+#include "pool/request.h"
+
+#include "pool/manager.h"
+#include "pool/session.h"
+
+#include <stdio.h>
 
 enum { SLICE = 256, SEARCHES_MAX = 3, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000, PER_SESSION_MAX = 4096 };
 

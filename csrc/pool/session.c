@@ -1,5 +1,10 @@
 /* One client as the manager sees it: messages that wait for room in its rings, its leases, its objects by id. */
-#include "pool/pool.h"
+#include "pool/session.h"
+
+#include "pool/group.h"
+#include "pool/manager.h"
+
+#include <stdio.h>
 
 enum { IDS_PER_PAGE = 1024 };
 

@@ -1,5 +1,11 @@
 /* The pool's counters as one JSON object; what `maestro top` and `maestro stats` show. */
-#include "pool/pool.h"
+#include "pool/stats.h"
+
+#include "pool/group.h"
+#include "pool/manager.h"
+#include "pool/offers.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 #include <stdio.h>
 #include <unistd.h>

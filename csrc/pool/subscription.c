@@ -6,8 +6,15 @@
  *
  * Like objects that follow each other share a message, a run.  The one at the window's end may be open: it is not committed, more rows may come, and the
  * next other message, or the end of the round, closes it. */
-#include "pool/pool.h"
+#include "pool/subscription.h"
 
+#include "mem/segment.h"
+#include "pool/group.h"
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/session.h"
+
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
