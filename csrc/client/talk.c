@@ -11,11 +11,18 @@
 
 enum { REFUSALS_MAX = 1024, RELEASED_AT_ONCE = 256 };
 
-void mst_client_ring(maestro_session_t *session, uint32_t bits) {
+/* Once in a sleep: it looks at all rings before the next one. */
+void mst_client_wake_manager(maestro_session_t *session, uint32_t bits) {
     static const uint64_t one = 1;
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!(atomic_load_explicit(&session->board->sleeping, memory_order_relaxed) & bits)) return;
+    uint32_t sleeping = atomic_load_explicit(&session->board->sleeping, memory_order_relaxed);
+    if (MST_LIKELY(!(sleeping & bits)) || sleeping == session->rung) return;
+    session->rung = sleeping;
     if (write(session->wake_manager, &one, sizeof one) < 0) return; /* a full counter wakes it as well */
+}
+
+void mst_client_ring(maestro_session_t *session, uint32_t bits) {
+    atomic_thread_fence(memory_order_seq_cst);
+    mst_client_wake_manager(session, bits);
 }
 
 /* ---- Giving leases back. */

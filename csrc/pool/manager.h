@@ -39,6 +39,7 @@ struct mst_pool {
     uint64_t dictionary_nbytes;
     mst_meta_dictionary_t *dictionary;
     mst_wire_board_t *board;
+    uint32_t nsleeps;
     mst_meta_schema_t *schema[256];
     uint32_t nschemas;
     mst_pool_session_t **session;    /* by position in the round */
