@@ -75,6 +75,13 @@ def test_a_header_without_its_room_is_found(tmp_path):
     assert '"meta/schema.h"' in found
 
 
+def test_a_system_header_may_have_the_name_of_a_rooms(tmp_path):
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / "search.h").write_text("")
+    (tmp_path / "pool" / "tree.c").write_text("#include <search.h>\n")
+    assert list(check_layers.violations(tmp_path)) == []
+
+
 # ---- Bindings
 @pytest.fixture(name="header")
 def header_without_comments():

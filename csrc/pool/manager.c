@@ -5,13 +5,19 @@
  * messages gather meanwhile, and no client pays for a system call.  Where the last one was long in coming it sleeps at once: whom it has just woken may
  * wait for this very core, and a yield need not let him in.  Where processes outnumber the cores by more than one it does not yield for long.  Clients spin
  * only where each process can have a core: where they cannot, two that yield to each other look busy, and the scheduler leaves both on one core. */
-#include "pool/pool.h"
+#include "pool/manager.h"
 
+#include "mem/segment.h"
 #include "mem/topology.h"
+#include "pool/group.h"
+#include "pool/offers.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -305,6 +311,7 @@ static size_t serve_round(mst_pool_t *pool) {
     mst_pool_lifetime_expire(pool);
     mst_pool_parts_expire(pool);
     mst_pool_need_tell_ended(pool);
+    mst_pool_elsewhere_forget_old(pool);
     mst_pool_subscription_advance_all(pool);
     mst_pool_log_sweep(pool);
     if (broken) drop_broken(pool);
@@ -315,7 +322,7 @@ static size_t serve_round(mst_pool_t *pool) {
 _Static_assert(2 * (offsetof(mst_wire_event_t, attributes) + MST_META_SET_MAX) <= MST_WIRE_WINDOW_MIN / 2, "half a window takes any event");
 
 static bool lagging_can_move(mst_pool_t *pool) {
-    if (pool->ending || pool->needs.nended || (pool->groups && mst_pool_group_can_move(pool))) return true;
+    if (pool->ending || pool->needs.nended || pool->elsewhere.nold || (pool->groups && mst_pool_group_can_move(pool))) return true;
     for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
         if (mst_wire_ring_room(&s->window) >= s->window.capacity / 2) return true;
     return false;

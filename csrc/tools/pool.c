@@ -1,10 +1,11 @@
 /* maestro-pool: the pool manager's process.  Started by the first session (--daemon), or by hand.  With --daemon it returns as soon as the pool
  * can be attached to, leaving a child that is in nobody's job: its own session, no inherited descriptors, output to the pool's log file. */
-#include "pool/pool.h"
+#include "pool/manager.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
