@@ -1,8 +1,8 @@
 # The rooms of the C core and the two forms they are linked in:
 #   maestro       the shared library for applications: no pool manager in it, only maestro_* visible
 #   maestro_core  everything below the executables, static, internal names within reach: for executables, C tests, benchmarks
-set(MAESTRO_ROOMS base meta mem wire pool client)
-set(library_rooms base meta mem wire client)
+set(MAESTRO_ROOMS base meta mem array wire pool client)
+set(library_rooms base meta mem array wire client)
 
 # Built-in schemas are compiled in: <build>/generated/meta/schemas/<name>.yaml.inc holds the file's bytes as C initialisers.
 file(GLOB schemas CONFIGURE_DEPENDS csrc/meta/schemas/*.yaml)

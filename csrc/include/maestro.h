@@ -457,6 +457,78 @@ MAESTRO_API maestro_status_t maestro_unpin(maestro_pin_t *pin);
 /* Ends the handle; the threads stay bound.  NULL is allowed. */
 MAESTRO_API void maestro_pin_dispose(maestro_pin_t *pin);
 
+/* ---- Arrays: layouts ----------------------------------------------------------------------------------------------------
+ * A layout says how an n-dimensional global array is cut into parts, and how each part lies in its owner's memory.  Parts know nothing of each other:
+ * no layout needs memory that grows with their number.  Layouts are immutable; any thread may use them, also several at once.  They need no session.
+ *
+ * Sizes, counts, indices and strides are int64_t and count elements, not bytes; indices begin at 0.  A dimension may be of size 0 and a part may be empty.
+ * An array has at most 2^59 elements (for this, sizes of 0 count as 1), so that bytes can be counted too.
+ * Errors of all functions here: INVALID_ARGUMENT, which names the dimension and the value; TOO_LARGE beyond 2^59; SYSTEM without memory. */
+#define MAESTRO_DIMENSIONS_MAX 7
+
+typedef struct maestro_layout maestro_layout_t;
+
+typedef enum maestro_order {
+    MAESTRO_ROW_MAJOR = 0,    /* the last index is the quickest: C, numpy's default */
+    MAESTRO_COLUMN_MAJOR = 1  /* the first index is the quickest: Fortran */
+} maestro_order_t;
+
+typedef struct maestro_layout_options {
+    size_t size;                /* set by _init */
+    maestro_order_t order;      /* of each part's elements in memory; default ROW_MAJOR */
+    maestro_order_t grid_order; /* how parts are numbered in the grid: ROW_MAJOR (default) counts its last dimension first, as BLACS does by default */
+    int64_t low[MAESTRO_DIMENSIONS_MAX], high[MAESTRO_DIMENSIONS_MAX]; /* ghost cells below and above a part's own ones, default 0; a part that owns
+                                   nothing has none.  Only where a part is one contiguous block in each dimension */
+} maestro_layout_options_t;
+
+MAESTRO_API void maestro_layout_options_init(maestro_layout_options_t *options);
+
+/* Cuts each dimension d into grid[d] blocks that are balanced: the first shape[d] mod grid[d] ones are longer by one, as numpy.array_split does.
+ * `shape` and `grid` have `ndims` (1 to MAESTRO_DIMENSIONS_MAX) values; NULL options are the defaults.  The caller destroys the layout. */
+MAESTRO_API maestro_status_t maestro_layout_blocks(int ndims, const int64_t *shape, const int64_t *grid, const maestro_layout_options_t *options,
+                                                   maestro_layout_t **layout_out);
+
+/* Cuts each dimension d into blocks of block[d] (at least 1; the last may be shorter), dealt to its grid[d] parts in turn, as ScaLAPACK does.  Blocks of 1
+ * are the cyclic cut; blocks of shape[d] / grid[d], rounded up, are one block a part. */
+MAESTRO_API maestro_status_t maestro_layout_block_cyclic(int ndims, const int64_t *shape, const int64_t *block, const int64_t *grid,
+                                                         const maestro_layout_options_t *options, maestro_layout_t **layout_out);
+
+/* Says what one part, this process's own one, holds of a global array whose other parts are not known here: `nboxes` boxes, of which box i has the indices
+ * from begin[i * ndims + d] up to, not including, end[i * ndims + d] in each dimension d.  They lie one after the other, each in the options' order;
+ * a single box may have ghosts.  The layout has this one part, number 0; the arrays are copied.  Boxes that overlap are an INVALID_ARGUMENT. */
+MAESTRO_API maestro_status_t maestro_layout_boxes(int ndims, const int64_t *shape, int64_t nboxes, const int64_t *begin, const int64_t *end,
+                                                  const maestro_layout_options_t *options, maestro_layout_t **layout_out);
+
+/* The same for `count` elements in the order in which they lie in memory, given by their global indices in row-major order (of a shape (n, m), element
+ * (i, j) is i * m + j).  An index that comes twice is an INVALID_ARGUMENT. */
+MAESTRO_API maestro_status_t maestro_layout_indices(int ndims, const int64_t *shape, int64_t count, const int64_t *indices, maestro_layout_t **layout_out);
+
+/* NULL is allowed. */
+MAESTRO_API void maestro_layout_destroy(maestro_layout_t *layout);
+
+/* How many parts the layout knows: the product of its grid; 1 for boxes and indices. */
+MAESTRO_API int64_t maestro_layout_nparts(const maestro_layout_t *layout);
+
+/* How a part lies in memory.  Parts of several boxes or of indices have one dimension here. */
+typedef struct maestro_local {
+    int ndims;
+    maestro_order_t order;
+    int64_t nelements;      /* room that the part needs, ghosts included */
+    int64_t nowned;         /* elements of the global array among them */
+    int64_t shape[MAESTRO_DIMENSIONS_MAX];                              /* ghosts included */
+    int64_t stride[MAESTRO_DIMENSIONS_MAX];                             /* from an element to the next of this dimension */
+    int64_t low[MAESTRO_DIMENSIONS_MAX], high[MAESTRO_DIMENSIONS_MAX];  /* ghosts */
+    int64_t first[MAESTRO_DIMENSIONS_MAX];  /* the global index of the first owned element; 0 for parts of several boxes or of indices, and for empty ones */
+} maestro_local_t;
+
+MAESTRO_API maestro_status_t maestro_layout_local(const maestro_layout_t *layout, int64_t part, maestro_local_t *local_out);
+
+/* Where in a part's memory the element of a global index (one number per dimension of the layout) lies; -1 if the part does not own it. */
+MAESTRO_API maestro_status_t maestro_layout_offset(const maestro_layout_t *layout, int64_t part, const int64_t *index, int64_t *offset_out);
+
+/* The part that owns a global index; -1 if that is not the only part of boxes or indices. */
+MAESTRO_API maestro_status_t maestro_layout_owner(const maestro_layout_t *layout, const int64_t *index, int64_t *part_out);
+
 /* ---- Machine ------------------------------------------------------------------------------------------------------------ */
 /* JSON text about this machine as Maestro sees it: memory spaces with sizes, cgroup limits, NUMA nodes, cores, pools; the caller frees it. */
 MAESTRO_API maestro_status_t maestro_info(char **json_out);

@@ -1,0 +1,242 @@
+/* Intersection of two parts: combs dimension by dimension, spans row by row, spans with spans by merging. */
+#include "array/intersect.h"
+
+/* ---- Lists that grow */
+typedef struct runs {
+    mst_array_run_t *run;
+    int64_t nruns, capacity;
+    int64_t from_stride, to_stride; /* by which a run's next element follows: such runs are one */
+    bool failed;
+} runs_t;
+
+static void add_run(runs_t *runs, int64_t length, int64_t from, int64_t to) {
+    mst_array_run_t *last = runs->nruns ? &runs->run[runs->nruns - 1] : NULL;
+    if (last && last->from + last->length * runs->from_stride == from && last->to + last->length * runs->to_stride == to) {
+        last->length += length;
+        return;
+    }
+    if (runs->nruns == runs->capacity) {
+        int64_t capacity = runs->capacity ? 2 * runs->capacity : 1; /* most are alone */
+        mst_array_run_t *grown = realloc(runs->run, (size_t)capacity * sizeof *grown);
+        if (!grown) {
+            runs->failed = true;
+            return;
+        }
+        runs->run = grown;
+        runs->capacity = capacity;
+    }
+    runs->run[runs->nruns++] = (mst_array_run_t){.length = length, .from = from, .to = to};
+}
+
+static maestro_status_t no_memory(void) { return mst_base_fail_errno("intersect two parts"); }
+
+static void move_fini(mst_array_move_t *move) {
+    for (int a = 0; a < move->naxes; a++) free(move->axis[a].run);
+}
+
+void mst_array_moves_fini(mst_array_moves_t *moves) {
+    for (int64_t i = 0; i < moves->nmoves; i++) move_fini(&moves->move[i]);
+    free(moves->move);
+    *moves = (mst_array_moves_t){0};
+}
+
+/* Takes the move over, also where it fails; one without elements is dropped.  The list doubles when its length is a power of two. */
+static maestro_status_t add_move(mst_array_moves_t *moves, mst_array_move_t *move) {
+    bool full = (moves->nmoves & (moves->nmoves - 1)) == 0;
+    mst_array_move_t *grown = moves->move;
+    if (move->count && full) grown = realloc(moves->move, (size_t)(moves->nmoves ? 2 * moves->nmoves : 1) * sizeof *grown);
+    if (!move->count || !grown) {
+        move_fini(move);
+        return move->count ? no_memory() : MAESTRO_OK;
+    }
+    moves->move = grown;
+    moves->move[moves->nmoves++] = *move;
+    moves->count += move->count;
+    return MAESTRO_OK;
+}
+
+/* The axis takes the runs over; returns their elements. */
+static int64_t add_axis(mst_array_move_t *move, const runs_t *runs) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < runs->nruns; i++) count += runs->run[i].length;
+    move->axis[move->naxes++] = (mst_array_axis_t){.from_stride = runs->from_stride, .to_stride = runs->to_stride, .nruns = runs->nruns, .run = runs->run};
+    return count;
+}
+
+/* ---- Combs */
+/* One that begins behind the other jumps there by division, so blocks that meet nothing cost nothing. */
+static void intersect_combs(const mst_array_comb_t *a, const mst_array_comb_t *b, runs_t *runs) {
+    for (int64_t i = 0; i < a->end && i < b->end;) {
+        int64_t block_a = mst_array_comb_block(a, i), block_b = mst_array_comb_block(b, i);
+        int64_t begin_a = mst_array_comb_begin(a, block_a), begin_b = mst_array_comb_begin(b, block_b);
+        int64_t begin = begin_a > begin_b ? begin_a : begin_b;
+        if (begin <= i) {
+            int64_t end_a = mst_array_comb_end(a, block_a), end_b = mst_array_comb_end(b, block_b), end = end_a < end_b ? end_a : end_b;
+            add_run(runs, end - i, (block_a * a->length + i - begin_a) * runs->from_stride, (block_b * b->length + i - begin_b) * runs->to_stride);
+            i = end;
+        } else i = begin;
+    }
+}
+
+static maestro_status_t intersect_pieces(const mst_array_piece_t *from, const mst_array_piece_t *to, mst_array_moves_t *moves) {
+    mst_array_move_t move = {.from = from->start, .to = to->start, .count = from->count && to->count};
+    bool failed = false;
+    for (int d = 0; move.count && !failed && d < from->ndims; d++) {
+        runs_t runs = {.from_stride = from->stride[d], .to_stride = to->stride[d]};
+        intersect_combs(&from->comb[d], &to->comb[d], &runs);
+        failed = runs.failed;
+        move.count *= add_axis(&move, &runs);
+    }
+    if (!failed) return add_move(moves, &move);
+    move_fini(&move);
+    return no_memory();
+}
+
+/* ---- Spans and a piece */
+typedef struct rows {
+    const int64_t *shape;
+    const mst_array_piece_t *piece;
+    bool list_is_source;
+    runs_t runs;
+} rows_t;
+
+/* What the piece has of `length` elements from index[] on, which lie in one row; `position` is the list's place of the first. */
+static void intersect_row(rows_t *rows, const int64_t *index, int64_t length, int64_t position) {
+    const mst_array_piece_t *piece = rows->piece;
+    int last = piece->ndims - 1;
+    int64_t base = piece->start;
+    for (int d = 0; d < last; d++) {
+        int64_t place = mst_array_comb_position(&piece->comb[d], index[d]);
+        if (place < 0) return;
+        base += place * piece->stride[d];
+    }
+    const mst_array_comb_t *comb = &piece->comb[last];
+    for (int64_t i = index[last], end; i < index[last] + length && i < comb->end; i = end) {
+        int64_t block = mst_array_comb_block(comb, i), begin = mst_array_comb_begin(comb, block);
+        end = begin;
+        if (begin > i) continue;
+        end = mst_array_comb_end(comb, block);
+        if (end > index[last] + length) end = index[last] + length;
+        int64_t in_list = position + i - index[last], in_piece = base + (block * comb->length + i - begin) * piece->stride[last];
+        add_run(&rows->runs, end - i, rows->list_is_source ? in_list : in_piece, rows->list_is_source ? in_piece : in_list);
+    }
+}
+
+static void next_row(const int64_t *shape, int ndims, int64_t *index) {
+    index[ndims - 1] = 0;
+    for (int d = ndims - 2; d >= 0; d--) {
+        if (++index[d] < shape[d]) return;
+        index[d] = 0;
+    }
+}
+
+static void intersect_span(rows_t *rows, const mst_array_span_t *span) {
+    int ndims = rows->piece->ndims;
+    int64_t index[MST_ARRAY_MAX], rest = span->first;
+    for (int d = ndims - 1; d >= 0; d--) {
+        index[d] = rest % rows->shape[d];
+        rest /= rows->shape[d];
+    }
+    for (int64_t done = 0; done < span->length;) {
+        int64_t in_row = rows->shape[ndims - 1] - index[ndims - 1], length = span->length - done < in_row ? span->length - done : in_row;
+        intersect_row(rows, index, length, span->position + done);
+        done += length;
+        next_row(rows->shape, ndims, index);
+    }
+}
+
+/* The global row-major index of a piece's first (or last) element: spans before and behind these need no look. */
+static int64_t linear_end(const rows_t *rows, bool last) {
+    int64_t linear = 0;
+    for (int d = 0; d < rows->piece->ndims; d++) {
+        const mst_array_comb_t *comb = &rows->piece->comb[d];
+        linear = linear * rows->shape[d] + (last ? comb->end - 1 : comb->first);
+    }
+    return linear;
+}
+
+static int64_t first_span_behind(const maestro_layout_t *list, int64_t linear) {
+    int64_t low = 0, high = list->nspans;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (list->span[middle].first + list->span[middle].length <= linear) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+static maestro_status_t end_of_runs(runs_t *runs, mst_array_moves_t *moves) {
+    mst_array_move_t move = {0};
+    move.count = add_axis(&move, runs);
+    if (!runs->failed) return add_move(moves, &move);
+    move_fini(&move);
+    return no_memory();
+}
+
+static maestro_status_t intersect_list(const maestro_layout_t *list, const mst_array_piece_t *piece, bool list_is_source, mst_array_moves_t *moves) {
+    int64_t shape[MST_ARRAY_MAX], stride = piece->stride[piece->ndims - 1];
+    if (!piece->count) return MAESTRO_OK;
+    for (int d = 0; d < list->ndims; d++) shape[d] = list->cut[d].size;
+    rows_t rows = {.shape = shape, .piece = piece, .list_is_source = list_is_source};
+    rows.runs.from_stride = list_is_source ? 1 : stride;
+    rows.runs.to_stride = list_is_source ? stride : 1;
+    int64_t last = linear_end(&rows, true);
+    for (int64_t i = first_span_behind(list, linear_end(&rows, false)); i < list->nspans && list->span[i].first <= last; i++)
+        intersect_span(&rows, &list->span[i]);
+    return end_of_runs(&rows.runs, moves);
+}
+
+static maestro_status_t intersect_lists(const maestro_layout_t *a, const maestro_layout_t *b, mst_array_moves_t *moves) {
+    runs_t runs = {.from_stride = 1, .to_stride = 1};
+    for (int64_t i = 0, j = 0; i < a->nspans && j < b->nspans;) {
+        const mst_array_span_t *x = &a->span[i], *y = &b->span[j];
+        int64_t begin = x->first > y->first ? x->first : y->first, x_end = x->first + x->length, y_end = y->first + y->length;
+        int64_t end = x_end < y_end ? x_end : y_end;
+        if (begin < end) add_run(&runs, end - begin, x->position + begin - x->first, y->position + begin - y->first);
+        if (x_end <= y_end) i++;
+        else j++;
+    }
+    return end_of_runs(&runs, moves);
+}
+
+/* ---- Parts */
+/* Both forms of a part as a list of pieces; indices have none. */
+typedef struct pieces {
+    int64_t count;
+    const mst_array_piece_t *piece;
+    mst_array_piece_t computed;
+} pieces_t;
+
+static void pieces_of(const maestro_layout_t *layout, int64_t part, pieces_t *pieces) {
+    pieces->count = layout->npieces;
+    pieces->piece = layout->piece;
+    if (layout->family != MST_ARRAY_REGULAR) return;
+    mst_array_part_piece(layout, part, &pieces->computed);
+    pieces->count = 1;
+    pieces->piece = &pieces->computed;
+}
+
+static maestro_status_t intersect(const maestro_layout_t *from, int64_t from_part, const maestro_layout_t *to, int64_t to_part, mst_array_moves_t *moves) {
+    bool from_list = from->family == MST_ARRAY_INDICES, to_list = to->family == MST_ARRAY_INDICES;
+    pieces_t a, b;
+    pieces_of(from, from_part, &a);
+    pieces_of(to, to_part, &b);
+    if (from_list && to_list) return intersect_lists(from, to, moves);
+    for (int64_t j = 0; from_list && j < b.count; j++) MST_TRY(intersect_list(from, &b.piece[j], true, moves));
+    for (int64_t i = 0; to_list && i < a.count; i++) MST_TRY(intersect_list(to, &a.piece[i], false, moves));
+    for (int64_t i = 0; i < a.count; i++)
+        for (int64_t j = 0; j < b.count; j++) MST_TRY(intersect_pieces(&a.piece[i], &b.piece[j], moves));
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_array_intersect(const maestro_layout_t *from, int64_t from_part, const maestro_layout_t *to, int64_t to_part,
+                                     mst_array_moves_t *moves_out) {
+    mst_array_moves_t moves = {0};
+    MST_TRY(mst_array_part_check(from, from_part, "intersect two parts: the first"));
+    MST_TRY(mst_array_part_check(to, to_part, "intersect two parts: the second"));
+    MST_TRY(mst_array_layout_check_shapes(from, to, "intersect two parts"));
+    maestro_status_t status = intersect(from, from_part, to, to_part, &moves);
+    if (status != MAESTRO_OK) mst_array_moves_fini(&moves);
+    else *moves_out = moves;
+    return status;
+}

@@ -1,0 +1,47 @@
+/* What two parts have in common, as moves of elements from the one's memory to the other's.
+ *
+ * A move is a product: for each axis a list of runs, and an element for each choice of one place on every axis.  What the axes say is added up:
+ *     element (i0, i1, ...) of runs (r0, r1, ...) goes from   move.from + sum of r.from + i * axis.from_stride
+ *                                                      to     move.to   + sum of r.to   + i * axis.to_stride
+ * so that memory and time go with the sum of the axes' runs, not with their product.  Two pieces give one move whose axes are the dimensions; spans give
+ * one of one axis.  All numbers count elements.
+ * Invariant: the moves of two parts and their order follow from the two layouts alone, so both sides of a message have the same. */
+#ifndef MST_ARRAY_INTERSECT_H
+#define MST_ARRAY_INTERSECT_H
+
+#include "array/layout.h"
+
+typedef struct mst_array_run {
+    int64_t length, from, to;
+} mst_array_run_t;
+
+typedef struct mst_array_axis {
+    int64_t from_stride, to_stride;
+    int64_t nruns;
+    mst_array_run_t *run; /* the move's own */
+} mst_array_axis_t;
+
+typedef struct mst_array_move {
+    int naxes;
+    int64_t from, to;
+    int64_t count; /* elements, more than 0 */
+    mst_array_axis_t axis[MST_ARRAY_MAX];
+} mst_array_move_t;
+
+typedef struct mst_array_moves {
+    int64_t nmoves, count; /* count: elements of all */
+    mst_array_move_t *move;
+} mst_array_moves_t;
+
+/* The caller ends the moves with _fini; there are none where the parts have nothing in common.
+ * Errors: INVALID_ARGUMENT (shapes of the global arrays differ, no such part), SYSTEM. */
+maestro_status_t mst_array_intersect(const maestro_layout_t *from, int64_t from_part, const maestro_layout_t *to, int64_t to_part,
+                                     mst_array_moves_t *moves_out);
+void mst_array_moves_fini(mst_array_moves_t *moves);
+
+/* peers.c: the parts of the regular layout `other` with which a part has elements in common, ascending; computed from the part's blocks, so that time and
+ * memory go with these and with the number of peers.  The caller frees the array, which is never NULL.
+ * Errors: INVALID_ARGUMENT (shapes differ, no such part, `other` is not regular), SYSTEM. */
+maestro_status_t mst_array_peers(const maestro_layout_t *layout, int64_t part, const maestro_layout_t *other, int64_t **parts_out, int64_t *nparts_out);
+
+#endif
