@@ -54,6 +54,7 @@ lint: build
 	cython-lint maestro
 	python scripts/check_layers.py
 	python scripts/check_bindings.py
+	python scripts/check_uses.py
 	@$(call LOCKED,debug) scripts/build debug
 
 test: test-c test-python test-mpi

@@ -22,7 +22,8 @@ class CMakeBuild(build_ext):
         in_place = self.inplace or self.editable_mode
         package = ROOT / "maestro" if in_place else Path(self.build_lib).resolve() / "maestro"
         build = Path(self.build_temp).resolve()
-        options = ["-G", "Ninja", "-DMAESTRO_PYTHON=ON", "-DMAESTRO_TESTS=OFF", f"-DPython_EXECUTABLE={sys.executable}"]
+        options = ["-G", "Ninja", "-DMAESTRO_PYTHON=ON", "-DMAESTRO_TESTS=OFF", "-DMAESTRO_FORTRAN=OFF"]
+        options.append(f"-DPython_EXECUTABLE={sys.executable}")
         subprocess.check_call(["cmake", "-S", ROOT, "-B", build, *options])
         subprocess.check_call(["cmake", "--build", build])
         subprocess.check_call(["cmake", "--install", build, "--component", "python", "--prefix", package])

@@ -34,6 +34,7 @@ cdef extern from "maestro.h" nogil:
 
     void maestro_session_options_init(maestro_session_options_t *options)
     maestro_status_t maestro_session_open(const maestro_session_options_t *options, maestro_session_t **session_out)
+    void maestro_session_wake(maestro_session_t *session)
     maestro_status_t maestro_session_flush(maestro_session_t *session, double timeout_s)
     maestro_status_t maestro_session_close(maestro_session_t *session)
     maestro_status_t maestro_session_stats(maestro_session_t *session, double timeout_s, char **json_out)

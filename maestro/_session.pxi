@@ -233,6 +233,7 @@ cdef class SessionHandle:
         ...     cdo["maestro.shape"]
         '2,3'
         """
+        maestro_session_wake(self.c)
         cdef CdoHandle cdo = self.declare(name)
         if attributes is not None:
             cdo.set_all(attributes if type(attributes) is dict else dict(attributes))

@@ -303,7 +303,19 @@ class Cdo(_core.CdoHandle):
         return self.part_start(number, timeout).wait()
 
     def part_start(self, number: int, timeout: float | None = None) -> Request:
-        """Start to ask for a `part`; the request gives it when it is waited for."""
+        """
+        Start to ask for a `part`; the request gives it when it is waited for, so that several can be under way.
+
+        Examples
+        --------
+        >>> with maestro.Session() as s:
+        ...     for half in (0, 1):
+        ...         cdo = s.offer(bytes([half]), {"maestro.name": "both", "maestro.parts": 2, "maestro.part": half})
+        ...     whole = s.demand({"maestro.name": "both"})
+        ...     halves = [whole.part_start(number) for number in (0, 1)]
+        ...     [bytes(half.wait().array()) for half in halves]
+        [b'\\x00', b'\\x01']
+        """
         return self._part_start(number, timeout)
 
     # ---- Offer and withdraw

@@ -218,7 +218,8 @@ class Collection:
         """Whether who left was the last session of a producer."""
         if any(one["component"] == event.component for one in self._session.stats()["sessions"]):
             return False
-        return self._session.count({"maestro.collection": self.name, "maestro.component": event.component}) > 0
+        theirs = {"maestro.component": event.component}
+        return any(self._session.count({kind: self.name} | theirs) for kind in ("maestro.collection", "maestro.fence"))
 
     # ---- Reading records
     def demand(self, sequence: int, selector: Selector = None, timeout: float | None = None) -> Record:

@@ -601,7 +601,7 @@ class Session(_core.SessionHandle):
             self._schema_read = self._schema()
         return self._schema_read
 
-    def types_of(self, keys: Iterable[str]) -> dict[str, int]:
+    def _types_of(self, keys: Iterable[str]) -> dict[str, int]:
         """The C type of each attribute; the library's error for an unknown one."""
         if not hasattr(self, "_types_read"):
             self._types_read = {

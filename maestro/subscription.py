@@ -218,7 +218,7 @@ class Subscription(_core.SubscriptionHandle):
         array([ 0,  6, 12])
         """
         keys = tuple(keys)
-        return dict(zip(keys, _core.take_columns(self, n, keys, self.session.types_of(keys), timeout), strict=True))
+        return dict(zip(keys, _core.take_columns(self, n, keys, self.session._types_of(keys), timeout), strict=True))
 
 
 async def readable(fd: int, seconds: float) -> None:

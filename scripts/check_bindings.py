@@ -1,9 +1,11 @@
-"""Checks that C header, C library and Python binding tell the same story.
+"""Checks that C header, C library, Python binding and Fortran module tell the same story.
 
 - every constant of maestro.h (enumerators, status table, version) stands in maestro._core with the same value, under its C name
   with or without MAESTRO_;
 - every status of the table has its exception in the package, a MaestroError;
 - every public function is used in maestro/*.pyx, *.pxi or stands in scripts/unwrapped.txt with a reason;
+- every public function is called in csrc/fortran or stands in scripts/unwrapped-fortran.txt with a reason; what is declared of it there,
+  and the constants, make_fortran.py writes from the header;
 - libmaestro.so and libmaestro_mpi.so together export what the header declares, no more and no less, and nothing twice; what has no
   libmaestro_mpi (there is no MPI) may lack what that exports.
 
@@ -23,6 +25,7 @@ LIBRARY = Path("maestro/_lib/libmaestro.so.0")
 MPI_LIBRARY = Path("build/release/libmaestro_mpi.so.0")  # not part of the package yet
 MPI_EXPORTS = Path("cmake/maestro_mpi.map")
 UNWRAPPED = Path("scripts/unwrapped.txt")
+FORTRAN_UNWRAPPED = Path("scripts/unwrapped-fortran.txt")
 
 
 # ---- What C says
@@ -80,6 +83,13 @@ def used_names(pyx):
     return set(re.findall(r"\bmaestro_\w+", text))
 
 
+def called_in_fortran(text):
+    """The maestro_x that a Fortran source calls as c_x; what is repeated over kinds calls c_cdo_set_{c}, which stands for all of them."""
+    text = re.sub(r"![^\n]*", "", text)
+    names = re.findall(r"\bc_(\w*(?:\{c\})?\w*)\(", text)
+    return {f"maestro_{name.replace('{c}', kind)}" for name in names for kind in ("bool", "i64", "f64")}
+
+
 def unwrapped_functions(text):
     """Names in the list file: one per line, then its reason."""
     return {line.split()[0] for line in text.splitlines() if line.strip() and not line.startswith("#")}
@@ -104,10 +114,10 @@ def exception_differences(table, package):
             yield f"MAESTRO_{status}: {package.__name__}.{name} is no MaestroError"
 
 
-def wrapping_differences(declared, used, unwrapped):
-    yield from (f"{name}: neither used in maestro/*.pyx, *.pxi nor listed in {UNWRAPPED}" for name in sorted(declared - used - unwrapped))
-    yield from (f"{name}: listed in {UNWRAPPED}, yet used" for name in sorted(unwrapped & used))
-    yield from (f"{name}: listed in {UNWRAPPED}, but not in the header" for name in sorted(unwrapped - declared))
+def wrapping_differences(declared, used, unwrapped, where="maestro/*.pyx, *.pxi", listed=UNWRAPPED):
+    yield from (f"{name}: neither used in {where} nor listed in {listed}" for name in sorted(declared - used - unwrapped))
+    yield from (f"{name}: listed in {listed}, yet used" for name in sorted(unwrapped & used))
+    yield from (f"{name}: listed in {listed}, but not in the header" for name in sorted(unwrapped - declared))
 
 
 def differences(has_binding):
@@ -125,6 +135,8 @@ def differences(has_binding):
 
     used = set().union(*(used_names(path.read_text()) for path in Path("maestro").glob("*.p[yx][xi]")))
     yield from wrapping_differences(declared, used, unwrapped_functions(UNWRAPPED.read_text()))
+    called = set().union(*(called_in_fortran(path.read_text()) for path in Path("csrc/fortran").glob("*.f90*")))
+    yield from wrapping_differences(declared, called, unwrapped_functions(FORTRAN_UNWRAPPED.read_text()), "csrc/fortran", FORTRAN_UNWRAPPED)
     yield from constant_differences(constant_values(HEADER, constant_names(header)), _core)
     yield from exception_differences(status_table(header), maestro)
 

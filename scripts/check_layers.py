@@ -42,7 +42,7 @@ def violations(folder):
         text = path.read_text()
         for found in INCLUDE.finditer(text):
             reason = complaint(room, found[1], rooms)
-            if not reason and "/" not in found[1] and (path.parent / found[1]).is_file():
+            if not reason and '"' in found[0] and "/" not in found[1] and (path.parent / found[1]).is_file():
                 reason = f'a room\'s header is included with its room: "{room}/{found[1]}"'
             if reason:
                 line = text.count("\n", 0, found.start()) + 1

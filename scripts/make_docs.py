@@ -1,7 +1,7 @@
-"""Writes what of the documentation stands in the sources: docs/reference-c.md, docs/reference-python.md, tables of docs/concepts.md.
+"""Writes what of the documentation stands in the sources: the references of C and Python, tables of concepts.md, fortran.md.
 
 The C reference is maestro.h, chunk by chunk: a comment is prose, what follows it a declaration.  The Python reference is the docstrings of
-the public names.  In concepts.md only the lines between `<!-- generated: NAME -->` and `<!-- end -->` are ours.
+the public names.  In concepts.md and fortran.md only the lines between `<!-- generated: NAME -->` and `<!-- end -->` are ours.
 Invariant: the pages are a function of the sources; tests/test_docs.py compares.
 Usage: make_docs.py  (from anywhere, after `make build`).
 """
@@ -13,6 +13,7 @@ import textwrap
 from pathlib import Path
 
 import yaml
+from make_fortran import expanded
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = ROOT / "csrc/include/maestro.h"
@@ -199,7 +200,30 @@ def reference_python():
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-# ---- Tables of concepts.md
+# ---- Fortran: the comments of its procedures
+FORTRAN = ("errors.f90", "session.f90", "cdo.f90", "attributes.f90.in", "arrays.f90.in", "asking.f90", "subscription.f90")
+
+
+def arguments(name, text):
+    """The arguments of a procedure, the optional ones in brackets, without the status that all have."""
+    head, body = re.search(rf"^  (?:subroutine|function) {name}\((.*?)\)(.*?)^  end ", text, re.MULTILINE | re.DOTALL).groups()
+    optional = set(re.findall(r"\w+", " ".join(re.findall(r"optional :: (.*)", body))))
+    return ", ".join(f"[{one}]" if one in optional else one for one in re.findall(r"\w+", head) if one != "status" or one not in optional)
+
+
+def fortran_rows(text):
+    """(procedure, what its comment says) of what begins with maestro_; generic ones have the arguments of their first procedure."""
+    for said, kind, name in re.findall(r"((?:^  ! .*\n)+)^  (subroutine|function|interface) (maestro_\w+)", text, re.MULTILINE):
+        first = re.search(rf"interface {name}\n +module procedure (\w+)", text)[1] if kind == "interface" else name
+        yield f"`{name}({arguments(first, text)})`", " ".join(re.findall(r"! (.*)", said)).replace("|", "\\|")
+
+
+def fortran_table():
+    texts = (expanded((ROOT / "csrc/fortran" / name).read_text()) for name in FORTRAN)
+    return table(["procedure", "meaning"], [row for text in texts for row in fortran_rows(text)])
+
+
+# ---- Tables of concepts.md and fortran.md
 def settings_table():
     rows = re.findall(r'^    "(MAESTRO_\w+)", */\* (.*?) \*/', SETTINGS.read_text(), re.MULTILINE)
     return table(["variable", "meaning"], [(f"`{name}`", text[0].upper() + text[1:].replace("|", "\\|")) for name, text in rows])
@@ -210,14 +234,14 @@ def core_table():
     return table(["attribute", "type", "meaning"], [(f"`{name}`", one["type"], one["doc"]) for name, one in attributes.items()])
 
 
-GENERATED = {"statuses": status_table, "settings": settings_table, "core attributes": core_table}
+GENERATED = {"statuses": status_table, "settings": settings_table, "core attributes": core_table, "fortran procedures": fortran_table}
 
 
-def concepts():
+def with_tables(page):
     def fill(match):
         return f"<!-- generated: {match[1]} -->\n\n{GENERATED[match[1]]()}\n<!-- end -->"
 
-    text = (ROOT / "docs/concepts.md").read_text()
+    text = (ROOT / "docs" / f"{page}.md").read_text()
     return re.sub(r"<!-- generated: ([\w ]+) -->.*?<!-- end -->", fill, text, flags=re.DOTALL)
 
 
@@ -225,7 +249,12 @@ def concepts():
 @functools.cache
 def pages():
     """{path: text} of every page that is written here."""
-    texts = {"concepts": concepts(), "reference-c": reference_c(), "reference-python": reference_python()}
+    texts = {
+        "concepts": with_tables("concepts"),
+        "fortran": with_tables("fortran"),
+        "reference-c": reference_c(),
+        "reference-python": reference_python(),
+    }
     return {ROOT / "docs" / f"{name}.md": text for name, text in texts.items()}
 
 

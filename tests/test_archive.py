@@ -1,20 +1,19 @@
-"""Archives: what comes back is what was offered, type by type; stores that were cut, damaged or are none; rules, needs, commands.
+"""Archives: what comes back is what was offered, type by type; rules, commands.
 
-Kills are in scenarios/test_archive.py, FDB is in weather/test_archive.py.
+What is asked of an archive is in test_archive_answers.py, stores that were cut or damaged in test_archive_stores.py, kills in
+scenarios/test_archive.py, FDB in weather/test_archive.py.
 """
 
 import gc
 import json
-import resource
 import shutil
-import statistics
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
 import pytest
+from archiveside import SCHEMA, Place, fill
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from poolside import raises, within
@@ -25,70 +24,15 @@ from maestro import cli, yamlfile
 from maestro.archive import component
 from maestro.archive import kept as keeping
 from maestro.archive import rules as ruling
-from maestro.archive.answer import answer, restore
-from maestro.archive.component import Archiver
 from maestro.archive.errors import ArchiveError
 from maestro.archive.folder import FolderStore
-from maestro.archive.hdf5 import read_index
 from maestro.archive.rules import Rule
-from maestro.archive.store import Limits, open_store
-
-SCHEMA = """
-schema: plant
-duplicate: version
-attributes:
-  station: {type: string, identity: true, common: true}
-  hour:    {type: i64, identity: true}
-  level:   {type: f64}
-  dry:     {type: bool}
-  when:    {type: timestamp}
-  key:     {type: blob}
-  levels:  {type: f64, array: true}
-  tags:    {type: string, array: true}
-  times:   {type: timestamp, array: true}
-"""
+from maestro.archive.store import open_store
 
 
 @pytest.fixture
-def schema(tmp_path):
-    path = tmp_path / "plant.yaml"
-    path.write_text(SCHEMA)
-    return str(path)
-
-
-class Place:
-    """A store, and an archive that runs in this process."""
-
-    def __init__(self, pool, folder, schema):
-        self.pool, self.folder, self.schema, self.told = pool, folder, schema, []
-
-    def open(self, **limits):
-        return FolderStore(self.folder, True, Limits(**limits))
-
-    def archive(self, *rules, finish=True, group="archive", **limits):
-        """Everything that the group has not seen and the rules select; the words that were told."""
-        store, self.told = self.open(**limits), []
-        try:
-            with self.pool.session("archive", schema=self.schema, relay=True) as session:
-                archiver = Archiver(session, store, list(rules) or [Rule()], lambda word, line, _: self.told.append((word, line)), group)
-                self.counts = archiver.run(idle=0.1)
-            if finish:
-                store.finish_period()
-        finally:  # not finished: as after a kill
-            store._unlock()
-        return [word for word, _ in self.told]
-
-    def restore(self, selector="", component="archive"):
-        with self.pool.session(component, schema=self.schema, relay=True) as session:
-            return restore(session, open_store(str(self.folder)), selector, lambda _: None)
-
-    def lines(self):
-        return [entry.line for entry in open_store(str(self.folder)).catalogue]
-
-
-@pytest.fixture
-def place(pool, tmp_path, schema):
-    return Place(pool, tmp_path / "store", schema)
+def place(pool, tmp_path):
+    return Place(pool, tmp_path)
 
 
 def seen(cdo):
@@ -290,27 +234,6 @@ def arrays_of(record):
     return {path: record[path] for path in record.paths()}
 
 
-def test_an_object_of_several_parts_is_brought_back_for_a_demand(place):
-    ranks = [place.pool.session("solver", rank=rank, schema=place.schema) for rank in range(3)]
-    for rank in range(3):
-        ranks[rank].offer(bytes([rank]) * (rank + 1), {"maestro.parts": 3}, station="a", hour=1)
-    for session in ranks:
-        session.flush()
-    assert place.archive() == ["persisted"]
-    ranks[0].withdraw("")
-    for session in ranks:
-        session.close()
-    server = Running(place)
-    reader = place.pool.session("reader", schema=place.schema)
-    with reader.demand("station = a") as cdo:
-        parts = [cdo.part(number) for number in range(3)]
-        assert [bytes(part) for part in parts] == [b"\0", b"\1\1", b"\2\2\2"]
-        assert cdo["maestro.component"] == "solver"
-        del parts
-    within(5, lambda: reader.count() == 0)
-    server.end()
-
-
 def test_of_several_versions_the_newest_comes_back(place):
     producer = place.pool.session("probe", schema=place.schema)
     for value in (b"one", b"two", b"three"):
@@ -375,7 +298,7 @@ def test_what_is_to_be_kept_for_ever_and_is_in_conflict_stays_until_another_stor
     assert place.archive() == ["conflict"]  # once
     with raises(maestro.TimeoutError, "no archive has acknowledged 1", seconds=5):
         producer.withdraw("", timeout=0.2)
-    assert Place(place.pool, tmp_path / "another", place.schema).archive() == ["persisted"]
+    assert Place(place.pool, tmp_path / "another").archive() == ["persisted"]
     assert producer.withdraw("", timeout=5) == 1
 
 
@@ -391,7 +314,7 @@ def test_an_archive_that_would_hold_too_much_ends_and_nothing_is_lost(place, tmp
     with raises(ArchiveError, "3 objects are to be kept for ever", "start an archive with another store", seconds=5):
         place.archive()
     assert producer.count() == 3
-    assert Place(place.pool, tmp_path / "another", place.schema).archive() == ["persisted"] * 3
+    assert Place(place.pool, tmp_path / "another").archive() == ["persisted"] * 3
 
 
 def test_what_an_archive_could_not_write_goes_back_to_the_group(place, monkeypatch):
@@ -481,398 +404,6 @@ def test_selectors_in_rules_are_checked_by_the_schema(place, tmp_path):
     assert "rules.yaml:3:13: " in first
     assert "did you mean 'station'" in first
     assert "rules.yaml:4:14: " in second
-
-
-# ---- Needs
-class Running:
-    """An archive that answers, in a process of its own."""
-
-    def __init__(self, place, *more):
-        words = [sys.executable, "-m", "maestro.cli", "archive", "--to", str(place.folder), "--json", *(more or ["--serve"])]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.next("ready")
-
-    def next(self, word):
-        line = self.process.stdout.readline()
-        assert line, self.process.stderr.read()
-        event = json.loads(line)
-        assert event["event"] == word, event
-        return event
-
-    def end(self):
-        self.process.terminate()
-        out, err = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0, err
-        return json.loads(out.splitlines()[-1])
-
-
-@pytest.fixture
-def server(place):
-    producer = place.pool.session("probe", schema=place.schema)
-    producer.offer_many([b"zero", b"one", b"two"], station="a", hour=range(3))
-    place.archive()
-    producer.withdraw("")
-    running = Running(place)
-    yield running
-    running.process.kill()
-    running.process.communicate()
-
-
-def test_demands_and_requires_are_answered_and_what_came_goes_again(place, server):
-    reader = place.pool.session("reader", schema=place.schema)
-    with reader.demand("hour = 1") as cdo:
-        assert bytes(cdo) == b"one"
-        assert server.next("answered") == {"event": "answered", "selector": "hour = 1", "by": "reader", "found": 1}
-        within(5, lambda: reader.count() == 0)
-        assert bytes(cdo) == b"one"  # who holds it reads on
-    with reader.require("hour >= 1"):
-        assert server.next("answered")["found"] == 2
-        within(5, lambda: reader.count() == 2)
-    within(5, lambda: reader.count() == 0)
-    assert server.end()["answered"] == 3
-
-
-def test_what_a_workflow_file_says_is_consumed_is_not_answered(place, server):
-    runner, reader = (place.pool.session(name, schema=place.schema) for name in ("maestro-run", "reader"))
-    with runner.require(""), reader.require("hour = 1"):
-        assert server.next("answered")["by"] == "reader"
-        within(5, lambda: reader.count() == 1)
-    assert server.end()["answered"] == 1
-
-
-def test_what_an_archive_brings_back_it_does_not_keep_again(place):
-    producer = place.pool.session("probe", schema=place.schema)
-    producer.offer(b"anonymous", level=1.0)
-    producer.offer(b"named", station="a")
-    producer.flush()
-    running = Running(place, "--schema", place.schema)
-    for _ in range(2):
-        running.next("persisted")
-    producer.withdraw("", when="consumed")
-    for selector in ("level = 1", "station = a", "level = 1"):
-        with producer.demand(selector):
-            running.next("answered")
-        within(5, lambda: producer.count() == 0)
-    end = running.end()
-    assert (end["kept"], end["known"], end["answered"]) == (2, 0, 3)
-    assert len(place.lines()) == 2
-
-
-def test_an_answer_that_fails_in_the_middle_is_taken_back(place):
-    place.pool.set(MAESTRO_POOL_MEMORY="16MiB")
-    producer = place.pool.session("probe", schema=place.schema)
-    for hour in range(2):
-        producer.offer(b"x" * (10 << 20), station="a", hour=hour)
-        place.archive()
-        producer.withdraw("")
-    with place.pool.session("archive", schema=place.schema, relay=True, timeout=0.2) as session:
-        told = []
-        with raises(maestro.MaestroError, "alloc", seconds=5):
-            answer(session, open_store(str(place.folder)), "", False, told.append)
-        assert len(told) == 1
-        within(5, lambda: producer.count() == 0)
-    assert producer.offer(b"x" * (10 << 20), station="b").nbytes == 10 << 20
-
-
-def two_parts(place):
-    """An archived object of two parts, which is in the pool no more."""
-    producer = place.pool.session("solver", schema=place.schema)
-    for part in range(2):
-        producer.offer(b"bytes", {"maestro.parts": 2, "maestro.part": part}, station="a")
-    producer.flush()
-    assert place.archive() == ["persisted"]
-    producer.withdraw("")
-    store = open_store(str(place.folder))
-    (entry,) = store.catalogue
-    return producer, store.load(entry)
-
-
-def test_parts_that_cannot_all_be_offered_are_taken_back(place):
-    producer, kept = two_parts(place)
-    first, second = kept.line["attributes"], kept.line["parts"][0]
-    unknown = {**second, "attributes": {**second["attributes"], "nonsense": 1}}
-    digest = keeping.content([(first, kept.part(0).data), (unknown["attributes"], kept.part(1).data)])
-    wrong = keeping.Kept({**kept.line, "parts": [unknown], "digest": digest}, kept.memory)
-    with place.pool.session("archive", schema=place.schema, relay=True) as session:
-        with raises(maestro.AttributeKeyError, "nonsense", seconds=5):
-            keeping.offer(session, wrong)
-        offered = keeping.offer(session, kept)  # nothing of the other one is in its way
-        assert producer.count() == 1
-        keeping.take_back(offered)
-
-
-def test_every_refusal_of_an_answer_is_read(place):
-    producer, kept = two_parts(place)
-    with place.pool.session("archive", schema=place.schema, relay=True) as session:
-        offered = keeping.offer(session, kept)
-        for _ in range(2):
-            with raises(maestro.DuplicateError, seconds=5):
-                keeping.offer(session, kept)
-        session.flush()  # raises what nobody has read
-        assert producer.count() == 1
-        keeping.take_back(offered)
-        within(5, lambda: producer.count() == 0)
-
-
-def test_what_was_declared_ahead_is_there_when_it_is_demanded(place):
-    """Demands for megabytes in the archive, in turns, with the declaration, which brings the object, and without; none is brought twice."""
-    producer = place.pool.session("probe", schema=place.schema)
-    for hour in range(40):
-        producer.offer(bytes([hour]) * (1 << 20), station="a", hour=hour)
-    place.archive()
-    producer.withdraw("")
-    running = Running(place)
-    reader = place.pool.session("reader", schema=place.schema)
-    took = {False: [], True: []}
-    try:
-        for hour in range(40):
-            declared = hour % 2 == 1
-            need = reader.require(f"hour = {hour}") if declared else None
-            if declared:
-                within(5, lambda: reader.count() == 1)
-            began = time.perf_counter()
-            with reader.demand(f"hour = {hour}", timeout=10) as cdo:
-                took[declared].append(1e3 * (time.perf_counter() - began))
-                assert memoryview(cdo)[0] == hour
-            if need:
-                need.retract()
-            within(5, lambda: reader.count() == 0)
-        assert running.end()["answered"] == 40
-    finally:
-        running.process.kill()
-        running.process.communicate()
-    without, ahead = (statistics.median(took[declared]) for declared in (False, True))
-    print(f"demand of 1 MiB from the archive, median of 20: {without:.2f} ms, declared ahead {ahead:.2f} ms, ratio {without / ahead:.1f}")
-
-
-def test_what_several_identities_match_is_not_answered_for_a_demand(place, server):
-    reader = place.pool.session("reader", schema=place.schema)
-    with raises(maestro.TimeoutError, "nothing matched", seconds=5):
-        reader.demand("station = a", timeout=0.5)
-    assert server.next("ambiguous")["found"] == 3
-
-
-def test_subscriptions_are_not_answered(place, server):
-    reader = place.pool.session("reader", schema=place.schema)
-    assert list(reader.subscribe("station = a", timeout=0.5)) == []
-    assert server.end()["answered"] == 0
-
-
-def test_what_cannot_be_brought_back_is_told_and_others_are(place, server):
-    (path,) = place.folder.rglob("*.h5")
-    with h5py.File(path, "r+") as file:
-        file["object.000001"][0] = 99
-    reader = place.pool.session("reader", schema=place.schema)
-    with raises(maestro.TimeoutError, "nothing matched", seconds=5):
-        reader.demand("hour = 1", timeout=0.5)
-    assert "no longer has the bytes" in server.next("unanswered")["cause"]
-    assert bytes(reader.demand("hour = 2")) == b"two"
-
-
-def test_an_archive_goes_on_where_the_pool_has_no_room_for_an_answer(place):
-    place.pool.set(MAESTRO_POOL_MEMORY="16MiB")
-    producer = place.pool.session("probe", schema=place.schema)
-    producer.offer(b"x" * (10 << 20), station="a", hour=0)
-    place.archive()
-    producer.withdraw("")
-    held = [producer.offer(b"y" * (10 << 20), station="b", hour=0)]
-    server = Running(place)
-    with raises(maestro.TimeoutError, seconds=10):
-        producer.demand("station = a", timeout=3)
-    assert "alloc" in server.next("unanswered")["cause"]
-    held.pop().withdraw()
-    assert producer.demand("station = a").nbytes == 10 << 20
-    server.end()
-
-
-def test_an_archive_that_ends_takes_back_what_it_had_offered(place, server):
-    reader = place.pool.session("reader", schema=place.schema)
-    with reader.require("hour >= 1"):
-        within(5, lambda: reader.count() == 2)
-        server.end()
-        within(5, lambda: reader.count() == 0)
-
-
-def test_what_has_expired_in_the_pool_is_brought_back(place):
-    producer = place.pool.session("probe", schema=place.schema)
-    producer.offer(b"short", {"maestro.lifetime": 0.3}, station="a", hour=0)
-    place.archive()
-    within(5, lambda: producer.count() == 0)
-    server = Running(place)
-    with producer.demand("station = a") as cdo:
-        assert bytes(cdo) == b"short"
-        assert cdo["maestro.lifetime"] == 0.3
-    server.end()
-
-
-def test_what_lives_already_is_not_offered_over_it(place):
-    producer = place.pool.session("probe", schema=place.schema)
-    producer.offer(b"bytes", station="a")
-    place.archive()
-    result = place.restore()
-    assert (result.found, len(result.offered), result.live) == (1, 0, 1)
-
-
-# ---- Stores that were cut or damaged
-def fill(place, count=5, **limits):
-    producer = place.pool.session("probe", schema=place.schema)
-    producer.offer_many([bytes([number % 256]) * 1000 for number in range(count)], station="a", hour=range(count))
-    producer.flush()
-    words = place.archive(**limits)
-    producer.withdraw("")
-    return words
-
-
-def test_periods_end_by_number(place):
-    fill(place, 600, objects=200)
-    assert len(list(place.folder.rglob("*.h5"))) == 3
-    assert {len(read_index(path)) for path in place.folder.rglob("*.h5")} == {200}
-    assert sorted(line["attributes"]["hour"] for line in place.lines()) == list(range(600))
-
-
-def test_periods_end_by_bytes_and_by_time(place):
-    fill(place, 10, nbytes=5000)
-    assert len(list(place.folder.rglob("*.h5"))) >= 2
-    before = len(list(place.folder.rglob("*.h5")))
-    place.pool.session("other", schema=place.schema).offer(b"x", station="b")
-    place.archive(finish=False, seconds=0.05)
-    assert len(list(place.folder.rglob("*.h5"))) == before + 1
-
-
-def test_a_journal_that_a_kill_has_left_is_read_and_then_ended(place):
-    fill(place, finish=False)
-    (journal,) = place.folder.glob("*.journal")
-    assert len(place.lines()) == 5  # a reader finds it
-    (place.folder / "objects").mkdir()
-    (place.folder / "objects" / ".00000001.h5.77").write_bytes(b"half")
-    place.open().close()
-    assert not journal.exists()
-    assert [path.name for path in place.folder.rglob("*.h5*")] == ["00000001.h5"]
-    assert len(place.lines()) == 5
-    assert len(place.restore().offered) == 5
-
-
-@pytest.mark.parametrize("cut", [1, 500, 1000, 1001, 1300, 1500])
-def test_a_journal_that_is_cut_keeps_what_is_whole(place, cut):
-    fill(place, finish=False)
-    (journal,) = place.folder.glob("*.journal")
-    journal.write_bytes(journal.read_bytes()[:-cut])
-    place.open().close()
-    assert [line["attributes"]["hour"] for line in place.lines()] == list(range(4 if cut < 1300 else 3))
-
-
-def test_a_journal_is_right_where_files_of_its_number_are_there_too(place):
-    fill(place, finish=False)
-    (journal,) = place.folder.glob("*.journal")
-    content = journal.read_bytes()
-    place.open().close()
-    journal.write_bytes(content)  # a kill between the rename and the removal
-    assert len(place.lines()) == 5
-    place.open().close()
-    assert len(place.lines()) == 5
-
-
-def test_a_reader_finds_objects_whose_period_has_ended_since(place):
-    fill(place, finish=False)
-    reader = open_store(str(place.folder))
-    place.open().close()
-    assert [bytes(reader.load(entry).data[:1]) for entry in reader.catalogue] == [bytes([number]) for number in range(5)]
-
-
-def test_an_archive_that_was_killed_while_it_made_its_store_goes_on(place):
-    place.folder.mkdir()
-    (place.folder / "schema.yaml").write_text("half")
-    (place.folder / ".maestro-archive.json.77").write_text("{")
-    fill(place)
-    assert len(place.restore().offered) == 5
-
-
-def test_bytes_that_changed_on_disk_are_not_offered(place):
-    fill(place)
-    (path,) = place.folder.rglob("*.h5")
-    with h5py.File(path, "r+") as file:
-        file["object.000002"][3] = 99
-    with raises(ArchiveError, "station=a", "no longer has the bytes", seconds=10):
-        place.restore()
-
-
-def damage_truncate(path):
-    path.write_bytes(path.read_bytes()[:3000])
-
-
-def damage_foreign(path):
-    with h5py.File(path, "w") as file:
-        file["x"] = 1
-
-
-def damage_text(path):
-    path.write_text("no HDF5")
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [(damage_truncate, "no complete HDF5 file"), (damage_foreign, "none of an archive"), (damage_text, "no complete HDF5 file")],
-)
-def test_a_file_that_is_damaged_or_foreign_is_named(place, damage, words):
-    fill(place)
-    (path,) = place.folder.rglob("*.h5")
-    damage(path)
-    with raises(ArchiveError, str(path), words, "ove it out of the store"):
-        open_store(str(place.folder))
-
-
-def test_folders_that_are_no_store_are_refused(tmp_path):
-    with raises(ArchiveError, "there is no store"):
-        open_store(str(tmp_path / "none"))
-    (tmp_path / "file").write_text("x")
-    with raises(ArchiveError, "open", "file", "Not a directory"):
-        open_store(str(tmp_path / "file"), write=True)
-    with raises(ArchiveError, "is no archive"):
-        open_store(str(tmp_path), write=True)
-    mark = tmp_path / "damaged" / "maestro-archive.json"
-    mark.parent.mkdir()
-    mark.write_text("{")
-    with raises(ArchiveError, "maestro-archive.json is damaged"):
-        open_store(str(mark.parent))
-    mark.write_text('{"format": 7}')
-    with raises(ArchiveError, "has format 7"):
-        open_store(str(mark.parent))
-
-
-def test_one_archive_writes_at_a_time(place):
-    store = place.open()
-    with raises(ArchiveError, "is written by another archive"):
-        place.open()
-    store.close()
-    place.open().close()
-
-
-def test_a_store_has_objects_of_one_schema(place):
-    fill(place)
-    store = place.open()
-    with pytest.raises(ArchiveError, match="holds objects of schema plant, not mars"):
-        store.begin(place.pool.session("other", schema="mars"))
-    store.close()
-
-
-def test_a_disk_that_is_full_is_named_and_nothing_that_was_told_is_lost(place):
-    producer = place.pool.session("probe", schema=place.schema)
-    producer.offer_many([b"x" * 10_000] * 30, station="a", hour=range(30))
-    producer.flush()
-    words = ["archive", "--to", str(place.folder), "--schema", place.schema, "--json", "--idle", "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "maestro.cli", *words], capture_output=True, text=True, timeout=40, check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000)),
-    )  # fmt: skip
-    assert done.returncode == 1, done.stdout
-    assert "File too large" in done.stderr
-    assert "make room and start the archive again" in done.stderr
-    told = [json.loads(line)["attributes"]["hour"] for line in done.stdout.splitlines() if "persisted" in line]
-    found = [line["attributes"]["hour"] for line in place.lines()]
-    assert set(told) <= set(found)
-    assert len(found) < 30
-    assert set(place.archive()) <= {"persisted", "known"}  # the rest comes again
-    assert sorted(line["attributes"]["hour"] for line in place.lines()) == list(range(30))
 
 
 # ---- Commands

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import check_bindings
 import check_layers
+import make_fortran
 import pytest
 
 CSRC = Path(__file__).parent.parent / "csrc"
@@ -74,6 +75,13 @@ def test_a_header_without_its_room_is_found(tmp_path):
     assert '"meta/schema.h"' in found
 
 
+def test_a_system_header_may_have_the_name_of_a_rooms(tmp_path):
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / "search.h").write_text("")
+    (tmp_path / "pool" / "tree.c").write_text("#include <search.h>\n")
+    assert list(check_layers.violations(tmp_path)) == []
+
+
 # ---- Bindings
 @pytest.fixture(name="header")
 def header_without_comments():
@@ -121,6 +129,42 @@ def test_a_function_that_is_only_declared_to_cython_counts_as_unused():
 def test_wrapping_and_the_list_of_exceptions_must_agree():
     found = list(check_bindings.wrapping_differences({"maestro_a", "maestro_b"}, {"maestro_b"}, {"maestro_b", "maestro_c"}))
     assert [line.split(":")[0] for line in found] == ["maestro_a", "maestro_b", "maestro_c"]
+
+
+def test_calls_in_fortran_are_found_and_comments_and_others_are_not():
+    text = (
+        "call finish(c_cdo_offer(cdo%handle), status)  ! not c_cdo_seal(cdo)\ncode = c_cdo_set_{c}(cdo, c_text(key))\ncall c_free(memory)\n"
+    )
+    called = check_bindings.called_in_fortran(text)
+    assert called >= {"maestro_cdo_offer", "maestro_free"} | {f"maestro_cdo_set_{kind}" for kind in ("bool", "i64", "f64")}
+    assert "maestro_cdo_seal" not in called
+    found = list(check_bindings.wrapping_differences({"maestro_cdo_offer", "maestro_cdo_seal"}, called, set(), "csrc/fortran", "the list"))
+    assert found == ["maestro_cdo_seal: neither used in csrc/fortran nor listed in the list"]
+
+
+# ---- Fortran's view of the header
+def test_parameters_become_what_fortran_can_pass():
+    known = {"enums": {"maestro_kind_t"}, "structs": {"maestro_options_t": []}}
+    expected = {
+        "maestro_cdo_t *cdo": "type(c_ptr), value",
+        "const char *key": "character(kind=c_char), intent(in), optional",
+        "char *text": "type(c_ptr), value",
+        "double timeout_s": "real(c_double), value",
+        "maestro_kind_t kind": "integer(c_int), value",
+        "uint64_t *count_out": "integer(c_int64_t), intent(inout)",
+        "const int64_t *values": "integer(c_int64_t), intent(in)",
+        "const maestro_options_t *options": "type(maestro_options_t), intent(in)",
+        "const void **bytes_out": "type(c_ptr), intent(inout)",
+        "const char *const *texts": "type(c_ptr), intent(in)",
+    }
+    assert {text: make_fortran.argument(text, known)[1] for text in expected} == expected
+
+
+def test_what_is_repeated_is_written_once_for_every_kind_and_rank():
+    text = make_fortran.expanded("before\n  !@ repeat arrays\n  x_{kind}_{rank}({colons})\n  !@ end\nafter\n")
+    lines = text.splitlines()
+    assert (lines[0], lines[-1], len(lines)) == ("before", "after", 18)
+    assert lines[2] == "  x_int32_2(:, :)"
 
 
 def test_an_export_beyond_the_header_is_seen(tmp_path):

@@ -318,16 +318,18 @@ def test_a_producer_that_died_ends_the_wait_and_is_named(pool, schema, solvers, 
     assert "solver[2] " + ("left before" if when == "before" else "died") in out
 
 
-def test_the_only_producer_that_leaves_ends_the_wait(pool, schema, reader):
+@pytest.mark.parametrize("made", ["record(0).offer()", "complete(7)"])
+def test_the_only_producer_that_leaves_ends_the_wait(pool, schema, reader, made):
     program = pool.program(
         """
         s = Session(component="lonely", schema=sys.argv[1])
-        with s.collection("hydro").record(0) as rec: rec["x"] = np.zeros(1)
+        exec(f's.collection("hydro").{sys.argv[2]}')
         s.flush()
         print("there")
         sys.stdin.read()
         """,
         schema,
+        made,
     )
     program.expect("there")
     killer = pool.program("import time, os, signal; time.sleep(0.3); os.kill(int(sys.argv[1]), signal.SIGKILL)", program.process.pid)

@@ -6,6 +6,7 @@ What a block is follows from its language:
           heading has `sh` too, its lines start them, by the name in a program's first line
   pycon   a session at the prompt; the blocks of one page follow each other
   c       a program, compiled with all warnings and run; `output` as for python
+  fortran the same, where there is gfortran
   sh      command lines, run one by one, beside the named programs and files above them; of `make TARGET` only that the target
           exists; an `output` block that follows is what they print, where ... stands for anything
   yaml    a schema or a workflow file, checked as the library and `maestro check` do
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import make_docs
 import pytest
+from compiling import compiled
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -65,7 +67,7 @@ def blocks_of(page):
 def scenes(page):
     """Programs under one heading that follow each other, with the output that they print together."""
     typed = {block.heading for block in blocks_of(page) if block.language == "sh"}
-    programs = (block for block in blocks_of(page) if block.language in ("python", "c", "output") and block.heading not in typed)
+    programs = (block for block in blocks_of(page) if block.language in ("python", "c", "fortran", "output") and block.heading not in typed)
     for _, group in groupby(programs, key=lambda block: block.heading):
         started = []
         for block in group:
@@ -126,22 +128,7 @@ def words_of(block, place):
         source = place / f"line{block.line}.py"
         source.write_text(block.text)
         return [sys.executable, str(source)]
-    return [str(compiled(block.text, place / f"line{block.line}"))]
-
-
-def compiled(text, program):
-    library = ROOT / "maestro" / "_lib"
-    flags = [
-        "-std=c11",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        f"-I{ROOT / 'csrc/include'}",
-        str(library / "libmaestro.so.0"),
-        f"-Wl,-rpath,{library}",
-    ]
-    subprocess.run(["gcc", "-x", "c", "-", "-x", "none", *flags, "-o", program], input=text, text=True, check=True, timeout=LIMIT_S)
-    return program
+    return [str(compiled(block.text, place / f"line{block.line}", block.language))]
 
 
 def anchor(heading):
@@ -150,13 +137,13 @@ def anchor(heading):
 
 
 def test_every_block_has_a_language_that_is_tested():
-    known = {"python", "pycon", "c", "output", "sh", "yaml", "rules", "tree"} | SILENT
+    known = {"python", "pycon", "c", "fortran", "output", "sh", "yaml", "rules", "tree"} | SILENT
     assert [f"{block.id} {block.language!r}" for block in ALL if block.language not in known] == []
 
 
 def test_programs_beside_command_lines_are_started_by_them():
     lines = [(block.page, block.heading, block.text) for block in ALL if block.language == "sh"]
-    for block in (block for block in ALL if block.language in ("python", "c")):
+    for block in (block for block in ALL if block.language in ("python", "c", "fortran")):
         beside = [text for page, heading, text in lines if (page, heading) == (block.page, block.heading)]
         assert not beside or re.search(rf"\bpython {name_of(block)}\b", "\n".join(beside)), block.id
 
@@ -291,7 +278,9 @@ class Programs:
 
     def start(self, name, *words):
         source = ROOT / "examples" / name
-        command = [sys.executable, source] if source.suffix == ".py" else [compiled(source.read_text(), self.place / source.stem)]
+        language = {".py": "python", ".c": "c", ".f90": "fortran"}[source.suffix]
+        text = source.read_text()
+        command = [sys.executable, source] if language == "python" else [compiled(text, self.place / f"{language}-{source.stem}", language)]
         running = self.stack.enter_context(subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True))
         self.stack.callback(running.kill)
         return running
@@ -319,11 +308,22 @@ def test_stream_is_read_and_consumed(programs, consumer):
     assert programs.lines(reader) == STREAM
 
 
-@pytest.mark.parametrize("others", ["exchange.py", "exchange.c"])
-def test_c_and_python_exchange_objects(programs, others):
-    ping, pong = programs.start("exchange.c", "ping", "pong"), programs.start(others, "pong", "ping")
+PAIRS = [("c", "py"), ("c", "c"), ("py", "py"), ("f90", "py"), ("py", "f90"), ("f90", "c"), ("c", "f90")]
+
+
+@pytest.mark.parametrize(("ours", "others"), PAIRS)
+def test_programs_of_any_language_exchange_objects(programs, ours, others):
+    ping, pong = programs.start(f"exchange.{ours}", "ping", "pong"), programs.start(f"exchange.{others}", "pong", "ping")
     assert programs.lines(ping) == [f"pong step {step}: 800 bytes, first {step}" for step in range(10)]
     assert programs.lines(pong) == [f"ping step {step}: 800 bytes, first {step}" for step in range(10)]
+
+
+def test_attributes_of_every_type_are_read_again(programs):
+    assert programs.run("attributes.c", ROOT / "examples" / "station.yaml") == [
+        "Sonnblick, from 12.9 E to 13.0 E",
+        "thermometer at 2 m, checked on day 20000: works",
+        "anemometer at 10 m, checked on day 20001: broken",
+    ]
 
 
 def test_columns_come_out_as_they_went_in(programs):

@@ -1,4 +1,4 @@
-"""What `cmake --install` gives to C users works from any folder: find_package(Maestro) and pkg-config.  Needs `make build`."""
+"""What `cmake --install` gives to C and Fortran users works from any folder: find_package(Maestro) and pkg-config.  Needs `make build`."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from compiling import needs_fortran
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = "#include <maestro.h>\n#include <stdio.h>\nint main(void) { puts(maestro_version()); return 0; }\n"
@@ -16,6 +17,10 @@ find_package(Maestro 0.1 REQUIRED)
 add_executable(user user.c)
 target_link_libraries(user Maestro::maestro)
 """
+IN_FORTRAN = 'program user\n  use maestro\n  print "(a)", maestro_version()\nend program\n'
+FORTRAN_PROJECT = (
+    PROJECT.replace("user C", "user Fortran").replace("user.c", "user.f90").replace("Maestro::maestro", "Maestro::maestro_fortran")
+)
 
 
 def run(*command, **environment):
@@ -33,7 +38,7 @@ def installed(tmp_path_factory):
 @pytest.fixture(name="source")
 def user_program(tmp_path):
     (tmp_path / "user.c").write_text(PROGRAM)
-    (tmp_path / "CMakeLists.txt").write_text(PROJECT)
+    (tmp_path / "user.f90").write_text(IN_FORTRAN)
     return tmp_path
 
 
@@ -42,19 +47,31 @@ def header_version():
     return ".".join(re.findall(r"#define MAESTRO_VERSION_\w+ (\d+)", (ROOT / "csrc/include/maestro.h").read_text()))
 
 
-def test_a_cmake_project_finds_the_package(prefix, source, version):
+@pytest.fixture(name="project", params=[PROJECT, FORTRAN_PROJECT], ids=["C", "Fortran"])
+def project_in_a_language(request):
+    if request.param == FORTRAN_PROJECT:
+        needs_fortran()
+    return request.param
+
+
+def test_a_cmake_project_finds_the_package(prefix, source, project, version):
+    (source / "CMakeLists.txt").write_text(project)
     run("cmake", "-G", "Ninja", "-S", str(source), "-B", str(source / "build"), f"-DCMAKE_PREFIX_PATH={prefix}")
     run("cmake", "--build", str(source / "build"))
     assert run(str(source / "build/user")) == version
 
 
-def test_pkg_config_gives_the_flags(prefix, source, version):
+@pytest.mark.parametrize(("package", "compiler", "program"), [("maestro", "gcc", "user.c"), ("maestro-fortran", "gfortran", "user.f90")])
+def test_pkg_config_gives_the_flags(prefix, source, version, package, compiler, program):
     if not shutil.which("pkg-config"):
         pytest.skip("pkg-config is not installed")
-    (pc,) = prefix.rglob("maestro.pc")
-    assert run("pkg-config", "--modversion", str(pc)) == version
-    flags = run("pkg-config", "--cflags", "--libs", str(pc)).split()
-    run("gcc", str(source / "user.c"), *flags, "-o", str(source / "user"))
+    if compiler == "gfortran":
+        needs_fortran()
+    (pc,) = prefix.rglob(f"{package}.pc")
+    where = {"PKG_CONFIG_PATH": str(pc.parent)}
+    assert run("pkg-config", "--modversion", package, **where) == version
+    flags = run("pkg-config", "--cflags", "--libs", package, **where).split()
+    run(compiler, str(source / program), *flags, "-o", str(source / "user"))
     (library,) = prefix.rglob("libmaestro.so")
     assert run(str(source / "user"), LD_LIBRARY_PATH=str(library.parent)) == version
 
@@ -80,5 +97,5 @@ def test_collective_operations_are_a_library_beside_it(prefix, source):
     run("cmake", "--build", str(source / "build"))
     assert run(str(source / "build/user")).startswith("MAESTRO_WRONG_STATE redistribute: MPI is not initialised")
     if shutil.which("pkg-config"):
-        folder = next(prefix.rglob("maestro_mpi.pc")).parent
-        assert {"-lmaestro", "-lmaestro_mpi"} <= set(run("pkg-config", "--libs", "maestro_mpi", PKG_CONFIG_PATH=str(folder)).split())
+        folder = next(prefix.rglob("maestro-mpi.pc")).parent
+        assert {"-lmaestro", "-lmaestro_mpi"} <= set(run("pkg-config", "--libs", "maestro-mpi", PKG_CONFIG_PATH=str(folder)).split())

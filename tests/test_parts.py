@@ -21,6 +21,15 @@ def ranks(pool):
     return lambda n, component="solver", **options: [pool.session(component, rank=rank, schema="core", **options) for rank in range(n)]
 
 
+@pytest.fixture
+def read(ranks, pool):
+    """Two ranks, a reader, and the whole of theirs that it has read, of 100 bytes each."""
+    sessions, reader = ranks(2), pool.session("reader", schema="core")
+    for session in sessions:
+        give(session, data=b"x" * 100)
+    return sessions, reader, reader.demand("maestro.name = whole")
+
+
 def test_an_object_is_there_when_its_last_part_has_come(ranks, pool):
     sessions, reader = ranks(3), pool.session("reader", schema="core")
     events = reader.subscribe(kinds="offered,withdrawn,incomplete")
@@ -44,11 +53,8 @@ def test_an_object_is_there_when_its_last_part_has_come(ranks, pool):
         event.cdo.part(3)
 
 
-def test_a_lease_on_a_part_keeps_the_whole(ranks, pool):
-    sessions, reader = ranks(2), pool.session("reader", schema="core")
-    for session in sessions:
-        give(session, data=b"x" * 100)
-    whole = reader.demand("maestro.name = whole")
+def test_a_lease_on_a_part_keeps_the_whole(read):
+    sessions, reader, whole = read
     part = whole.part(1)
     whole.dispose()
     with raises(maestro.TimeoutError, "reader[0]", "holds 1"):
@@ -300,14 +306,11 @@ def test_what_a_component_offered_any_of_its_sessions_may_withdraw_when_it_says_
         other.withdraw("maestro.name = one", of="all")
 
 
-def test_when_the_manager_dies_what_was_read_stays_and_the_rest_fails_by_name(ranks, pool):
-    sessions, reader = ranks(2), pool.session("reader", schema="core")
-    for session in sessions:
-        give(session, data=b"x" * 100)
-    whole = reader.demand("maestro.name = whole")
-    read = whole.part(1)
+def test_when_the_manager_dies_what_was_read_stays_and_the_rest_fails_by_name(read, pool):
+    _, _, whole = read
+    part = whole.part(1)
     pool.kill_manager()
-    assert bytes(whole) == bytes(read) == b"x" * 100
+    assert bytes(whole) == bytes(part) == b"x" * 100
     with raises(maestro.PoolLostError, "the manager of pool"):
         whole.part(1)
 

@@ -1,4 +1,4 @@
-/* The ground floor: status with detail, clock, settings from the environment, spelling help, growable byte buffer.
+/* The ground floor: status with detail, clock, settings from the environment, spelling help, growable byte buffer and arrays.
  * Nothing here knows what an object is.  Invariant: the function that first decides an error records it with mst_base_fail;
  * callers pass the status on. */
 #ifndef MST_BASE_H
@@ -63,6 +63,16 @@ void mst_base_buffer_append(mst_base_buffer_t *buffer, const void *bytes, size_t
 void mst_base_buffer_printf(mst_base_buffer_t *buffer, const char *format, ...) MST_PRINTF(2, 3);
 void mst_base_buffer_json_string(mst_base_buffer_t *buffer, const char *text, size_t nbytes); /* quoted and escaped */
 void mst_base_buffer_fini(mst_base_buffer_t *buffer);
+
+/* ---- grow.c: room for `needed` items in a growing array: a pointer from realloc, or NULL, and its capacity, a size_t or a uint32_t; both change.  It doubles,
+ * and begins with `first` items.  False: there is no memory for so many, or the capacity cannot count them; what was there stays.  Macros: arguments without
+ * side effects.  ZEROED: items that are new are zero. */
+#define MST_RESERVE(array, capacity, needed, first) (MST_LIKELY((needed) <= (capacity)) || MST_GROW(array, capacity, needed, first, false))
+#define MST_RESERVE_ZEROED(array, capacity, needed, first) (MST_LIKELY((needed) <= (capacity)) || MST_GROW(array, capacity, needed, first, true))
+#define MST_GROW(array, capacity, needed, first, zeroed) \
+    _Generic(&(capacity), uint32_t *: mst_base_grow_32, size_t *: mst_base_grow)(&(array), &(capacity), needed, first, sizeof *(array), zeroed)
+bool mst_base_grow(void *array, size_t *capacity, size_t needed, size_t first, size_t item_nbytes, bool zeroed);
+bool mst_base_grow_32(void *array, uint32_t *capacity, size_t needed, size_t first, size_t item_nbytes, bool zeroed);
 
 /* ---- hash.c: XXH3 (xxHash library), 64 bits. */
 uint64_t mst_base_hash(const void *bytes, size_t nbytes);

@@ -53,14 +53,8 @@ const char *mst_base_nearest(const char *word, size_t word_nbytes, const char *c
 
 static bool reserve(mst_base_buffer_t *buffer, size_t extra) {
     if (buffer->failed) return false;
-    if (buffer->nbytes + extra + 1 <= buffer->capacity) return true;
-    size_t capacity = buffer->capacity ? buffer->capacity * 2 : 256;
-    while (capacity < buffer->nbytes + extra + 1) capacity *= 2;
-    char *data = realloc(buffer->data, capacity);
-    if (!data) { buffer->failed = true; return false; }
-    buffer->data = data;
-    buffer->capacity = capacity;
-    return true;
+    buffer->failed = !MST_RESERVE(buffer->data, buffer->capacity, buffer->nbytes + extra + 1, 256);
+    return !buffer->failed;
 }
 
 void mst_base_buffer_append(mst_base_buffer_t *buffer, const void *bytes, size_t nbytes) {

@@ -121,6 +121,7 @@ struct maestro_session {
     unsigned inside;                   /* threads in a call: connection and shared memory stay until the last has left */
     mst_wire_rendezvous_t rendezvous;
     int socket, wake_manager, wake_client;
+    uint32_t rung; /* the sleep of the manager in which its doorbell was rung last */
     uint32_t number;
     uint16_t schema_number;
     mst_meta_schema_t *schema;
@@ -192,7 +193,8 @@ void mst_client_hang_up(maestro_session_t *session);
 void mst_client_detach(maestro_session_t *session);
 
 /* ---- talk.c: rings, replies, waiting.  All with the lock held. */
-void mst_client_ring(maestro_session_t *session, uint32_t bits); /* wakes the manager if it sleeps for one of the bits */
+void mst_client_ring(maestro_session_t *session, uint32_t bits); /* after a message: wakes the manager if it sleeps for one of the bits */
+void mst_client_wake_manager(maestro_session_t *session, uint32_t bits); /* the same before one, which it may miss */
 void mst_client_drain(maestro_session_t *session);               /* takes in all replies */
 typedef bool (*mst_client_ready_fn)(maestro_session_t *session, void *context);
 /* Waits until ready; TIMEOUT and INTERRUPTED without a message; POOL_LOST with. */

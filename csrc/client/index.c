@@ -53,13 +53,8 @@ maestro_status_t maestro_index_create(maestro_session_t *session, maestro_index_
 /* ---- Adding. */
 
 static maestro_status_t append(maestro_index_t *index, mst_meta_attributes_t *set) {
-    if (index->count == index->capacity) {
-        size_t capacity = index->capacity ? 2 * index->capacity : 256;
-        void *larger = capacity < UINT32_MAX ? realloc(index->set, capacity * sizeof(void *)) : NULL;
-        if (!larger) return mst_base_fail(MAESTRO_NO_MEMORY, "add to index: no memory for more than %zu objects", index->count);
-        index->set = larger;
-        index->capacity = capacity;
-    }
+    if (index->count >= UINT32_MAX - 1 || !MST_RESERVE(index->set, index->capacity, index->count + 1, 256))
+        return mst_base_fail(MAESTRO_NO_MEMORY, "add to index: no memory for more than %zu objects", index->count);
     index->set[index->count] = set;
     MST_TRY(mst_meta_index_insert(index->index, (uint32_t)index->count, set));
     index->count++;

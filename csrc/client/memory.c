@@ -7,15 +7,7 @@
 enum { KEEP_NBYTES = 64 << 20, KEEP_MORE_NBYTES = 512 << 20 };
 
 static maestro_status_t segment_slot(maestro_session_t *session, uint32_t number, mst_client_segment_t **slot_out) {
-    if (number >= session->nsegments) {
-        size_t count = session->nsegments ? session->nsegments : 64;
-        while (count <= number) count *= 2;
-        mst_client_segment_t *larger = realloc(session->segment, count * sizeof *larger);
-        if (!larger) return mst_base_fail(MAESTRO_SYSTEM, "map a segment: no memory");
-        memset(larger + session->nsegments, 0, (count - session->nsegments) * sizeof *larger);
-        session->segment = larger;
-        session->nsegments = count;
-    }
+    if (!MST_RESERVE_ZEROED(session->segment, session->nsegments, (size_t)number + 1, 64)) return mst_base_fail(MAESTRO_SYSTEM, "map a segment: no memory");
     *slot_out = &session->segment[number];
     return MAESTRO_OK;
 }

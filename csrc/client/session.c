@@ -209,6 +209,12 @@ maestro_status_t maestro_session_flush(maestro_session_t *session, double timeou
     return status;
 }
 
+void maestro_session_wake(maestro_session_t *session) {
+    if (!session || mst_client_enter(session, "wake") != MAESTRO_OK) return;
+    mst_client_wake_manager(session, MST_WIRE_ASLEEP);
+    mst_client_leave(session);
+}
+
 maestro_status_t maestro_session_close(maestro_session_t *session) {
     if (!session) return MAESTRO_OK;
     if (session->fork_count != mst_client_forks) return mst_base_fail(MAESTRO_FORKED, "close: this session belongs to the parent process");

@@ -1,8 +1,10 @@
 /* What a client does while its manager is stopped: calls end in time with their own error, closing harms no thread inside, blocks that come back late
- * are still found; and what refusals and texts of handles say when they are asked again. */
+ * are still found; how a sleeping one is woken; and what refusals and texts of handles say when they are asked again. */
 #include "base/base.h"
+#include "client/client.h"
 #include "client/session_test.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -153,6 +155,45 @@ static void test_alloc_takes_a_block_that_came_back_with_the_refusal(maestro_ses
     CHECK_OK(maestro_session_close(session));
 }
 
+/* ---- Waking a manager that sleeps. */
+
+static uint32_t sleep_of(const maestro_session_t *session) { return atomic_load(&session->board->sleeping); }
+
+static uint32_t wait_for_another_sleep(const maestro_session_t *session, uint32_t than) {
+    for (int i = 0; i < 5000 && (!sleep_of(session) || sleep_of(session) == than); i++) usleep(1000);
+    CHECK(sleep_of(session) && sleep_of(session) != than);
+    return sleep_of(session);
+}
+
+/* How often the doorbell was rung since it was looked at last, which the manager never does. */
+static uint64_t rings(const maestro_session_t *session) {
+    struct pollfd bell = {.fd = session->wake_manager, .events = POLLIN};
+    uint64_t count = 0;
+    if (poll(&bell, 1, 0) == 1) CHECK(read(session->wake_manager, &count, sizeof count) == sizeof count);
+    return count;
+}
+
+static void test_a_sleeping_manager_is_woken_once_in_a_sleep(maestro_session_t *session, pid_t manager) {
+    uint32_t asleep = wait_for_another_sleep(session, 0);
+    maestro_session_wake(session);
+    asleep = wait_for_another_sleep(session, asleep);
+    kill(manager, SIGSTOP); /* it stays in this sleep */
+    rings(session);
+    maestro_session_wake(NULL);
+    maestro_session_wake(session);
+    maestro_cdo_t *cdo = declare(session, "wake", 1);
+    CHECK_OK(maestro_cdo_offer(cdo));
+    CHECK(rings(session) == 1);
+    kill(manager, SIGCONT);
+    CHECK_OK(maestro_session_flush(session, 5));
+    wait_for_another_sleep(session, asleep);
+    CHECK_OK(maestro_cdo_dispose(cdo));
+    cdo = declare(session, "wake", 2);
+    CHECK_OK(maestro_cdo_offer(cdo));
+    CHECK_OK(maestro_session_flush(session, 5));
+    CHECK_OK(maestro_cdo_dispose(cdo));
+}
+
 /* ---- Texts of a handle. */
 
 static void test_a_text_stays_until_the_next_set(maestro_session_t *session) {
@@ -187,6 +228,7 @@ int main(int argc, char **argv) {
     maestro_session_t *producer = open_session("producer", 10), *reader = open_session("reader", 10);
     pid_t manager = manager_of(reader);
     if (!*only || *only == 't') test_a_text_stays_until_the_next_set(producer);
+    if (!*only || *only == 'w') test_a_sleeping_manager_is_woken_once_in_a_sleep(producer, manager);
     if (!*only || *only == 'r') test_a_refusal_that_is_asked_twice_counts_once(producer);
     if (!*only || *only == 'm') test_alloc_takes_a_block_that_came_back_with_the_refusal(reader, manager);
     if (!*only || *only == 'e') test_cancelling_keeps_the_error_of_the_call(manager);

@@ -9,13 +9,20 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REFUSALS_MAX = 1000, RELEASED_AT_ONCE = 256 };
+enum { REFUSALS_MAX = 1024, RELEASED_AT_ONCE = 256 };
+
+/* Once in a sleep: it looks at all rings before the next one. */
+void mst_client_wake_manager(maestro_session_t *session, uint32_t bits) {
+    static const uint64_t one = 1;
+    uint32_t sleeping = atomic_load_explicit(&session->board->sleeping, memory_order_relaxed);
+    if (MST_LIKELY(!(sleeping & bits)) || sleeping == session->rung) return;
+    session->rung = sleeping;
+    if (write(session->wake_manager, &one, sizeof one) < 0) return; /* a full counter wakes it as well */
+}
 
 void mst_client_ring(maestro_session_t *session, uint32_t bits) {
-    static const uint64_t one = 1;
     atomic_thread_fence(memory_order_seq_cst);
-    if (!(atomic_load_explicit(&session->board->sleeping, memory_order_relaxed) & bits)) return;
-    if (write(session->wake_manager, &one, sizeof one) < 0) return; /* a full counter wakes it as well */
+    mst_client_wake_manager(session, bits);
 }
 
 /* ---- Giving leases back. */
@@ -53,13 +60,7 @@ static bool write_releases(maestro_session_t *session, const uint64_t *lease, si
 }
 
 static void keep_release(maestro_session_t *session, uint64_t lease) {
-    if (session->nunreleased == session->unreleased_capacity) {
-        size_t capacity = session->unreleased_capacity ? session->unreleased_capacity * 2 : 256;
-        uint64_t *larger = realloc(session->unreleased, capacity * sizeof *larger);
-        if (!larger) return; /* the manager ends it with the session */
-        session->unreleased = larger;
-        session->unreleased_capacity = capacity;
-    }
+    if (!MST_RESERVE(session->unreleased, session->unreleased_capacity, session->nunreleased + 1, 256)) return; /* the manager ends it with the session */
     session->unreleased[session->nunreleased++] = lease;
 }
 
@@ -134,15 +135,7 @@ static bool take_refusal(maestro_session_t *session, const mst_wire_refused_t *m
         free(cdo->refused_text);
         cdo->refused_text = text ? strdup(text) : NULL;
     }
-    if (session->nrefusals == session->refusals_capacity && session->nrefusals < REFUSALS_MAX) {
-        size_t capacity = session->refusals_capacity ? session->refusals_capacity * 2 : 16;
-        void *larger = realloc(session->refusal, capacity * sizeof *session->refusal);
-        if (larger) {
-            session->refusal = larger;
-            session->refusals_capacity = capacity;
-        }
-    }
-    if (session->nrefusals < session->refusals_capacity)
+    if (session->nrefusals < REFUSALS_MAX && MST_RESERVE(session->refusal, session->refusals_capacity, session->nrefusals + 1, 16))
         session->refusal[session->nrefusals++] = (mst_client_refusal_t){message->id, message->status, text};
     else {
         session->refusals_uncounted++;
@@ -383,13 +376,7 @@ void mst_client_pay(maestro_session_t *session) {
 }
 
 void mst_client_owe(maestro_session_t *session, const mst_wire_request_t *like) {
-    if (session->nowed == session->owed_capacity) {
-        size_t capacity = session->owed_capacity ? session->owed_capacity * 2 : 16;
-        mst_wire_request_t *larger = realloc(session->owed, capacity * sizeof *larger);
-        if (!larger) return; /* all comes back when the session ends */
-        session->owed = larger;
-        session->owed_capacity = capacity;
-    }
+    if (!MST_RESERVE(session->owed, session->owed_capacity, session->nowed + 1, 16)) return; /* all comes back when the session ends */
     session->owed[session->nowed++] = *like;
     mst_client_pay(session);
 }

@@ -131,12 +131,7 @@ static bool make_room(mst_mem_allocator_t *allocator, uint32_t class) {
     stack_t *stack = &allocator->stack[class];
     purge(allocator, class);
     if (stack->capacity && stack->count <= stack->capacity / 2) return true;
-    uint32_t capacity = stack->capacity ? stack->capacity * 2 : FIRST_ENTRIES;
-    uint64_t *larger = realloc(stack->entry, capacity * sizeof *larger);
-    if (!larger) return stack->count < stack->capacity;
-    stack->entry = larger;
-    stack->capacity = capacity;
-    return true;
+    return MST_RESERVE(stack->entry, stack->capacity, stack->capacity + 1, FIRST_ENTRIES) || stack->count < stack->capacity;
 }
 
 static inline void push(mst_mem_allocator_t *allocator, uint32_t class, uint64_t entry) {

@@ -97,14 +97,7 @@ static maestro_status_t put_tail(mst_meta_builder_t *builder, unsigned key, cons
         if (!compact(builder)) return memcpy(builder->mask, mask, sizeof mask), mst_base_fail(MAESTRO_SYSTEM, "set %s: no memory", name);
     }
     uint32_t offset = aligned(builder, key, builder->tail_nbytes);
-    if (offset + nbytes > builder->tail_capacity) {
-        uint32_t capacity = builder->tail_capacity ? builder->tail_capacity : 256;
-        while (capacity < offset + nbytes) capacity *= 2;
-        char *larger = realloc(builder->tail, capacity);
-        if (!larger) return mst_base_fail(MAESTRO_SYSTEM, "set %s: no memory", name);
-        builder->tail = larger;
-        builder->tail_capacity = capacity;
-    }
+    if (!MST_RESERVE(builder->tail, builder->tail_capacity, offset + nbytes, 256)) return mst_base_fail(MAESTRO_SYSTEM, "set %s: no memory", name);
     if (nbytes) memcpy(builder->tail + offset, bytes, nbytes);
     put(builder, key, mst_meta_tail_word(offset, (uint32_t)nbytes));
     builder->tail_nbytes = offset + (uint32_t)nbytes;

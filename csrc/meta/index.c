@@ -55,13 +55,7 @@ static mst_meta_column_t *find_column(const mst_meta_index_t *index, size_t sche
 }
 
 static bool make_row(mst_meta_index_t *index, size_t schema) {
-    if (schema >= index->nrows) {
-        index_row_t **row = realloc(index->row, (schema + 1) * sizeof *row);
-        if (!row) return false;
-        memset(&row[index->nrows], 0, (schema + 1 - index->nrows) * sizeof *row);
-        index->row = row;
-        index->nrows = schema + 1;
-    }
+    if (!MST_RESERVE_ZEROED(index->row, index->nrows, schema + 1, 1)) return false;
     if (!index->row[schema] && (index->row[schema] = calloc(1, sizeof **index->row)) && schema == 0) index->row[0]->strings[0] = core_strings;
     return index->row[schema];
 }
@@ -150,14 +144,9 @@ typedef struct walk {
 } walk_t;
 
 static bool walk_reserve(walk_t *walk, uint64_t more) {
-    if (walk->count + more <= walk->capacity) return true;
-    size_t larger = walk->capacity * 2 > walk->count + more ? walk->capacity * 2 : walk->count + more;
-    uint32_t *handles = realloc(walk->handles, larger * sizeof *handles);
-    walk->failed = !handles;
-    if (!handles) return false;
-    walk->handles = handles;
-    walk->capacity = larger;
-    return true;
+    if (MST_RESERVE(walk->handles, walk->capacity, walk->count + more, 1)) return true;
+    walk->failed = true;
+    return false;
 }
 
 static void visit_entry(walk_t *walk, const mst_meta_column_t *column, const mst_meta_entry_t *entry) {
@@ -329,13 +318,7 @@ static size_t unite(uint32_t *handles, size_t count) {
 }
 
 static bool append(const uint32_t *found, size_t nfound, uint32_t **handles, size_t *count, size_t *capacity) {
-    if (*count + nfound > *capacity) {
-        size_t larger = *count + nfound > *capacity * 2 ? *count + nfound : *capacity * 2;
-        uint32_t *grown = realloc(*handles, larger * sizeof *grown);
-        if (!grown) return false;
-        *handles = grown;
-        *capacity = larger;
-    }
+    if (!MST_RESERVE(*handles, *capacity, *count + nfound, 1)) return false;
     if (nfound) memcpy(*handles + *count, found, nfound * sizeof *found);
     *count += nfound;
     return true;

@@ -4,15 +4,9 @@
 enum { UNSORTED_MAX = 16, WORTH_A_MEMO = 4 };
 
 bool mst_meta_intervals_add(mst_meta_intervals_t *set, uint64_t first, uint64_t last, void *thing) {
-    if (set->count == set->capacity) {
-        uint32_t larger = set->capacity ? set->capacity * 2 : 4;
-        void *item = realloc(set->item, larger * sizeof *set->item);
-        if (item) set->item = item;
-        void *reach = realloc(set->reach, larger * sizeof *set->reach);
-        if (reach) set->reach = reach;
-        if (!item || !reach) return false;
-        set->capacity = larger;
-    }
+    uint32_t items = set->capacity, reaches = set->capacity;
+    if (!MST_RESERVE(set->item, items, set->count + 1, 4) || !MST_RESERVE(set->reach, reaches, set->count + 1, 4)) return false;
+    set->capacity = items;
     set->version++;
     set->item[set->count++] = (mst_meta_interval_t){first, last, thing};
     return true;

@@ -106,13 +106,7 @@ void mst_meta_matcher_destroy(mst_meta_matcher_t *matcher) {
 /* ---- Lists. */
 
 static bool list_add(list_t *list, subscription_t *subscription) {
-    if (list->count == list->capacity) {
-        uint32_t larger = list->capacity ? list->capacity * 2 : 2;
-        void *item = realloc(list->item, larger * sizeof *list->item);
-        if (!item) return false;
-        list->item = item;
-        list->capacity = larger;
-    }
+    if (!MST_RESERVE(list->item, list->capacity, list->count + 1, 2)) return false;
     list->item[list->count++] = subscription;
     return true;
 }
@@ -176,13 +170,7 @@ static place_t *find_place(const mst_meta_matcher_t *matcher, uint32_t place) {
 
 static place_t *make_place(mst_meta_matcher_t *matcher, uint32_t place) {
     size_t schema = place / MST_META_KEYS_MAX;
-    if (schema >= matcher->nrows) {
-        row_t **row = realloc(matcher->row, (schema + 1) * sizeof *row);
-        if (!row) return NULL;
-        memset(&row[matcher->nrows], 0, (schema + 1 - matcher->nrows) * sizeof *row);
-        matcher->row = row;
-        matcher->nrows = schema + 1;
-    }
+    if (!MST_RESERVE_ZEROED(matcher->row, matcher->nrows, schema + 1, 1)) return NULL;
     if (!matcher->row[schema]) matcher->row[schema] = calloc(1, sizeof **matcher->row);
     return find_place(matcher, place);
 }
@@ -205,13 +193,7 @@ static bool place_add(mst_meta_matcher_t *matcher, place_t *place, const anchor_
 }
 
 static bool hang(mst_meta_matcher_t *matcher, subscription_t *subscription, anchor_t anchor) {
-    if (subscription->nanchors == subscription->capacity) {
-        size_t larger = subscription->capacity ? subscription->capacity * 2 : 1;
-        void *grown = realloc(subscription->anchor, larger * sizeof anchor);
-        if (!grown) return false;
-        subscription->anchor = grown;
-        subscription->capacity = larger;
-    }
+    if (!MST_RESERVE(subscription->anchor, subscription->capacity, subscription->nanchors + 1, 1)) return false;
     place_t *place = make_place(matcher, anchor.place);
     if (!place || !place_add(matcher, place, &anchor, subscription)) return false;
     place->type = subscription->selector->schema->attribute[anchor.place % MST_META_KEYS_MAX].type;
@@ -347,16 +329,6 @@ static void count_keys(mst_meta_matcher_t *matcher, const mst_meta_selector_t *s
         }
 }
 
-static bool reserve_result(mst_meta_matcher_t *matcher) {
-    if (matcher->all.count < matcher->result_capacity) return true;
-    size_t larger = matcher->result_capacity ? matcher->result_capacity * 2 : 16;
-    void *result = realloc(matcher->result, larger * sizeof *matcher->result);
-    if (!result) return false;
-    matcher->result = result;
-    matcher->result_capacity = larger;
-    return true;
-}
-
 static void detach(mst_meta_matcher_t *matcher, subscription_t *subscription) {
     unhang(matcher, subscription);
     list_remove(&matcher->always, subscription);
@@ -372,7 +344,7 @@ maestro_status_t mst_meta_matcher_add(mst_meta_matcher_t *matcher, void *subscri
     price_t price;
     const mst_meta_node_t *node = choose(matcher, subscription, selector->root, &price);
     count_keys(matcher, selector, 1);
-    if (reserve_result(matcher) && list_add(&matcher->all, subscription) &&
+    if (MST_RESERVE(matcher->result, matcher->result_capacity, matcher->all.count + 1, 16) && list_add(&matcher->all, subscription) &&
         (price.length != SIZE_MAX ? hang_node(matcher, subscription, node) : list_add(&matcher->always, subscription)))
         return MAESTRO_OK;
     detach(matcher, subscription);

@@ -29,13 +29,7 @@ static uint32_t find_place(const mst_meta_chunk_t *chunk, uint32_t handle) {
 
 /* Opens an empty chunk before directory place `at`. */
 static bool open_chunk(mst_meta_postings_t *set, uint32_t at, uint16_t capacity) {
-    if (set->nchunks == set->capacity) {
-        uint32_t larger = set->capacity ? set->capacity * 2 : 1;
-        void *chunk = realloc(set->chunk, larger * sizeof *set->chunk);
-        if (!chunk) return false;
-        set->chunk = chunk;
-        set->capacity = larger;
-    }
+    if (!MST_RESERVE(set->chunk, set->capacity, set->nchunks + 1, 1)) return false;
     uint32_t *handle = malloc(capacity * sizeof *handle);
     if (!handle) return false;
     memmove(&set->chunk[at + 1], &set->chunk[at], (set->nchunks - at) * sizeof *set->chunk);

@@ -57,15 +57,9 @@ maestro_status_t mst_meta_parse_word(mst_meta_parser_t *parser, unsigned key, ui
 
 static maestro_status_t append(mst_meta_parser_t *parser, mst_meta_list_t *list, uint64_t word, char *text) {
     if (list->count >= LIST_MAX) return mst_meta_parser_fail(parser, MAESTRO_BAD_SELECTOR, parser->start, "a list of more than %d values; use a comparison instead", LIST_MAX);
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 8;
-        uint64_t *words = realloc(list->words, capacity * sizeof *words);
-        if (words) list->words = words;
-        char **texts = realloc(list->texts, capacity * sizeof *texts);
-        if (texts) list->texts = texts;
-        if (!words || !texts) return mst_base_fail(MAESTRO_SYSTEM, "selector: no memory");
-        list->capacity = capacity;
-    }
+    size_t words = list->capacity, texts = list->capacity;
+    if (!MST_RESERVE(list->words, words, list->count + 1, 8) || !MST_RESERVE(list->texts, texts, list->count + 1, 8)) return mst_base_fail(MAESTRO_SYSTEM, "selector: no memory");
+    list->capacity = words;
     list->words[list->count] = word;
     list->texts[list->count++] = text;
     return MAESTRO_OK;

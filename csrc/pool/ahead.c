@@ -3,7 +3,9 @@
  * A list of each follows the event log, as far as that is kept; they are made only while there are groups.  Each group takes from them what it selects, of
  * deadlines some at a time, which it puts in order, and passes over what it took when its cursor comes there.  An object for which there was no memory
  * goes in its turn. */
-#include "pool/pool.h"
+#include "pool/ahead.h"
+
+#include "pool/manager.h"
 
 enum { FIRST_CAPACITY = 64 };
 

@@ -1,5 +1,5 @@
-/* Memory of objects' metadata; see pool.h.  Address space is reserved at once and touched as it is used. */
-#include "pool/pool.h"
+/* Memory of objects' metadata; see arena.h.  Address space is reserved at once and touched as it is used. */
+#include "pool/arena.h"
 
 #include <sys/mman.h>
 

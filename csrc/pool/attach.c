@@ -1,10 +1,16 @@
 /* How a client joins and leaves, and the descriptors it may fetch over its socket meanwhile. */
-#include "pool/pool.h"
+#include "pool/session.h"
 
+#include "mem/segment.h"
 #include "meta/text.h"
+#include "pool/group.h"
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -108,23 +114,11 @@ static maestro_status_t open_channel(mst_pool_session_t *session) {
 }
 
 static maestro_status_t grow_tables(mst_pool_t *pool) {
-    if (pool->nsessions == pool->sessions_capacity) {
-        size_t capacity = pool->sessions_capacity ? pool->sessions_capacity * 2 : 64;
-        void *larger = realloc(pool->session, capacity * sizeof(void *));
-        if (larger) pool->session = larger;
-        void *touched = realloc(pool->touched, capacity * sizeof(void *));
-        if (touched) pool->touched = touched;
-        if (!larger || !touched) return mst_base_fail(MAESTRO_NO_MEMORY, "attach: no memory for a further session");
-        pool->sessions_capacity = capacity;
-    }
-    if (pool->numbers + 1 >= pool->numbers_capacity) {
-        uint32_t capacity = pool->numbers_capacity ? pool->numbers_capacity * 2 : 256;
-        void *larger = realloc(pool->by_number, capacity * sizeof(void *));
-        if (!larger) return mst_base_fail(MAESTRO_NO_MEMORY, "attach: no memory for a further session");
-        pool->by_number = larger;
-        memset(&pool->by_number[pool->numbers_capacity], 0, (capacity - pool->numbers_capacity) * sizeof(void *));
-        pool->numbers_capacity = capacity;
-    }
+    size_t sessions = pool->sessions_capacity, touched = pool->sessions_capacity;
+    if (!MST_RESERVE(pool->session, sessions, pool->nsessions + 1, 64) || !MST_RESERVE(pool->touched, touched, pool->nsessions + 1, 64) ||
+        !MST_RESERVE_ZEROED(pool->by_number, pool->numbers_capacity, pool->numbers + 2, 256))
+        return mst_base_fail(MAESTRO_NO_MEMORY, "attach: no memory for a further session");
+    pool->sessions_capacity = sessions;
     return pool->numbers + 1 < 1u << 24 ? MAESTRO_OK : mst_base_fail(MAESTRO_REFUSED, "attach: this pool has served 16 million sessions; start it anew");
 }
 

@@ -1,5 +1,11 @@
 /* Live objects: who has which identity, who may read them, when they end.  Component and rank belong to an object's identity (reach: node). */
-#include "pool/pool.h"
+#include "pool/catalogue.h"
+
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/session.h"
+
+#include <stdio.h>
 
 static size_t object_nbytes(const mst_pool_catalogue_t *catalogue, const mst_pool_object_t *object) {
     size_t words = mst_pool_words_before_own(object) + mst_pool_template(catalogue, object->template)->nown;

@@ -1,10 +1,17 @@
 /* What lies on other nodes, as the link has told: attributes alone.  As long as the link lives, what is needed comes by itself.  When it has gone, demands that
- * something there would meet fail at once, saying so, and all others wait on.  The next link begins a new list. */
-#include "pool/pool.h"
+ * something there would meet fail at once, saying so, and all others wait on.  The next link begins a new list; the old one is forgotten slice by slice.
+ *
+ * Invariant: what a former link told stands at the list's beginning. */
+#include "pool/elsewhere.h"
+
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 #include <search.h>
+#include <stdio.h>
 
-enum { SLICE = 256 };
+enum { SLICE = 256, FORGOTTEN_AT_ONCE = 64 };
 
 struct mst_pool_elsewhere_entry {
     uint64_t id;                      /* of the link's session; first: the tree's key */
@@ -17,33 +24,39 @@ static int by_id(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* The list's last one takes its place. */
+static void forget(mst_pool_elsewhere_t *elsewhere, size_t at) {
+    mst_pool_elsewhere_entry_t *entry = elsewhere->entry[at], *last = elsewhere->entry[--elsewhere->count];
+    tdelete(entry, &elsewhere->tree, by_id);
+    last->at = at;
+    elsewhere->entry[at] = last;
+    free(entry);
+}
+
 void mst_pool_elsewhere_fini(mst_pool_t *pool) {
     mst_pool_elsewhere_t *elsewhere = &pool->elsewhere;
-    while (elsewhere->count) {
-        tdelete(elsewhere->entry[--elsewhere->count], &elsewhere->tree, by_id);
-        free(elsewhere->entry[elsewhere->count]);
-    }
+    while (elsewhere->count) forget(elsewhere, elsewhere->count - 1);
     free(elsewhere->entry);
-    elsewhere->entry = NULL;
-    elsewhere->capacity = 0;
+    *elsewhere = (mst_pool_elsewhere_t){0};
 }
 
 void mst_pool_elsewhere_begin(mst_pool_t *pool, const mst_pool_session_t *session) {
-    mst_pool_elsewhere_fini(pool);
+    pool->elsewhere.nold = pool->elsewhere.count;
     pool->elsewhere.session = session->number;
     pool->elsewhere.lost_ns = 0;
+}
+
+void mst_pool_elsewhere_forget_old(mst_pool_t *pool) {
+    mst_pool_elsewhere_t *elsewhere = &pool->elsewhere;
+    if (!elsewhere->nold) return;
+    for (int i = 0; i < FORGOTTEN_AT_ONCE && elsewhere->nold; i++) forget(elsewhere, --elsewhere->nold);
+    pool->next_deadline_ns = pool->now_ns; /* demands wait for that when this link is lost, too */
 }
 
 maestro_status_t mst_pool_elsewhere_add(mst_pool_t *pool, const mst_pool_session_t *session, uint64_t id, const mst_meta_attributes_t *attributes) {
     mst_pool_elsewhere_t *elsewhere = &pool->elsewhere;
     if (elsewhere->session != session->number) return MAESTRO_WRONG_STATE;
-    if (elsewhere->count == elsewhere->capacity) {
-        size_t capacity = elsewhere->capacity ? elsewhere->capacity * 2 : 1024;
-        void *larger = realloc(elsewhere->entry, capacity * sizeof *elsewhere->entry);
-        if (!larger) return MAESTRO_NO_MEMORY;
-        elsewhere->entry = larger;
-        elsewhere->capacity = capacity;
-    }
+    if (!MST_RESERVE(elsewhere->entry, elsewhere->capacity, elsewhere->count + 1, 1024)) return MAESTRO_NO_MEMORY;
     size_t nbytes = mst_meta_attributes_nbytes(attributes);
     mst_pool_elsewhere_entry_t *entry = malloc(offsetof(mst_pool_elsewhere_entry_t, attributes) + nbytes);
     if (!entry) return MAESTRO_NO_MEMORY;
@@ -60,13 +73,9 @@ maestro_status_t mst_pool_elsewhere_add(mst_pool_t *pool, const mst_pool_session
 
 bool mst_pool_elsewhere_remove(mst_pool_t *pool, uint64_t id) {
     mst_pool_elsewhere_t *elsewhere = &pool->elsewhere;
-    void *const *node = tfind(&id, &elsewhere->tree, by_id);
-    if (!node) return false;
-    mst_pool_elsewhere_entry_t *entry = *node, *last = elsewhere->entry[--elsewhere->count];
-    tdelete(&id, &elsewhere->tree, by_id);
-    last->at = entry->at;
-    elsewhere->entry[entry->at] = last;
-    free(entry);
+    mst_pool_elsewhere_entry_t *const *node = tfind(&id, &elsewhere->tree, by_id);
+    if (!node || (*node)->at < elsewhere->nold) return false;
+    forget(elsewhere, (*node)->at);
     return true;
 }
 
@@ -77,7 +86,7 @@ void mst_pool_elsewhere_lose(mst_pool_t *pool, const mst_pool_session_t *session
 }
 
 bool mst_pool_elsewhere_unseen(const mst_pool_t *pool, const mst_pool_request_t *request) {
-    if (!pool->elsewhere.lost_ns) return false;
+    if (!pool->elsewhere.lost_ns || pool->elsewhere.nold) return false;
     return request->losses != pool->elsewhere.losses || request->elsewhere_at < pool->elsewhere.count;
 }
 

@@ -5,7 +5,11 @@
  * The log keeps what a group has not seen, as for a subscription that holds.  A group outlives its members for a while, so that they can be started anew.
  * A group whose name begins with "archive" makes copies: what it acknowledges is safe (see lifetime.c).
  * Invariant: an object that was given to a member is acknowledged, or among a member's leases, or in `returned`, or withdrawn. */
-#include "pool/pool.h"
+#include "pool/group.h"
+
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 #include <stdio.h>
 

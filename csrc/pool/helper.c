@@ -1,6 +1,8 @@
 /* The helper thread, for what takes longer than the loop may stand still: the last close of a large segment, which gives its pages back, and the first
  * touch of pages that the catalogue will need soon.  It is started when there is something to do; without it the loop does it itself. */
-#include "pool/pool.h"
+#include "pool/helper.h"
+
+#include "pool/manager.h"
 
 #include <errno.h>
 #include <fcntl.h>

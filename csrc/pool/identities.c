@@ -3,7 +3,9 @@
  *
  * Buckets [0, nbuckets) are the table; those from `links` to the end of the reserved address space continue full ones.  A chain of buckets has no gaps:
  * its entries stand in all slots from the first on, but for the last slot of a bucket that is continued, which has the number of the next one. */
-#include "pool/pool.h"
+#include "pool/identities.h"
+
+#include "pool/arena.h"
 
 enum { EMPTY = 0, LINK = 1, SLOTS = MST_POOL_BUCKET_SLOTS, LOAD = 3, RESERVED_MIN = 16 << 20 };
 

@@ -1,6 +1,6 @@
 /* The table of identities against a plain list: random puts and removals, tags of few values so that chains grow, and the end of the address space. */
 #include "base/test.h"
-#include "pool/pool.h"
+#include "pool/identities.h"
 
 enum { HANDLES = 20000, SMALLEST = 16 << 20, TURNS = 60000 };
 

@@ -1,7 +1,13 @@
 /* Segments: lent to one writer each, fetched by readers, warm when they come back.  The manager never maps them.
  * Invariant: lent_nbytes is the sum of all segments' sizes and stays below the limit, but for the reserve of sessions that hold leases. */
-#include "pool/pool.h"
+#include "pool/lending.h"
 
+#include "mem/limits.h"
+#include "mem/segment.h"
+#include "pool/manager.h"
+#include "pool/session.h"
+
+#include <stdio.h>
 #include <unistd.h>
 
 enum { SMALLEST = 1 << 20, LARGEST = 64 << 20, CLOSED_AT_ONCE = 4 << 20 };
@@ -39,13 +45,8 @@ void mst_pool_lending_fini(mst_pool_t *pool) {
 }
 
 static maestro_status_t new_number(mst_pool_lending_t *lending, uint32_t *number_out) {
-    if (lending->count == lending->capacity) {
-        size_t capacity = lending->capacity ? lending->capacity * 2 : 64;
-        void *larger = realloc(lending->segment, capacity * sizeof(void *));
-        if (!larger) return mst_base_fail(MAESTRO_NO_MEMORY, "lend a segment: no memory for the table of segments");
-        lending->segment = larger;
-        lending->capacity = capacity;
-    }
+    if (!MST_RESERVE(lending->segment, lending->capacity, lending->count + 1, 64))
+        return mst_base_fail(MAESTRO_NO_MEMORY, "lend a segment: no memory for the table of segments");
     *number_out = (uint32_t)lending->count++;
     return MAESTRO_OK;
 }
@@ -170,13 +171,7 @@ maestro_status_t mst_pool_lending_return(mst_pool_t *pool, mst_pool_session_t *s
 maestro_status_t mst_pool_lending_fetch(mst_pool_t *pool, mst_pool_session_t *session, uint32_t number, int *fd_out, uint64_t *nbytes_out, bool *writable_out) {
     mst_pool_segment_t *segment = find(pool, number);
     if (!segment) return MAESTRO_NOT_FOUND;
-    if (segment->nreaders == segment->readers_capacity) {
-        size_t capacity = segment->readers_capacity ? segment->readers_capacity * 2 : 8;
-        void *larger = realloc(segment->readers, capacity * sizeof *segment->readers);
-        if (!larger) return mst_base_fail(MAESTRO_NO_MEMORY, "fetch segment %u: no memory", number);
-        segment->readers = larger;
-        segment->readers_capacity = capacity;
-    }
+    if (!MST_RESERVE(segment->readers, segment->readers_capacity, segment->nreaders + 1, 8)) return mst_base_fail(MAESTRO_NO_MEMORY, "fetch segment %u: no memory", number);
     bool known = false;
     for (size_t i = 0; i < segment->nreaders; i++) known |= segment->readers[i] == session->number;
     if (!known) segment->readers[segment->nreaders++] = session->number;

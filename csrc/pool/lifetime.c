@@ -1,7 +1,12 @@
 /* How long objects live that say so: until a time, which a heap keeps; until they have been read so often; for ever, which is until an archive has them.
  * Invariants: the heap has just the live objects with a time, and each object knows its place there; an object that waits for an archive is neither
  * withdrawn nor replaced, and holds the pool. */
-#include "pool/pool.h"
+#include "pool/lifetime.h"
+
+#include "pool/manager.h"
+#include "pool/request.h"
+
+#include <stdio.h>
 
 enum { AT_ONCE = 256, FIRST_CAPACITY = 64, DEMANDS_MAX = (1 << 30) - 1 };
 
@@ -36,13 +41,7 @@ static void sift_down(mst_pool_t *pool, size_t at, expiry_t entry) {
 
 static void set_time(mst_pool_t *pool, uint32_t handle, double seconds) {
     mst_pool_lifetimes_t *lifetimes = &pool->lifetimes;
-    if (lifetimes->count == lifetimes->capacity) {
-        size_t capacity = lifetimes->capacity ? lifetimes->capacity * 2 : FIRST_CAPACITY;
-        expiry_t *larger = realloc(lifetimes->heap, capacity * sizeof *larger);
-        if (!larger) return; /* it lives until it is withdrawn */
-        lifetimes->heap = larger;
-        lifetimes->capacity = capacity;
-    }
+    if (!MST_RESERVE(lifetimes->heap, lifetimes->capacity, lifetimes->count + 1, FIRST_CAPACITY)) return; /* it lives until it is withdrawn */
     int64_t span = seconds > 0 ? mst_base_span_ns(seconds) : 0, when = span < INT64_MAX - pool->now_ns ? pool->now_ns + span : INT64_MAX;
     sift_up(pool, lifetimes->count++, (expiry_t){when, handle});
 }

@@ -3,7 +3,9 @@
  * Two regions meet at sequence `base`.  From base on, every event is retained, and holds a reference to its object's metadata, so that a slow
  * subscription can still be told of what is gone.  Before base only offers (and joins) that still live are kept, without a reference: an entry
  * is good while its handle's object is alive and carries the entry's sequence.  A snapshot is thus a cursor that starts at 0. */
-#include "pool/pool.h"
+#include "pool/log.h"
+
+#include "pool/manager.h"
 
 enum { CHUNK = 512, FIRST_CAPACITY = 1024, TRIMMED_AT_ONCE = 2048 };
 
@@ -112,13 +114,7 @@ static void keep_live(mst_pool_t *pool, uint32_t handle, uint64_t sequence) {
     mst_pool_log_t *log = &pool->log;
     mst_pool_live_chunk_t *last = log->nchunks ? log->chunk[log->nchunks - 1] : NULL;
     if (!last || last->count == CHUNK) {
-        if (log->nchunks == log->chunks_capacity) {
-            size_t capacity = log->chunks_capacity ? log->chunks_capacity * 2 : 64;
-            void *larger = realloc(log->chunk, capacity * sizeof(void *));
-            if (!larger) abort(); /* without this list objects would be lost silently */
-            log->chunk = larger;
-            log->chunks_capacity = capacity;
-        }
+        if (!MST_RESERVE(log->chunk, log->chunks_capacity, log->nchunks + 1, 64)) abort(); /* without this list objects would be lost silently */
         last = malloc(sizeof *last);
         if (!last) abort();
         last->first = sequence;

@@ -1,16 +1,23 @@
 /* The manager's loop: serve every session's rings, advance what waits, ring doorbells, sleep.
  *
- * How it sleeps: it arms the board and blocks in epoll, so that a single offer costs two wake-ups.  But after each round with something to do it first
- * yields the core for a while, with the board unarmed, unless others want the core, and after a busy one it then naps for some microseconds: messages
- * gather meanwhile, and no client pays for a system call.  Where processes outnumber the cores by more than one it does not yield for long.  Clients spin
+ * How it sleeps: it arms the board and blocks in epoll, so that a single offer costs two wake-ups.  But where messages come in quick succession it first
+ * yields the core for a while after each, with the board unarmed, unless others want the core, and after a busy round it then naps for some microseconds:
+ * messages gather meanwhile, and no client pays for a system call.  Where the last one was long in coming it sleeps at once: whom it has just woken may
+ * wait for this very core, and a yield need not let him in.  Where processes outnumber the cores by more than one it does not yield for long.  Clients spin
  * only where each process can have a core: where they cannot, two that yield to each other look busy, and the scheduler leaves both on one core. */
-#include "pool/pool.h"
+#include "pool/manager.h"
 
+#include "mem/segment.h"
 #include "mem/topology.h"
+#include "pool/group.h"
+#include "pool/offers.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -20,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 100000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000 };
+enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 250000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000 };
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -304,6 +311,7 @@ static size_t serve_round(mst_pool_t *pool) {
     mst_pool_lifetime_expire(pool);
     mst_pool_parts_expire(pool);
     mst_pool_need_tell_ended(pool);
+    mst_pool_elsewhere_forget_old(pool);
     mst_pool_subscription_advance_all(pool);
     mst_pool_log_sweep(pool);
     if (broken) drop_broken(pool);
@@ -314,7 +322,7 @@ static size_t serve_round(mst_pool_t *pool) {
 _Static_assert(2 * (offsetof(mst_wire_event_t, attributes) + MST_META_SET_MAX) <= MST_WIRE_WINDOW_MIN / 2, "half a window takes any event");
 
 static bool lagging_can_move(mst_pool_t *pool) {
-    if (pool->ending || pool->needs.nended || (pool->groups && mst_pool_group_can_move(pool))) return true;
+    if (pool->ending || pool->needs.nended || pool->elsewhere.nold || (pool->groups && mst_pool_group_can_move(pool))) return true;
     for (mst_pool_subscription_t *s = pool->lagging; s; s = s->lag_next)
         if (mst_wire_ring_room(&s->window) >= s->window.capacity / 2) return true;
     return false;
@@ -367,7 +375,7 @@ static void sleep_until_needed(mst_pool_t *pool) {
         if (linger < timeout) timeout = linger;
     }
     if (timeout < 0) timeout = 0;
-    atomic_store_explicit(&pool->board->sleeping, what_matters(pool), memory_order_relaxed);
+    atomic_store_explicit(&pool->board->sleeping, what_matters(pool) | ++pool->nsleeps << MST_WIRE_ASLEEP_BITS, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     if (more_to_do(pool)) timeout = 0;
     poll_descriptors(pool, timeout);
@@ -392,12 +400,16 @@ static bool unneeded(mst_pool_t *pool) {
 maestro_status_t mst_pool_run(mst_pool_t *pool) {
     int64_t spin_ns = mst_base_span_ns(mst_base_setting_f64("MAESTRO_SPIN_US", 100) / 1e6), patience = 0;
     int cores = mst_mem_cores(), naps = 0;
+    bool seldom = false; /* messages come further apart than it would wait awake for */
     if (spin_ns > ROUND_NS_MAX) spin_ns = ROUND_NS_MAX;
     prctl(PR_SET_TIMERSLACK, 1000);
     while (!pool->stop && !unneeded(pool)) {
         pool->now_ns = mst_base_now_ns();
         size_t served = serve_round(pool);
-        if (served >= BUSY_MESSAGES) naps = 2;
+        if (served >= BUSY_MESSAGES) {
+            naps = 2;
+            seldom = false;
+        }
         if (served || lagging_can_move(pool)) {
             patience = 0;
             end_round(pool);
@@ -406,14 +418,16 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
         wake_all(pool);
         int busy = busy_processes(pool);
         atomic_store_explicit(&pool->board->spin_ns, busy <= cores ? (uint32_t)spin_ns : 0, memory_order_relaxed);
-        if (pool->nsessions && mst_base_patience(&patience, busy <= cores + 1 ? spin_ns : 0)) continue; /* of the others one sleeps most of the time */
+        if (pool->nsessions && !seldom && mst_base_patience(&patience, busy <= cores + 1 ? spin_ns : 0)) continue; /* of the others one sleeps most of the time */
         if (naps > 0) {
             struct timespec nap = {.tv_nsec = NAP_NS};
             naps--;
             nanosleep(&nap, NULL);
             continue;
         }
+        int64_t since = pool->now_ns;
         sleep_until_needed(pool);
+        seldom = pool->now_ns - since > spin_ns;
         if (pool->nfresh) drop_silent(pool);
         patience = 0;
     }

@@ -1,6 +1,10 @@
 /* Needs: that a subscription, a consumer group, a demand that waits or a declaration selects objects is told to who can provide them, as events `required`
  * and `retracted`.  A need is a notice that lives as long as what is behind it, so that the snapshot of a late subscription has it too. */
-#include "pool/pool.h"
+#include "pool/need.h"
+
+#include "pool/manager.h"
+#include "pool/session.h"
+#include "pool/subscription.h"
 
 enum { PER_SESSION_MAX = 4096 };
 
@@ -56,13 +60,7 @@ uint32_t mst_pool_need_begin(mst_pool_t *pool, const mst_pool_session_t *session
 }
 
 static bool keep_ended(mst_pool_t *pool, uint32_t notice) {
-    if (pool->needs.nended == pool->needs.ended_capacity) {
-        size_t capacity = pool->needs.ended_capacity ? pool->needs.ended_capacity * 2 : 64;
-        void *larger = realloc(pool->needs.ended, capacity * sizeof *pool->needs.ended);
-        if (!larger) return false; /* who provides goes on as if it were needed */
-        pool->needs.ended = larger;
-        pool->needs.ended_capacity = capacity;
-    }
+    if (!MST_RESERVE(pool->needs.ended, pool->needs.ended_capacity, pool->needs.nended + 1, 64)) return false; /* who provides goes on as if it were needed */
     pool->needs.ended[pool->needs.nended++] = notice;
     return true;
 }

@@ -1,6 +1,12 @@
 /* Taking offers out of a client's ring, single ones and runs of like objects: each message is copied once, checked, then used; what is wrong ends its
  * session and harms nobody else.  An offer that cannot be taken now waits at the beginning of its ring, and what lies behind it waits with it. */
-#include "pool/pool.h"
+#include "pool/offers.h"
+
+#include "pool/manager.h"
+#include "pool/session.h"
+#include "pool/subscription.h"
+
+#include <stdio.h>
 
 enum { AHEAD = 8 }; /* rows of a run whose place in the table of identities is brought near in advance */
 

@@ -14,7 +14,13 @@
  * A relay brings the parts of an object by itself: they belong to no other's, and it alone is expected to complete them.
  *
  * Invariant: a hidden part has neither leases nor references, and lives as long as its whole: until that is discarded or the object ends. */
-#include "pool/pool.h"
+#include "pool/parts.h"
+
+#include "pool/manager.h"
+#include "pool/offers.h"
+#include "pool/session.h"
+
+#include <stdio.h>
 
 static const int64_t LATE_NS = 3000000000;
 
@@ -122,16 +128,6 @@ static const part_t *find_part(const mst_pool_whole_t *whole, uint32_t number) {
     return NULL;
 }
 
-static bool make_room(mst_pool_whole_t *whole) {
-    if (whole->ncome < whole->capacity) return true;
-    uint32_t capacity = whole->capacity ? whole->capacity * 2 : 4;
-    part_t *larger = realloc(whole->part, capacity * sizeof *larger);
-    if (!larger) return false;
-    whole->part = larger;
-    whole->capacity = capacity;
-    return true;
-}
-
 static int by_number(const void *a, const void *b) {
     uint32_t x = ((const part_t *)a)->number, y = ((const part_t *)b)->number;
     return (x > y) - (x < y);
@@ -230,13 +226,7 @@ static void forget_gone(mst_pool_parts_t *parts, uint32_t component, int64_t ran
 
 static void remember_gone(mst_pool_parts_t *parts, uint32_t component, int64_t rank) {
     if (rank < 0 || rank >= MST_WIRE_PARTS_MAX) return;
-    if (parts->ngone == parts->gone_capacity) {
-        size_t capacity = parts->gone_capacity ? parts->gone_capacity * 2 : 64;
-        gone_rank_t *larger = realloc(parts->gone, capacity * sizeof *larger);
-        if (!larger) return; /* what is begun later waits until the component has left */
-        parts->gone = larger;
-        parts->gone_capacity = capacity;
-    }
+    if (!MST_RESERVE(parts->gone, parts->gone_capacity, parts->ngone + 1, 64)) return; /* what is begun later waits until the component has left */
     parts->gone[parts->ngone++] = (gone_rank_t){component, (uint32_t)rank};
 }
 
@@ -359,7 +349,9 @@ maestro_status_t mst_pool_parts_take(mst_pool_t *pool, mst_pool_session_t *sessi
     mst_pool_whole_t *whole = find(pool, key, relay, set);
     MST_TRY(check(pool, whole, like, tag, other_out, why_out));
     if (!whole && !(whole = begin(pool, key, count, session->component_code, relay))) return MAESTRO_NO_MEMORY;
-    uint32_t handle = make_room(whole) ? mst_pool_catalogue_hide(pool, session, offer->id, &offer->place, set, template, tag, whole) : MST_POOL_NONE;
+    uint32_t handle = MST_POOL_NONE;
+    if (MST_RESERVE(whole->part, whole->capacity, whole->ncome + 1, 4))
+        handle = mst_pool_catalogue_hide(pool, session, offer->id, &offer->place, set, template, tag, whole);
     if (handle == MST_POOL_NONE) {
         if (!whole->ncome) destroy(whole);
         return MAESTRO_NO_MEMORY;

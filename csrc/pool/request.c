@@ -1,6 +1,11 @@
 /* What clients asked for and has no answer yet: demands that wait, counts under way, withdrawals that wait for leases, segments that wait for room.
  * Every one has a deadline, and is answered exactly once. */
-#include "pool/pool.h"
+#include "pool/request.h"
+
+#include "pool/manager.h"
+#include "pool/session.h"
+
+#include <stdio.h>
 
 enum { SLICE = 256, SEARCHES_MAX = 3, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000, PER_SESSION_MAX = 4096 };
 
@@ -11,14 +16,7 @@ static void note_deadline(mst_pool_t *pool, int64_t deadline_ns) {
 static uint32_t take_slot(mst_pool_t *pool, mst_pool_request_t *request) {
     size_t slot = pool->request_slot_from;
     while (slot < pool->request_slots && pool->request_slot[slot]) slot++;
-    if (slot == pool->request_slots) {
-        size_t slots = slot ? slot * 2 : 64;
-        void *larger = realloc(pool->request_slot, slots * sizeof(void *));
-        if (!larger) return MST_POOL_NONE;
-        pool->request_slot = larger;
-        memset(&pool->request_slot[slot], 0, (slots - slot) * sizeof(void *));
-        pool->request_slots = slots;
-    }
+    if (!MST_RESERVE_ZEROED(pool->request_slot, pool->request_slots, slot + 1, 64)) return MST_POOL_NONE;
     pool->request_slot[slot] = request;
     pool->request_slot_from = slot + 1;
     return (uint32_t)slot;
@@ -239,13 +237,7 @@ static void withdraw_one(mst_pool_t *pool, mst_pool_request_t *request, uint32_t
         wait_for_release(pool, request, handle);
         return;
     }
-    if (request->nobjects == request->objects_capacity) {
-        size_t capacity = request->objects_capacity ? request->objects_capacity * 2 : 64;
-        void *larger = realloc(request->object, capacity * sizeof *request->object);
-        if (!larger) return; /* stays in the pool; the count tells */
-        request->object = larger;
-        request->objects_capacity = capacity;
-    }
+    if (!MST_RESERVE(request->object, request->objects_capacity, request->nobjects + 1, 64)) return; /* stays in the pool; the count tells */
     object->consuming = 1;
     object->waiter = request->slot;
     request->object[request->nobjects++] = handle;

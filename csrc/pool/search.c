@@ -1,5 +1,7 @@
 /* The live objects that match a selector, found in slices: by the index when that looks at few candidates, else along the log. */
-#include "pool/pool.h"
+#include "pool/search.h"
+
+#include "pool/manager.h"
 
 enum { SCAN_ALWAYS = 16, INDEX_ALWAYS = 4096, INDEX_MOST = 32768, INDEX_SLICE = 512 };
 

@@ -1,6 +1,12 @@
 /* Serving a client's rings: offers, requests, leases that come back.  All that comes from a client is copied once, checked, then used; what is
  * wrong ends its session and harms nobody else. */
-#include "pool/pool.h"
+#include "pool/session.h"
+
+#include "pool/manager.h"
+#include "pool/offers.h"
+#include "pool/request.h"
+
+#include <stdio.h>
 
 enum { MESSAGES_PER_ROUND = 256, BACKGROUND_PER_ROUND = 64, DEFERRED_MAX = 4096 };
 

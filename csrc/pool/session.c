@@ -1,5 +1,10 @@
 /* One client as the manager sees it: messages that wait for room in its rings, its leases, its objects by id. */
-#include "pool/pool.h"
+#include "pool/session.h"
+
+#include "pool/group.h"
+#include "pool/manager.h"
+
+#include <stdio.h>
 
 enum { IDS_PER_PAGE = 1024 };
 
@@ -124,14 +129,11 @@ void mst_pool_session_tell_freed(mst_pool_t *pool, mst_pool_session_t *session) 
 
 uint64_t mst_pool_session_grant(mst_pool_t *pool, mst_pool_session_t *session, uint32_t handle, uint32_t member) {
     if (session->lease_free == MST_POOL_NONE) {
-        uint32_t capacity = session->leases_capacity ? session->leases_capacity * 2 : 256;
-        mst_pool_lease_t *larger = realloc(session->lease, capacity * sizeof *larger);
-        if (!larger) return 0;
-        for (uint32_t i = session->leases_capacity; i < capacity; i++)
-            larger[i] = (mst_pool_lease_t){.object = i + 1 < capacity ? i + 1 : MST_POOL_NONE, .generation = 1};
-        session->lease = larger;
-        session->lease_free = session->leases_capacity;
-        session->leases_capacity = capacity;
+        uint32_t first = session->leases_capacity;
+        if (!MST_RESERVE(session->lease, session->leases_capacity, first + 1, 256)) return 0;
+        for (uint32_t i = first; i < session->leases_capacity; i++)
+            session->lease[i] = (mst_pool_lease_t){.object = i + 1 < session->leases_capacity ? i + 1 : MST_POOL_NONE, .generation = 1};
+        session->lease_free = first;
     }
     uint32_t slot = session->lease_free;
     mst_pool_lease_t *lease = &session->lease[slot];
@@ -182,18 +184,9 @@ void mst_pool_session_release_all(mst_pool_t *pool, mst_pool_session_t *session)
 /* ---- Own objects by id. */
 
 static bool reserve_id(mst_pool_session_t *session, uint64_t page) {
-    if (page >= session->id_pages) {
-        uint64_t pages = session->id_pages ? session->id_pages * 2 : 8;
-        while (pages <= page) pages *= 2;
-        uint32_t **larger = realloc(session->id_page, pages * sizeof *larger);
-        if (larger) session->id_page = larger;
-        uint16_t *counts = realloc(session->id_page_live, pages * sizeof *counts);
-        if (counts) session->id_page_live = counts;
-        if (!larger || !counts) return false;
-        memset(&session->id_page[session->id_pages], 0, (pages - session->id_pages) * sizeof *larger);
-        memset(&session->id_page_live[session->id_pages], 0, (pages - session->id_pages) * sizeof *counts);
-        session->id_pages = pages;
-    }
+    size_t pages = session->id_pages, counts = session->id_pages;
+    if (!MST_RESERVE_ZEROED(session->id_page, pages, page + 1, 8) || !MST_RESERVE_ZEROED(session->id_page_live, counts, page + 1, 8)) return false;
+    session->id_pages = pages;
     if (session->id_page[page]) return true;
     session->id_page[page] = malloc(IDS_PER_PAGE * sizeof(uint32_t));
     if (session->id_page[page]) memset(session->id_page[page], 0xff, IDS_PER_PAGE * sizeof(uint32_t));

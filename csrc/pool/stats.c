@@ -1,5 +1,11 @@
 /* The pool's counters as one JSON object; what `maestro top` and `maestro stats` show. */
-#include "pool/pool.h"
+#include "pool/stats.h"
+
+#include "pool/group.h"
+#include "pool/manager.h"
+#include "pool/offers.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -175,7 +181,7 @@ void mst_pool_stats_json(mst_pool_t *pool, mst_base_buffer_t *out) {
     number(out, "refused_total", catalogue->refused_total);
     number(out, "copied_total", catalogue->copied_total);
     number(out, "bytes_total", catalogue->bytes_total);
-    number(out, "elsewhere", pool->elsewhere.count);
+    number(out, "elsewhere", pool->elsewhere.count - pool->elsewhere.nold);
     mst_base_buffer_printf(out, "},\"events\":{\"sequence\":%llu", (unsigned long long)mst_pool_log_last(&pool->log));
     number(out, "log_entries", pool->log.next - pool->log.base);
     number(out, "log_bytes", mst_pool_log_nbytes(&pool->log));

@@ -6,8 +6,15 @@
  *
  * Like objects that follow each other share a message, a run.  The one at the window's end may be open: it is not committed, more rows may come, and the
  * next other message, or the end of the round, closes it. */
-#include "pool/pool.h"
+#include "pool/subscription.h"
 
+#include "mem/segment.h"
+#include "pool/group.h"
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/session.h"
+
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -249,13 +256,7 @@ mst_pool_subscription_t *mst_pool_subscription_find(mst_pool_session_t *session,
 static bool touch_window(mst_pool_t *pool, mst_pool_subscription_t *subscription) {
     pool->urgent_news |= subscription->session->priority == MAESTRO_PRIORITY_URGENT;
     if (subscription->touched) return true;
-    if (pool->ntouched_windows == pool->touched_windows_capacity) {
-        size_t capacity = pool->touched_windows_capacity ? pool->touched_windows_capacity * 2 : 64;
-        void *larger = realloc(pool->touched_window, capacity * sizeof(void *));
-        if (!larger) return false; /* its reader wakes at its next time-out */
-        pool->touched_window = larger;
-        pool->touched_windows_capacity = capacity;
-    }
+    if (!MST_RESERVE(pool->touched_window, pool->touched_windows_capacity, pool->ntouched_windows + 1, 64)) return false; /* its reader wakes at its next time-out */
     subscription->touched = true;
     pool->touched_window[pool->ntouched_windows++] = subscription;
     return true;

@@ -3,7 +3,10 @@
  * A session goes on with the templates it used last, one for each set of keys.  A word that differs from the template's becomes one that objects
  * of the next template keep themselves; but where a template has served long, a constant has changed, and the next template gets the new one.
  * Invariants: a template's constants are checked, interned and no text; a template lives while an object, an open run or a session refers to it. */
-#include "pool/pool.h"
+#include "pool/template.h"
+
+#include "pool/manager.h"
+#include "pool/session.h"
 
 enum { SETTLED = 1024 };
 

@@ -1,9 +1,11 @@
 /* maestro-pool: the pool manager's process.  Started by the first session (--daemon), or by hand.  With --daemon it returns as soon as the pool
  * can be attached to, leaving a child that is in nobody's job: its own session, no inherited descriptors, output to the pool's log file. */
-#include "pool/pool.h"
+#include "pool/manager.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -60,6 +62,12 @@ static bool detach(int *ready) {
     return true;
 }
 
+/* Memory of the books is given back rarely: each way to the kernel for more is followed by page faults in the loop that serves all. */
+static void keep_memory(void) {
+    mallopt(M_TOP_PAD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
 static int wait_for_child(const int *ready) {
     char code = 1;
     close(ready[1]);
@@ -84,6 +92,7 @@ int main(int argc, char **argv) {
     }
     mst_base_settings_check();
     forget_launcher();
+    keep_memory();
     open_many();
     int ready[2] = {-1, -1};
     if (daemon && !detach(ready)) return wait_for_child(ready);

@@ -79,7 +79,7 @@ void mst_wire_channel_init(mst_wire_channel_t *channel, void *memory, bool manag
 
 /* ---- The board: one page the manager writes and everybody reads. */
 typedef struct mst_wire_board {
-    _Atomic uint32_t sleeping; /* MST_WIRE_ASLEEP_* bits; 0: awake */
+    _Atomic uint32_t sleeping; /* MST_WIRE_ASLEEP_* bits, and above them the number of this sleep, so that who has rung need not ring twice; 0: awake */
     _Atomic uint32_t leaving;  /* it ends in good order */
     _Atomic uint32_t spin_ns;  /* how long clients' waits may spin before they sleep; 0 when those that were heard lately outnumber the cores */
 } mst_wire_board_t;
@@ -87,7 +87,8 @@ typedef struct mst_wire_board {
 enum {
     MST_WIRE_ASLEEP = 1,          /* ring its eventfd after writing into a ring */
     MST_WIRE_ASLEEP_RELEASES = 2, /* after giving a lease back too: somebody waits for that */
-    MST_WIRE_ASLEEP_ROOM = 4      /* after reading half of a window too */
+    MST_WIRE_ASLEEP_ROOM = 4,     /* after reading half of a window too */
+    MST_WIRE_ASLEEP_BITS = 3
 };
 
 /* ---- Ring messages.  All start with the ring's size word. */

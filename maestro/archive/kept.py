@@ -240,8 +240,12 @@ def settle(offered: list[Any]) -> tuple[list[Any], list[errors.MaestroError]]:
 
 
 def take_back(offered: list[Any]) -> None:
-    """Withdraw what was offered; does not wait for those who read it."""
+    """Withdraw what was offered, so that it can be offered anew; does not wait for those who read it."""
+    requests = []
     for cdo in offered:
         with contextlib.suppress(errors.WithdrawnError, errors.StateError):  # by its lifetime, or with another part
-            cdo.withdraw_start()
+            requests.append(cdo.withdraw_start())
+    if requests:
+        offered[0].session.count({"maestro.name": ""})  # whose answer comes when the manager has seen to the requests
+    for cdo in offered:
         cdo.dispose()

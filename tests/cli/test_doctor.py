@@ -205,6 +205,17 @@ def test_a_missing_part_is_named_with_its_package(tmp_path, monkeypatch):
     assert "mir-python" in found.command
 
 
+def test_a_fortran_compiler_is_optional_and_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("FC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = find(list(parts.fortran()), "part fortran")
+    assert (missing.level, missing.command) == ("hint", "apt-get install gfortran")
+    compiler = program(tmp_path, "gfortran", "true")
+    there = find(list(parts.fortran()), "part fortran")
+    assert there.level == "ok"
+    assert str(compiler) in there.text
+
+
 def test_a_part_that_crashes_is_an_error_of_its_own(tmp_path, monkeypatch):
     plant_module(monkeypatch, tmp_path, "eccodes", "import os; os.abort()")
     plant_module(monkeypatch, tmp_path, "pyfdb", "raise OSError('libfdb5.so: cannot open shared object file')")

@@ -254,6 +254,7 @@ def test_links_that_are_killed_cost_remote_demands_alone_and_come_back(pool, lin
     jobs = links().joined()
     for step in (7, 100):
         assert bytes(consumer.demand(f"param = t and step = {step}", timeout=5)) == b"x"
+    within(5, lambda: consumer.stats()["objects"]["elsewhere"] == 101, "what lies there, told by the next link alone")
     jobs.stop()
 
 
@@ -330,3 +331,18 @@ def test_a_thousand_fields_of_a_forecast_for_three_readers_of_the_other_node(poo
         assert [line.split() for line in lines] == [[digest, "hammer", "n0"] for digest in here.values()]
     reports = jobs.stop()
     assert (reports["n1"]["objects_in"], reports["n1"]["gets"]) == (FIELDS, FIELDS)
+
+
+def test_what_was_refused_comes_whole_when_it_is_needed_anew(pool, links):
+    producer = on(pool, "n0", "producer")
+    jobs = links().joined()
+    relay, consumer = on(pool, "n1", "relay", relay=True), on(pool, "n1", "consumer")
+    other = relay.offer(b"not by the link", {"maestro.component": "producer", "maestro.rank": 0, "maestro.node": "n0"}, param="t", step=0)
+    with consumer.require("param = t"):
+        producer.offer(b"of the producer", param="t", step=0)
+        producer.offer(b"behind", param="t", step=1)
+        assert bytes(consumer.demand("param = t and step = 1", timeout=5)) == b"behind"
+        assert bytes(consumer.demand("param = t and step = 0", timeout=5)) == b"not by the link"
+    other.withdraw()
+    assert bytes(consumer.demand("param = t and step = 0", timeout=5)) == b"of the producer"
+    jobs.stop()

@@ -3,8 +3,10 @@
  * Invariant: whatever came, when all clients have gone and their objects with them, nothing is left in the books.
  * Input: a program of steps. */
 #include "fuzz.h"
-
-#include "pool/pool.h"
+#include "pool/group.h"
+#include "pool/manager.h"
+#include "pool/request.h"
+#include "pool/session.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

@@ -39,10 +39,13 @@ def test_demo_prints_one_object_with_every_figure(tmp_path):
         assert set(column["field_age_ms"]) == set(column["product_age_ms"]) == {"mean", "p50", "p99"}
         assert 0 < column["field_age_ms"]["p50"] <= column["field_age_ms"]["p99"]
         assert column["field_age_ms"]["mean"] < column["product_age_ms"]["mean"]
+    assert result["sinks"]["maestro"]["step_age_ms"]["p50"] > 0
+    assert result["sinks"]["fdb"]["shm_step"]["step_age_ms"] is None
     assert len(result["maps"]) >= 5
     assert all(Path(path).stat().st_size > 10_000 for path in (*result["maps"], result["timeline"]))
     timeline = timelines.names(timelines.load(tmp_path / "timeline.json"))
     assert sum(timeline["maestro hammer"]["rank 0: make field"].values()) > 0
+    assert timeline["maestro steps"] == {"rank 0": {"step": 2}}
     assert not (tmp_path / "forecast").exists()
 
 
@@ -139,7 +142,7 @@ def test_wrong_words_are_named(capsys):
 
 
 def test_figures_of_a_made_up_run_are_what_one_computes_by_hand(tmp_path):
-    """Two fields, complete at 0 and 10 ms, readable 4 and 6 ms later; one product 20 ms after its field."""
+    """Two fields, complete at 0 and 10 ms, readable 4 and 6 ms later; one product 20 ms after its field; its step heard 7 ms after it."""
     from maestro.workflows.weather.trace import Kind, Trace
 
     at = 1_000_000_000
@@ -148,6 +151,13 @@ def test_figures_of_a_made_up_run_are_what_one_computes_by_hand(tmp_path):
         for index, complete in enumerate((0, 10_000_000)):
             log.add(Kind.COMPLETE, index, at + complete, 1_000_000)
             log.add(Kind.PLACED, index, at + complete + 1_000_000, 1_000_000, copies=2, nbytes=500)
+        log.add(Kind.STEP, where=6, t=at + 12_000_000)
+        log.add(Kind.STEP, where=12, t=at + 12_500_000)  # of which this rank has no field
+    with Trace(tmp_path / "trace" / "hammer.1") as log:
+        log.add(Kind.STEP, where=6, t=at + 2_000_000)
+    with Trace(tmp_path / "trace" / "steps") as log:
+        log.add(Kind.STEP, where=6, t=at + 17_000_000)
+        log.add(Kind.GIVEN_UP, where=12, t=at + 18_000_000)
     with Trace(tmp_path / "trace" / "products.0") as log:
         log.add(Kind.RECEIVED, 0, at + 4_000_000, 2_000_000, copies=1, nbytes=500)
         log.add(Kind.RECEIVED, 1, at + 16_000_000, 2_000_000, copies=1, nbytes=500)
@@ -158,6 +168,7 @@ def test_figures_of_a_made_up_run_are_what_one_computes_by_hand(tmp_path):
     figures = report.figures(tmp_path)
     assert figures["field_age_ms"] == {"mean": 5.0, "p50": 5.0, "p99": pytest.approx(5.98)}
     assert figures["product_age_ms"]["mean"] == 20.0
+    assert figures["step_age_ms"] == {"mean": 7.0, "p50": 7.0, "p99": 7.0}
     assert figures["fields_per_s"] == 125.0
     assert figures["copies_per_field"] == 3.0
     assert figures["data_movement_share"] == 0.5  # 2 + 4 ms of moving, 2 + 4 ms of making and using

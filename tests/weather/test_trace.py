@@ -65,13 +65,17 @@ def test_traces_of_a_run_become_spans_of_a_timeline(tmp_path):
     with Trace(tmp_path / "trace" / "products.1", 1) as log:
         log.add(Kind.RECEIVED, 0, t=10_000, ns=200)
         log.add(Kind.PRODUCT, 0, t=12_000, ns=1_500, product=3)
+    with Trace(tmp_path / "trace" / "steps") as log:
+        log.add(Kind.STEP, where=6, t=11_000)
     (tmp_path / "trace" / "failures.1.jsonl").write_text("{}\n")
     with TraceFile(tmp_path / "out.json") as drawn:
-        assert spans.write(tmp_path, drawn) == 5
+        assert spans.write(tmp_path, drawn) == 6
     events = timelines.load(tmp_path / "out.json")
     assert timelines.names(events) == {
         "hammer": {"rank 0": {"begin": 1}, "rank 0: make field": {"make field": 1}, "rank 0: hand over field": {"hand over field": 1}},
         "products": {"rank 1: get field": {"get field": 1}, "rank 1: make product": {"make product": 1}},
+        "steps": {"rank 0": {"step": 1}},
     }
+    assert next(event for event in events if event["name"] == "step")["args"] == {"step": 6}
     made = next(event for event in events if event["name"] == "make field")
     assert (made["ts"], made["dur"], made["args"]) == (5.0, 4.0, {"field": 0, "bytes": 700})

@@ -26,7 +26,7 @@ def examine() -> Iterator[Finding]:
     from . import mpi, parts, pool, system
 
     for check in (system.library, system.kernel, system.descriptors, mpi.launchers, mpi.families, mpi.trial,
-                  pool.directory, pool.managers, pool.memory, pool.batch, parts.optional):  # fmt: skip
+                  pool.directory, pool.managers, pool.memory, pool.batch, parts.optional, parts.fortran):  # fmt: skip
         try:
             yield from check()
         except Exception as failure:  # a check that breaks must not hide the others

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,15 @@ def optional() -> Iterator[Finding]:
         yield _judge(part, process)
     if len(wanted) < len(PARTS):
         yield ok("part cupy", "not needed: there is no GPU here")
+
+
+def fortran() -> Iterator[Finding]:
+    """Programs in Fortran need a compiler, and Maestro's module, which is built with it."""
+    compiler = shutil.which(os.environ.get("FC", "gfortran"))
+    if compiler is None:
+        yield hint("part fortran", "programs in Fortran: no compiler, so that the module maestro is not built", "apt-get install gfortran")
+    else:
+        yield ok("part fortran", f"programs in Fortran: {compiler}")
 
 
 def requirement(package: str) -> str:

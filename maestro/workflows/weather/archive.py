@@ -19,8 +19,10 @@ from . import fdbstore
 from .errors import StageTimeoutError
 from .plan import Plan
 from .poolsink import sessions
-from .poolsource import IDLE_S, identity
+from .poolsource import identity
 from .trace import Kind, Trace
+
+IDLE_S = 0.5  # how long a silence lasts before one looks who is still there
 
 
 def run_archive(plan: Plan, run, root: Path, timeout: float = 120) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import random
 import time
+from itertools import groupby
 from pathlib import Path
 
 from . import grib
@@ -132,23 +133,31 @@ def run_hammer(plan: Plan, run, *, corrupt: int = -1, drop: int = -1) -> int:
 
 
 def _forecast(plan: Plan, fields: list[Field], maker, sink, trace: Trace, pace: Pace, drop: int) -> None:
-    moment = None
-    for item in fields:
-        here = (item.keys["step"], item.keys.get("number"))
-        if moment not in (None, here):
+    for sequence, members in _steps(plan, fields).items():
+        for of_member in members:
+            for item in of_member:
+                if not sink.wanted(item):
+                    continue
+                sink.prepare(item, maker.nbytes(item))
+                pace.wait()
+                start = now()
+                message = maker.message(item)
+                end = now()
+                trace.add(Kind.COMPLETE, item.index, end, end - start, nbytes=len(message))
+                if item.index != drop:
+                    sink.put(item, message)
             sink.end_of_step()
-        moment = here
-        if not sink.wanted(item):
-            continue
-        sink.prepare(item, maker.nbytes(item))
-        pace.wait()
-        start = now()
-        message = maker.message(item)
-        end = now()
-        trace.add(Kind.COMPLETE, item.index, end, end - start, nbytes=len(message))
-        if item.index != drop:
-            sink.put(item, message)
-    sink.end_of_step()
+        trace.add(Kind.STEP, where=sequence)
+        sink.complete(sequence)
+
+
+def _steps(plan: Plan, fields: list[Field]) -> dict[int, list[list[Field]]]:
+    """The fields by sequence number, and of each by step and member; also the numbers of which there are none."""
+    found: dict[int, list[list[Field]]] = {sequence: [] for sequence in plan.sequences()}
+    for _, together in groupby(fields, lambda item: (item.keys["step"], item.keys.get("number"))):
+        members = list(together)
+        found[plan.sequence(members[0])].append(members)
+    return found
 
 
 def _communicator():

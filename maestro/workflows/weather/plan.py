@@ -145,6 +145,20 @@ class Plan(Part):
                     found.append(Field(len(found), chunk, base | keys | {"step": step, "number": number}, number_of))
         return found
 
+    def sequences(self) -> list[int]:
+        """The numbers under which a producer says that its fields are complete: the steps; a user's file is one, 0."""
+        return [0] if self.input else self.steps
+
+    def sequence(self, field: Field) -> int:
+        """The one that a field belongs to."""
+        return 0 if self.input else field.keys["step"]
+
+    def collection(self, what: str) -> str:
+        """The name of a collection of this forecast, `forecast` (its steps) or `products`; another forecast's has another name."""
+        if self.input:
+            return f"{what}/{self.input.name}"
+        return "/".join((what, self.class_, self.stream, self.type, self.expver, self.date, self.time))
+
     def _step_fields(self):
         """(position of the level among its levels, keys) for each field of one step and member."""
         for levtype, upper in (("ml", self.ml), ("pl", self.pl)):

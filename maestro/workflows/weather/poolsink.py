@@ -3,7 +3,7 @@
 The message is written straight into pool memory: that one write is all the copying there is, readers map the same pages. The room for
 it is taken and its pages are touched before the field exists, as a model does that fills an array in place. What was offered
 stays until the pool ends, for readers that come late or again; only a forecast that outgrows `keep` takes its oldest steps back, when every
-subscription has released them, and waits for that.
+subscription has released them, and waits for that. Which steps are complete is said by fences of a collection.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import time
 from collections import deque
 
+from . import fences
 from .errors import StageTimeoutError
 from .sinks import Sink
 from .trace import Kind
@@ -30,6 +31,10 @@ class PoolSink(Sink):
 
         options = self.plan.maestro
         self.session = maestro.Session(pool=options.pool, component="hammer", rank=self.rank, schema=options.schema_name)
+        self.steps_session = maestro.Session(pool=options.pool, component=fences.FORECAST, rank=self.rank, schema=fences.SCHEMA)
+        self.forecast = self.steps_session.collection(self.plan.collection("forecast"), producers=self.nranks)
+        if self.rank == 0:
+            self.forecast.describe(title=f"{len(self.plan.fields())} fields, {len(self.plan.sequences())} steps")
         self.cdo = self.room = None  # the object that is being made, and its memory
         self.steps: deque[tuple[dict, int]] = deque()
         self.here, self.nbytes = {}, 0
@@ -84,12 +89,17 @@ class PoolSink(Sink):
         while sum(nbytes for _, nbytes in self.steps) > self.keep:
             self.session.withdraw(self.steps.popleft()[0], when="consumed", timeout=CONSUMED_S)
 
+    def complete(self, sequence: int) -> None:
+        """One offer, behind the fields: they have been flushed."""
+        self.forecast.complete(sequence)
+
     def close(self) -> None:
         """The pool's own count of copies goes into the trace: 0 as long as what is offered lies in pool memory."""
         self.session.flush(timeout=READERS_S)
         mine = [one for one in sessions(self.session, "hammer") if (one["pid"], one["rank"]) == (os.getpid(), self.rank)]
         self.trace.add(Kind.COPIED, where=sum(one["copied"] for one in mine))
         self.session.close()
+        self.steps_session.close()  # raises, where another rank has left too early
 
 
 def wait_for_readers(session, component: str, count: int) -> None:

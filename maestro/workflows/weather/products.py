@@ -1,7 +1,8 @@
 """Product generation: a supervisor and its workers, who share the fields.
 
-The supervisor owns the notice pipes and touches no data. When a worker dies (MIR aborts), it reads the worker's trace, refuses the
-requirement that was being made, by name, and starts the worker again. At the end it puts the part files together.
+The supervisor owns the notice pipes, hears which steps are complete, and touches no data. When a worker dies (MIR aborts), it reads
+the worker's trace, refuses the requirement that was being made, by name, and starts the worker again. At the end it puts the part files
+together.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from . import requirements as wishes
 from . import trace
 from .errors import StageTimeoutError
+from .fences import open_fences
 from .notices import Reader
 from .outlet import assemble
 from .plan import Plan
@@ -40,18 +42,20 @@ class Supervisor:
     def execute(self) -> dict:
         """Start, watch, restart, assemble; returns the outcome, which also stands in `outcome.json`."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        fences = open_fences(self.plan, self.run)
         try:
             for worker in range(self.plan.workers):
                 self._start(worker)
             while self.children:
                 self._watch()
-                time.sleep(0.02)
+                fences.hear(0.02)
         finally:
             for child in self.children.values():
                 child.kill()
                 child.wait()
             for reader in self.readers:
                 reader.close()
+            fences.close()
         if not self.dry:
             assemble(self.run, self.products)
         return write_outcome(self.run, self.plan, self.products, self.dry)

@@ -1,8 +1,9 @@
 """The figures of a run, from its traces: rates, ages, copies, shares, losses; and the table that sets the runs side by side.
 
 Age of a field: a reader holds readable bytes, minus the field is complete in its producer (before any sink sees it). Age of a product:
-it is readable, minus its field was complete. Everything is counted from traces. Copies per field are those that sink and source made
-(counted by `copying`, where they are made) and those that the pool counted itself; what FDB copies inside of itself is not seen.
+it is readable, minus its field was complete. Age of a step: its fence is heard, minus its last field was complete. Everything is
+counted from traces. Copies per field are those that sink and source made (counted by `copying`, where they are made) and those that the
+pool counted itself; what FDB copies inside of itself is not seen.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def figures(run) -> dict:
         "gb_per_s": _rate(int(received["nbytes"].sum()) / 1e9, seconds, 4),
         "field_age_ms": _ages(received, ready),
         "product_age_ms": _ages(product, ready),
+        "step_age_ms": _step_ages(run),
         "copies_per_field": _copies(made, placed, received),
         "data_movement_share": _share(complete, placed, made, received, got),
         "fields_offered": len(np.unique(placed["field"])),
@@ -70,15 +72,31 @@ def _rate(amount: float, seconds: float, digits: int = 1) -> float:
     return round(amount / seconds, digits) if seconds > 0 else 0.0
 
 
-def _ages(records, ready: dict[int, int]) -> dict | None:
+def _ages(records, ready: dict[int, int], key: str = "field") -> dict | None:
     """Mean, median and 99th percentile in milliseconds."""
     import numpy as np
 
-    known = [(t - ready[field]) / 1e6 for field, t in zip(records["field"].tolist(), records["t"].tolist(), strict=True) if field in ready]
+    known = [(t - ready[number]) / 1e6 for number, t in zip(records[key].tolist(), records["t"].tolist(), strict=True) if number in ready]
     if not known:
         return None
     middle, late = np.percentile(known, [50, 99])
     return {"mean": round(float(np.mean(known)), 3), "p50": round(float(middle), 3), "p99": round(float(late), 3)}
+
+
+def _step_ages(run) -> dict | None:
+    """Ages of the steps that were heard to be complete; what a rank completes last before it says so is its last field of a step."""
+    import numpy as np
+
+    last: dict[int, int] = {}
+    for path in (Path(run) / "trace").glob("hammer.*"):
+        records = trace.read(path)
+        records = records[np.isin(records["kind"], (Kind.COMPLETE, Kind.STEP))]
+        said = np.flatnonzero(records["kind"][1:] == Kind.STEP)
+        for before, step in zip(records[said], records["where"][said + 1].tolist(), strict=True):
+            if before["kind"] == Kind.COMPLETE:
+                last[step] = max(last.get(step, 0), int(before["t"]))
+    heard = traces(run, "steps")
+    return _ages(heard[heard["kind"] == Kind.STEP], last, "where")
 
 
 def _copies(made, placed, received) -> float | None:

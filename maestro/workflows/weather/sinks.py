@@ -68,6 +68,9 @@ class Sink:
     def end_of_step(self) -> None:
         """All fields of this rank for one step and member have been put."""
 
+    def complete(self, sequence: int) -> None:
+        """All fields of this rank for one step (`Plan.sequences`) have been put, or it has none."""
+
     def close(self) -> None:
         """No more fields; returns when everything is with the readers."""
 

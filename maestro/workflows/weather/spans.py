@@ -33,6 +33,8 @@ def _add(drawn: TraceFile, component: str, record: Record) -> None:
     kind = Kind(record.kind)
     told = {"field": record.field, "product": record.product, "bytes": record.nbytes}
     told = {key: value for key, value in told.items() if value > 0 or (key == "field" and value == 0)}
+    if kind in (Kind.STEP, Kind.GIVEN_UP):
+        told["step"] = record.where
     if kind in SPANS:
         lane = drawn.lane(component, f"rank {record.rank}: {SPANS[kind]}")
         begin = record.t - record.ns

@@ -17,6 +17,7 @@ LANES = (
     ("products.*", Kind.PRODUCT, "#2b9a4a", "product readable"),
     ("archive", Kind.ARCHIVED, "#7c4fa0", "field durable in the archive"),
 )
+PROCESSES = (*(lane[:3] for lane in LANES if lane[1] != Kind.PRODUCT), ("steps", Kind.STEP, "black"))
 
 
 def draw(runs: dict[str, Path], path) -> Path:
@@ -70,11 +71,9 @@ def _ages(axes, name: str, run, events: dict) -> None:
 
 
 def _processes(axes, run) -> None:
-    """One line of ticks per process."""
+    """One line of ticks per process, and one for the steps that are complete."""
     begin, names = _begin(run), []
-    for pattern, kind, colour, _ in LANES:
-        if kind == Kind.PRODUCT:
-            continue
+    for pattern, kind, colour in PROCESSES:
         for path in sorted((Path(run) / "trace").glob(pattern)):
             times = (_events(run, path.name, kind)["t"] - begin) / 1e9
             axes.plot(times, [len(names)] * len(times), "|", color=colour, markersize=7, markeredgewidth=0.4)

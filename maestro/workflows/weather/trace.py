@@ -36,6 +36,8 @@ class Kind(IntEnum):
     BEGIN = 13  # the process starts work, after all set-up
     END = 14
     COPIED = 15  # what a store has counted by itself; where: copies that it made of messages given to it
+    STEP = 16  # a step is complete: a hammer rank has put its last field of it, or who hears of all has heard so; where: its number
+    GIVEN_UP = 17  # a step will never be complete; where: its number
 
 
 class Record:
@@ -152,13 +154,17 @@ class Tally:
         return self.count
 
 
-class Finished:
-    """Numbers of the fields with which product workers are done."""
+class Settled:
+    """Fields with which product workers are done, and steps of which no field will come any more."""
 
     def __init__(self, folder):
-        self.fresh, self.fields = Fresh(folder, "products.*"), set()
+        self.workers, self.supervisor = Fresh(folder, "products.*"), Fresh(folder, "steps")
+        self.fields: set[int] = set()
+        self.steps: set[int] = set()
 
-    def __call__(self) -> set[int]:
-        for records in self.fresh():
+    def look(self) -> None:
+        """Learn what is new."""
+        for records in self.workers():
             self.fields.update(records["field"][records["kind"] == Kind.FINISHED].tolist())
-        return self.fields
+        for records in self.supervisor():
+            self.steps.update(records["where"].tolist())

@@ -91,8 +91,8 @@ def _serve(arrival: Arrival, needed: dict, tool, outlet: Outlet, state: State, l
     if wanted:
         _make(arrival, wanted, tool, outlet, log, run)
     state.finished.add(index)
+    log.add(Kind.FINISHED, index, ns=now() - start)  # before it is released: what is with nobody has been finished
     arrival.release()
-    log.add(Kind.FINISHED, index, ns=now() - start)
 
 
 def _make(arrival: Arrival, wanted: list[Product], tool, outlet: Outlet, log: Trace, run) -> None:
