@@ -44,7 +44,10 @@ def profile(folder):
     valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--compress-pos=no", "--compress-strings=no"]
     os.environ |= {"MAESTRO_DIR": folder, "MAESTRO_LINGER_S": "1", "MAESTRO_SPIN_US": "0"}
     manager = subprocess.Popen([*valgrind, BUILD / "bin/maestro-pool", "--pool", "counted"], stderr=subprocess.DEVNULL)
-    while not any(Path(folder).rglob("*.sock*")) and manager.poll() is None:
+    give_up = time.monotonic() + 30
+    while not any(Path(folder).rglob("*.sock*")):
+        if manager.poll() is not None or time.monotonic() > give_up:
+            sys.exit("counting.py: no manager came under valgrind within 30 s")
         time.sleep(0.1)
     way_of_objects("counted")
     manager.wait(60)

@@ -233,7 +233,8 @@ cdef class SessionHandle:
         ...     cdo["maestro.shape"]
         '2,3'
         """
-        maestro_session_wake(self.c)
+        if data is None:
+            maestro_session_wake(self.c)
         cdef CdoHandle cdo = self.declare(name)
         if attributes is not None:
             cdo.set_all(attributes if type(attributes) is dict else dict(attributes))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 HEADER = Path("csrc/include/maestro.h")
 PACKAGE = Path("maestro")
+EXAMPLES = [f"examples/*.{suffix}" for suffix in ("py", "c", "f90", "ipynb")]
 
 
 def words(*patterns, but=()):
@@ -35,7 +36,7 @@ def unused_in_c():
     binding = words("maestro/*.pyx", "maestro/*.pxi")
     tested = words("csrc/*/*_test.c", "csrc/*/*_test.h", "tests/**/*.c", "tests/**/*.py", "tests/**/*.f90") + binding
     tests = set(Path().glob("csrc/*/*_test.c"))
-    called = words("csrc/*/*.c", "csrc/fortran/*", "examples/**/*.c", "benchmarks/**/*.c", but=tests) + binding  # once it is defined
+    called = words("csrc/*/*.c", "examples/**/*.c", "benchmarks/**/*.c", but=tests) + binding  # once it is defined
     for name in functions:
         if not tested[name]:
             yield f"{HEADER}: {name} has no test"
@@ -85,7 +86,7 @@ def python_functions():
 def unused_in_python():
     pages = [str(path) for path in Path("docs").glob("*.md") if not path.name.startswith("reference")]
     tested = words("tests/**/*.py")
-    called = words("examples/*", "README.md", "maestro/**/*.py", "maestro/*.pxi", *pages)
+    called = words(*EXAMPLES, "README.md", "maestro/**/*.py", "maestro/*.pxi", *pages)
     for path, name, doc, defined in python_functions():
         example = re.search(rf"(>>>|\.\.\.) .*\b{name}\b", doc)
         if not tested[name] and not example:

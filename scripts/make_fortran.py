@@ -30,16 +30,19 @@ SCALARS = {
 }
 
 
+MAY_BE_ABSENT = {"name", "schema", "selector"}  # strings that C sees as NULL then
+
+
 def enums(header):
     return set(re.findall(r"\} (maestro_\w+_t);", "".join(re.findall(r"typedef enum[^}]*\} \w+;", header))))
 
 
 def structs(header):
-    """{name: [(C type, member)]} of the structs that the header shows."""
+    """{name: [(C type, member, the constant that is its number of elements or "")]} of the structs that the header shows."""
     found = {}
     for body, name in re.findall(r"typedef struct \w+ \{(.*?)\} (\w+);", header, re.DOTALL):
-        members = (re.match(r"(.*?[\s*])(\w+(?:, \w+)*)$", " ".join(line.split())) for line in body.split(";") if line.strip())
-        found[name] = [(member[1].strip(), each) for member in members for each in member[2].split(", ")]
+        members = (re.match(r"(.*?[\s*])(\w+(?:\[\w+\])?(?:, .*)?)$", " ".join(line.split())) for line in body.split(";") if line.strip())
+        found[name] = [(member[1].strip(), *re.findall(r"\w+|$", each)[:2]) for member in members for each in member[2].split(", ")]
     return found
 
 
@@ -48,14 +51,14 @@ def scalar(kind, known):
 
 
 def argument(text, known):
-    """The Fortran declaration of a C parameter: strings may be absent, which C sees as NULL."""
+    """The Fortran declaration of a C parameter."""
     kind, stars, name = re.match(r"(.*?)\s*((?:\*(?:const )?)*)(\w+)$", " ".join(text.split())).groups()
     constant, kind = kind.startswith("const "), kind.removeprefix("const ")
     depth, value = stars.count("*"), scalar(kind, known)
     if depth == 0:
         return name, f"{value}, value"
     if depth == 1 and kind == "char" and constant:
-        return name, "character(kind=c_char), intent(in), optional", "(*)"
+        return name, "character(kind=c_char), intent(in)" + ", optional" * (name in MAY_BE_ABSENT), "(*)"
     if depth == 1 and value:
         return (name, f"{value}, intent(in)", "(*)") if constant else (name, f"{value}, intent(inout)")
     if depth == 1 and kind in known["structs"]:
@@ -85,10 +88,11 @@ def interface(name, result, parameters, known):
     yield f"    end {'function' if kind else 'subroutine'}"
 
 
-def struct(name, members, known):
+def struct(name, members, known, values):
     yield f"  type, bind(c) :: {name}"
-    for kind, member in members:
-        yield f"    {'type(c_ptr)' if '*' in kind or kind not in known else known[kind]} :: {member}"
+    for kind, member, count in members:
+        bounds = f"({values[count]})" if count else ""
+        yield f"    {'type(c_ptr)' if '*' in kind or kind not in known else known[kind]} :: {member}{bounds}"
     yield "  end type"
 
 
@@ -101,7 +105,7 @@ def c_interface(header, unwrapped, compiler):
     yield from (f"  integer, parameter :: {name} = {value}" for name, value in values.items())
     yield from ["end module", "", "module maestro_c", "  use, intrinsic :: iso_c_binding", "  implicit none", "  public"]
     for name in known["structs"]:
-        yield from struct(name, known["structs"][name], members)
+        yield from struct(name, known["structs"][name], members, values)
     yield "  interface"
     for name, *rest in functions(header):
         if name not in unwrapped:

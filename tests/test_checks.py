@@ -5,6 +5,7 @@ from pathlib import Path
 
 import check_bindings
 import check_layers
+import check_uses
 import make_fortran
 import pytest
 
@@ -147,7 +148,8 @@ def test_parameters_become_what_fortran_can_pass():
     known = {"enums": {"maestro_kind_t"}, "structs": {"maestro_options_t": []}}
     expected = {
         "maestro_cdo_t *cdo": "type(c_ptr), value",
-        "const char *key": "character(kind=c_char), intent(in), optional",
+        "const char *key": "character(kind=c_char), intent(in)",
+        "const char *selector": "character(kind=c_char), intent(in), optional",
         "char *text": "type(c_ptr), value",
         "double timeout_s": "real(c_double), value",
         "maestro_kind_t kind": "integer(c_int), value",
@@ -172,3 +174,56 @@ def test_an_export_beyond_the_header_is_seen(tmp_path):
     source.write_text("int maestro_secret(void); int maestro_secret(void) { return 1; }\n")
     check_bindings.subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "planted.so", source], check=True)
     assert check_bindings.exported_symbols(tmp_path / "planted.so") == {"maestro_secret"}
+
+
+# ---- Uses
+@pytest.fixture
+def small_tree(tmp_path, monkeypatch):
+    """A function and a method, each with a test and a caller."""
+    files = {
+        "csrc/include/maestro.h": "MAESTRO_API int maestro_do(int x);\n",
+        "csrc/client/do.c": "int maestro_do(int x) { return x; }\n",
+        "csrc/client/do_test.c": "maestro_do(1);\n",
+        "examples/do.c": "maestro_do(2);\n",
+        "examples/do": "\x7f a program",
+        "maestro/work.py": '__all__ = ["Work"]\n\nclass Work:\n    def work(self):\n        "Works."\n\n    def _own(self): ...\n',
+        "maestro/_work.pxi": "cdef class Handle:\n    def hold(self):\n        pass\n",
+        "tests/test_work.py": "thing.work(), thing.hold()\n",
+        "README.md": "thing.work(), thing.hold()\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def unused():
+    return [*check_uses.unused_in_c(), *check_uses.unused_in_python()]
+
+
+@pytest.mark.usefixtures("small_tree")
+def test_what_is_tested_and_called_is_no_unused_name():
+    assert unused() == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("csrc/client/do_test.c", ["maestro_do has no test"]),
+        ("examples/do.c", ["maestro_do has no caller"]),
+        ("tests/test_work.py", ["work has no test", "hold has no test"]),
+        ("README.md", ["work has no caller and no example", "hold has no caller and no example"]),
+    ],
+)
+def test_a_name_without_test_or_caller_is_found(small_tree, gone, said):
+    (small_tree / gone).write_text("")
+    assert [line.split(": ")[1] for line in unused()] == said
+
+
+def test_an_example_in_its_docstring_is_test_and_caller(small_tree):
+    (small_tree / "tests/test_work.py").write_text("thing.hold()\n")
+    (small_tree / "README.md").write_text("thing.hold()\n")
+    path = small_tree / "maestro/work.py"
+    path.write_text(path.read_text().replace('"Works."', '">>> Work().work()"'))
+    assert unused() == []

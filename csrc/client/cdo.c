@@ -343,7 +343,7 @@ maestro_status_t maestro_cdo_offer(maestro_cdo_t *cdo) {
     maestro_session_t *session = cdo->session;
     MST_TRY(mst_client_enter(session, "offer"));
     int64_t deadline = deadline_of(cdo);
-    mst_client_wake_manager(session, MST_WIRE_ASLEEP); /* it wakes while the message is made */
+    if (!cdo->wrapped) mst_client_wake_manager(session, MST_WIRE_ASLEEP); /* it wakes while the message is made; not for a copy, which takes long */
     mst_client_drain(session);
     maestro_status_t status = seal(cdo, "offer");
     if (status == MAESTRO_OK && cdo->wrapped) status = copy_wrapped(cdo, deadline);

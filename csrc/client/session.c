@@ -210,9 +210,10 @@ maestro_status_t maestro_session_flush(maestro_session_t *session, double timeou
 }
 
 void maestro_session_wake(maestro_session_t *session) {
-    if (!session || mst_client_enter(session, "wake") != MAESTRO_OK) return;
-    mst_client_wake_manager(session, MST_WIRE_ASLEEP);
-    mst_client_leave(session);
+    if (!session || session->fork_count != mst_client_forks) return;
+    pthread_mutex_lock(&session->lock);
+    if (!session->closed && !session->lost) mst_client_wake_manager(session, MST_WIRE_ASLEEP);
+    pthread_mutex_unlock(&session->lock);
 }
 
 maestro_status_t maestro_session_close(maestro_session_t *session) {

@@ -130,7 +130,8 @@ MAESTRO_API void maestro_session_options_init(maestro_session_options_t *options
  * Errors: POOL_START, REFUSED (other user, other protocol version, schema of that name differs), BAD_SCHEMA, TIMEOUT, SYSTEM. */
 MAESTRO_API maestro_status_t maestro_session_open(const maestro_session_options_t *options, maestro_session_t **session_out);
 
-/* Wakes a sleeping pool manager for what is about to come, so that it need not be waited for when it comes; NULL and awake managers are allowed.  Worth
+/* Wakes a sleeping pool manager for what is about to come, so that it need not be waited for when it comes.  Does nothing where there is nothing to wake:
+ * for NULL, a closed or forked session, a manager that is awake.  Worth
  * calling some microseconds before an offer or a demand, not longer.  Local; never blocks.  Python's Session.offer does it. */
 MAESTRO_API void maestro_session_wake(maestro_session_t *session);
 

@@ -336,7 +336,7 @@ static bool more_to_do(mst_pool_t *pool) {
     return pool->next_deadline_ns <= pool->now_ns || mst_pool_lifetime_next(pool) <= pool->now_ns || pool->parts.next_ns <= pool->now_ns || pool->log.base < pool->log.keep_from;
 }
 
-/* What costs a system call waits in a flood of messages until enough of it has come together; when there is nothing more to serve it is done at
+/* What costs a system call waits in a flood of messages until enough of it has come together, for a quarter of a millisecond at most; when there is nothing more to serve it is done at
  * once, so that a single offer is not late. */
 static void end_round(mst_pool_t *pool) {
     mst_pool_subscription_show(pool);
@@ -379,7 +379,7 @@ static void sleep_until_needed(mst_pool_t *pool) {
     atomic_thread_fence(memory_order_seq_cst);
     if (more_to_do(pool)) timeout = 0;
     poll_descriptors(pool, timeout);
-    atomic_store_explicit(&pool->board->sleeping, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->board->sleeping, 0, memory_order_seq_cst); /* before the rings are read */
 }
 
 /* How many processes had something to do lately: this one, and clients from which something came. */
@@ -400,7 +400,7 @@ static bool unneeded(mst_pool_t *pool) {
 maestro_status_t mst_pool_run(mst_pool_t *pool) {
     int64_t spin_ns = mst_base_span_ns(mst_base_setting_f64("MAESTRO_SPIN_US", 100) / 1e6), patience = 0;
     int cores = mst_mem_cores(), naps = 0;
-    bool seldom = false; /* messages come further apart than it would wait awake for */
+    bool seldom = false, answered = false; /* messages come further apart than it would wait awake for; one came since it slept */
     if (spin_ns > ROUND_NS_MAX) spin_ns = ROUND_NS_MAX;
     prctl(PR_SET_TIMERSLACK, 1000);
     while (!pool->stop && !unneeded(pool)) {
@@ -411,6 +411,7 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
             seldom = false;
         }
         if (served || lagging_can_move(pool)) {
+            answered = true;
             patience = 0;
             end_round(pool);
             continue;
@@ -418,7 +419,7 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
         wake_all(pool);
         int busy = busy_processes(pool);
         atomic_store_explicit(&pool->board->spin_ns, busy <= cores ? (uint32_t)spin_ns : 0, memory_order_relaxed);
-        if (pool->nsessions && !seldom && mst_base_patience(&patience, busy <= cores + 1 ? spin_ns : 0)) continue; /* of the others one sleeps most of the time */
+        if (pool->nsessions && !(seldom && answered) && mst_base_patience(&patience, busy <= cores + 1 ? spin_ns : 0)) continue; /* of the others one sleeps most of the time */
         if (naps > 0) {
             struct timespec nap = {.tv_nsec = NAP_NS};
             naps--;
@@ -428,6 +429,7 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
         int64_t since = pool->now_ns;
         sleep_until_needed(pool);
         seldom = pool->now_ns - since > spin_ns;
+        answered = false; /* who has rung may still be writing */
         if (pool->nfresh) drop_silent(pool);
         patience = 0;
     }

@@ -8,7 +8,7 @@
 
 enum {
     MST_WIRE_MAGIC = 0x5254534d,        /* "MSTR" */
-    MST_WIRE_PROTOCOL = 4,              /* the first 8 bytes of hello and welcome never change */
+    MST_WIRE_PROTOCOL = 5,              /* the first 8 bytes of hello and welcome never change */
     MST_WIRE_NAME_MAX = 64,             /* component, pool, schema names, terminator included */
     MST_WIRE_TEXT_MAX = 2048,           /* text of an error */
     MST_WIRE_SCHEMA_MAX = 1 << 20,

@@ -245,7 +245,8 @@ def take_back(offered: list[Any]) -> None:
     for cdo in offered:
         with contextlib.suppress(errors.WithdrawnError, errors.StateError):  # by its lifetime, or with another part
             requests.append(cdo.withdraw_start())
-    if requests:
-        offered[0].session.count({"maestro.name": ""})  # whose answer comes when the manager has seen to the requests
+    with contextlib.suppress(errors.MaestroError):  # of a pool that is lost the next call tells
+        if requests:
+            offered[0].session.count({"maestro.name": ""})  # whose answer comes when the manager has seen to the requests
     for cdo in offered:
         cdo.dispose()

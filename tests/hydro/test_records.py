@@ -138,6 +138,14 @@ def test_a_restart_on_other_ranks_goes_on_bit_for_bit(hydro, serial):
     assert [one["step"] for one in figures] == hydro.steps()  # it did not end at the final record of a run that was restarted
 
 
+def test_a_restart_before_the_newest_record_is_refused_at_once(hydro):
+    hydro.run("--cells", SIZE, "--steps", 4, "--every", 2)
+    process = hydro.start("run", "--restart", 2, "--steps", 1000000)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "restart hydro at 2: 1 records of later steps" in err
+
+
 def test_a_restart_from_an_archive_goes_on_bit_for_bit(hydro, serial):
     archive = hydro.archive("maestro.collection = hydro", "--schema", output.SCHEMA)
     hydro.run("--case", "centre", "--cells", SIZE, "--steps", 25, "--every", 25, ranks=4)

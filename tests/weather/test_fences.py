@@ -173,6 +173,26 @@ def test_a_hammer_that_never_comes_ends_the_wait_by_name(tmp_path, small_plan):
         assert 0.5 <= time.monotonic() - began < 5
 
 
+@pytest.mark.usefixtures("private_pool")
+def test_fields_that_an_earlier_run_has_taken_are_not_waited_for_for_ever(tmp_path, small_plan):
+    """The workers of a pool are one group, also across runs: what one has acknowledged comes to nobody else."""
+    plan = Plan.model_validate(small_plan | {"sink": "maestro"})
+    field = next(item for item in plan.fields() if item.keys["param"] == "t")
+    with maestro.Session(component="hammer", schema="mars") as session:
+        session.offer(b"GRIB", field.keys)
+        with (
+            trace.Trace(tmp_path / "first" / "trace" / "products.0") as log,
+            contextlib.closing(open_source(plan, tmp_path, log)) as source,
+        ):
+            next(iter(source)).release()
+        with trace.Trace(tmp_path / "trace" / "steps") as steps:
+            for step in plan.sequences():
+                steps.add(trace.Kind.STEP, where=step)
+        silence = pytest.raises(StageTimeoutError, match="1 in the pool are finished by nobody; have workers of an earlier run")
+        with trace.Trace(tmp_path / "trace" / "products.0") as log, contextlib.closing(open_source(plan, tmp_path, log)) as source, silence:
+            next(iter(source))
+
+
 def open_source(plan, run, log):
     wish = requirements.Requirement.model_validate({"name": "t", "retrieve": {"param": "t"}, "post": {"grid": "5/5"}, "to": "all"})
     products = requirements.expand([wish], plan.fields())

@@ -51,13 +51,13 @@ def _run(comm, cells: tuple[int, int], steps: int, every: int, case: str, restar
             simulation = Simulation.begin(case, Block(cells, comm))
             output.write(session, simulation, final=steps == 0)
         else:
+            output.check_newest(session, restart)
             simulation = output.restart(session, restart, comm)
         first, begin = simulation.step, time.monotonic()
         for _ in _progress(range(first, steps), simulation.block.rank == 0):
             simulation.advance()
             if simulation.step % every == 0 or simulation.step == steps:
                 output.write(session, simulation, final=simulation.step == steps)
-        session.flush()
     if simulation.block.rank == 0:
         _tell(simulation, simulation.step - first, time.monotonic() - begin)
 

@@ -10,13 +10,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...errors import StateError
 from ...errors import TimeoutError as NothingCameError
 from ...record import Record
 from ...session import Session
 from .ranks import Block, Simulation
 from .solver import FIELDS
 
-__all__ = ["open_session", "records", "restart", "write"]
+__all__ = ["check_newest", "open_session", "records", "restart", "write"]
 
 COLLECTION = "hydro"
 SCHEMA = Path(__file__).with_name("hydro.yaml")
@@ -40,6 +41,7 @@ def write(session: Session, run: Simulation, final: bool) -> None:
         if block.rank == 0:
             record["mesh/dx"][...] = run.dx
     collection.complete(run.step)
+    session.flush()
 
 
 def restart(session: Session, sequence: int, comm=None) -> Simulation:
@@ -53,6 +55,16 @@ def restart(session: Session, sequence: int, comm=None) -> Simulation:
         for name, values in zip(FIELDS, run.inner, strict=True):
             values[...] = record[f"mesh/zones/{name}"][own]
     return run
+
+
+def check_newest(session: Session, sequence: int) -> None:
+    """Refuse a restart that would make records anew which are there; the pool keeps one of a step."""
+    behind = session.count(f"maestro.collection = {COLLECTION} and step > {sequence}")
+    if behind:
+        raise StateError(
+            f"restart hydro at {sequence}: {behind} records of later steps are in the pool, and what is offered is not changed; "
+            "restart from the newest one, or in another pool (MAESTRO_POOL)"
+        )
 
 
 def records(session: Session) -> Iterator[Record]:

@@ -64,10 +64,13 @@ class PoolSource:
             if cdo is not None:
                 heard = time.monotonic()
                 yield cdo
-            elif self._done():
+            finished = len(self.settled.fields)
+            if cdo is None and self._done():
                 return
-            elif self.coming and time.monotonic() - heard > self.timeout:
-                raise StageTimeoutError(f"wait for fields of the hammer: none came for {self.timeout:g} s; does it run?")
+            if len(self.settled.fields) > finished:  # another worker is at it
+                heard = time.monotonic()
+            elif time.monotonic() - heard > self.timeout:
+                raise StageTimeoutError(self._silence())
 
     def _done(self) -> bool:
         """Whether no more fields come, and those that have come are finished: what another worker has in hand may be left to this one."""
@@ -77,6 +80,13 @@ class PoolSource:
         if self.coming:
             self.expected, self.coming = self.expected & (self.settled.fields | self._in_pool()), False
         return self.expected <= self.settled.fields
+
+    def _silence(self) -> str:
+        wait = f"wait for fields of the hammer: none came for {self.timeout:g} s"
+        if self.coming:
+            return f"{wait}; does it run?"
+        left = len(self.expected - self.settled.fields)
+        return f"{wait}, and {left} in the pool are finished by nobody; have workers of an earlier run taken them? start another pool"
 
     def _in_pool(self) -> set[int]:
         found = set()
