@@ -69,6 +69,11 @@ class Producer:
         if self.chance.random() < 0.5:
             self.rank, self.number = self.rank + 1, 0
 
+    def has_consumed(self):
+        """Waits for the first objects that are archived; false if its offers were refused."""
+        wait_until(lambda: len(self.program.lines) > 8 or not self.is_running(), "objects are archived", 20)
+        return self.is_running()
+
     def is_running(self):
         return self.program.process.poll() is None
 
@@ -131,7 +136,10 @@ def test_what_was_told_to_be_on_disk_survives_every_kill(node, tmp_path):
                 one.program.end(code=one.program.process.returncode)
                 one.collect()
                 one.start()
-    wait_until(lambda: len(producer.program.lines) > 8 or not producer.is_running(), "objects are archived", 20)
+    while not producer.has_consumed():  # it meets objects of its own that it offers again, until it takes another rank
+        producer.program.end(code=1)
+        producer.collect()
+        producer.start()
     producer.program.end()
     producer.collect()
     archive.program.process.send_signal(signal.SIGTERM)
