@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 
-MAGIC, PROTOCOL = 0x5254534D, 4
+MAGIC, PROTOCOL = 0x5254534D, 5
 HELLO = struct.Struct("<IIq64s64sII")
 WELCOME = struct.Struct("<IIiIIIQQq2048s")
 REQUEST = struct.Struct("<IHHQQqQIHHQI4x")  # nbytes kind flags, request after timeout argument, kinds start hold, window, text_nbytes
