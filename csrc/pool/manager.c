@@ -3,7 +3,8 @@
  * How it sleeps: it arms the board and blocks in epoll, so that a single offer costs two wake-ups.  But where messages come in quick succession it first
  * yields the core for a while after each, with the board unarmed, unless others want the core, and after a busy round it then naps for some microseconds:
  * messages gather meanwhile, and no client pays for a system call.  Where the last one was long in coming it sleeps at once: whom it has just woken may
- * wait for this very core, and a yield need not let him in.  Where processes outnumber the cores by more than one it does not yield for long.  Clients spin
+ * wait for this very core, and a yield need not let him in; but not where sessions
+ * are urgent.  Where processes outnumber the cores by more than one it does not yield for long.  Clients spin
  * only where each process can have a core: where they cannot, two that yield to each other look busy, and the scheduler leaves both on one core. */
 #include "pool/manager.h"
 
@@ -428,7 +429,7 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
         }
         int64_t since = pool->now_ns;
         sleep_until_needed(pool);
-        seldom = pool->now_ns - since > spin_ns;
+        seldom = pool->now_ns - since > spin_ns && !pool->nurgent;
         answered = false; /* who has rung may still be writing */
         if (pool->nfresh) drop_silent(pool);
         patience = 0;

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+enum { BACKGROUND_ROWS = 256 }; /* of a run of a background session, taken before urgent sessions are served again */
 enum { AHEAD = 8 }; /* rows of a run whose place in the table of identities is brought near in advance */
 
 void mst_pool_refuse(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, maestro_status_t status, uint64_t other, const char *text) {
@@ -289,7 +290,9 @@ static size_t serve_run(mst_pool_t *pool, mst_pool_session_t *session, const mst
     rows.foresee = rows.template != MST_POOL_NONE && mst_pool_template(&pool->catalogue, rows.template)->nown == run->nown;
     uint32_t first = session->row;
     maestro_status_t status = MAESTRO_OK;
-    while (session->row < run->count && !session->outbox.first && (status = take_row(pool, session, &rows)) == MAESTRO_OK) session->row++;
+    bool gives_way = pool->nurgent && session->priority == MAESTRO_PRIORITY_BACKGROUND;
+    uint32_t end = gives_way && run->count - first > BACKGROUND_ROWS ? first + BACKGROUND_ROWS : run->count;
+    while (session->row < end && !session->outbox.first && (status = take_row(pool, session, &rows)) == MAESTRO_OK) session->row++;
     mst_pool_publish_run(pool, rows.handle, rows.ntaken);
     if (status == MAESTRO_PROTOCOL) return cut_off(session, "it offered objects with malformed attributes, or in memory that is not lent to it");
     size_t taken = session->row - first;

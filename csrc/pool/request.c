@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { SLICE = 256, SEARCHES_MAX = 3, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000, PER_SESSION_MAX = 4096 };
+enum { SLICE = 256, SLICE_BESIDE_URGENT = 64, SEARCHES_MAX = 3, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000, PER_SESSION_MAX = 4096 };
 
 static void note_deadline(mst_pool_t *pool, int64_t deadline_ns) {
     if (deadline_ns < pool->next_deadline_ns) pool->next_deadline_ns = deadline_ns;
@@ -332,7 +332,7 @@ static bool step_withdraw(mst_pool_t *pool, mst_pool_request_t *request) {
     mst_pool_entry_t entries[SLICE];
     bool done = !request->searching;
     if (request->searching) {
-        size_t count = mst_pool_search_step(pool, &request->search, entries, SLICE, &done);
+        size_t count = mst_pool_search_step(pool, &request->search, entries, pool->nurgent ? SLICE_BESIDE_URGENT : SLICE, &done);
         for (size_t i = 0; i < count; i++)
             if (may_withdraw(pool, request, mst_pool_object(&pool->catalogue, entries[i].handle)))
                 withdraw_one(pool, request, entries[i].handle);
