@@ -2,10 +2,10 @@
  *
  * How it sleeps: it arms the board and blocks in epoll, so that a single offer costs two wake-ups.  But where messages come in quick succession it first
  * yields the core for a while after each, with the board unarmed, unless others want the core, and after a busy round it then naps for some microseconds:
- * messages gather meanwhile, and no client pays for a system call.  Where the last one was long in coming it sleeps at once: whom it has just woken may
- * wait for this very core, and a yield need not let him in; but not where sessions
- * are urgent.  Where processes outnumber the cores by more than one it does not yield for long.  Clients spin
- * only where each process can have a core: where they cannot, two that yield to each other look busy, and the scheduler leaves both on one core. */
+ * messages gather meanwhile, and no client pays for a system call.  Where the last one was long in coming it sleeps at once, unless sessions are urgent:
+ * whom it has just woken may wait for this very core, and a yield need not let him in.  Where processes outnumber the cores by more than one it does not
+ * yield for long.  Clients spin only where each process can have a core: where they cannot, two that yield to each other look busy, and the scheduler
+ * leaves both on one core. */
 #include "pool/manager.h"
 
 #include "mem/segment.h"

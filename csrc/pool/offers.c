@@ -8,8 +8,10 @@
 
 #include <stdio.h>
 
-enum { BACKGROUND_ROWS = 256 }; /* of a run of a background session, taken before urgent sessions are served again */
-enum { AHEAD = 8 }; /* rows of a run whose place in the table of identities is brought near in advance */
+enum {
+    AHEAD = 8,            /* rows of a run whose place in the table of identities is brought near in advance */
+    BACKGROUND_ROWS = 256 /* of a run of a background session, taken before urgent sessions are served again */
+};
 
 void mst_pool_refuse(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, maestro_status_t status, uint64_t other, const char *text) {
     uint64_t buffer[(sizeof(mst_wire_refused_t) + MST_WIRE_TEXT_MAX) / 8 + 1];
