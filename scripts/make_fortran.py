@@ -21,6 +21,7 @@ UNWRAPPED = Path("scripts/unwrapped-fortran.txt")
 # ---- The C interface
 SCALARS = {
     "int": "integer(c_int)",
+    "maestro_comm_t": "integer(c_int)",
     "int64_t": "integer(c_int64_t)",
     "uint64_t": "integer(c_int64_t)",
     "uint32_t": "integer(c_int32_t)",

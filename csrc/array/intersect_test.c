@@ -175,7 +175,7 @@ static void test_what_does_not_fit_is_refused(void) {
     int64_t *parts = NULL, nparts = 7;
     CHECK_OK(maestro_layout_blocks(2, (int64_t[]){4, 4}, (int64_t[]){2, 2}, NULL, &a));
     CHECK_OK(maestro_layout_blocks(2, (int64_t[]){4, 5}, (int64_t[]){2, 2}, NULL, &b));
-    CHECK_OK(maestro_layout_indices(2, (int64_t[]){4, 4}, 0, NULL, &own));
+    CHECK_OK(maestro_layout_indices(2, (int64_t[]){4, 4}, 0, NULL, NULL, &own));
     CHECK_STATUS(mst_array_intersect(a, 0, b, 0, &moves), MAESTRO_INVALID_ARGUMENT);
     CHECK_ERROR_SAYS("dimension 1");
     CHECK_STATUS(mst_array_intersect(a, 4, a, 0, &moves), MAESTRO_INVALID_ARGUMENT);

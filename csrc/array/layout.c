@@ -203,8 +203,10 @@ maestro_status_t maestro_layout_boxes(int ndims, const int64_t *shape, int64_t n
 }
 
 /* ---- Indices */
-maestro_status_t maestro_layout_indices(int ndims, const int64_t *shape, int64_t count, const int64_t *indices, maestro_layout_t **layout_out) {
+maestro_status_t maestro_layout_indices(int ndims, const int64_t *shape, int64_t count, const int64_t *indices, const bool *is_ghost,
+                                        maestro_layout_t **layout_out) {
     maestro_layout_t *layout = NULL;
+    (void)is_ghost;
     if (count < 0 || count > MST_ARRAY_LIMIT / (int64_t)sizeof *layout->span)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of indices: %lld indices; there may be 0 or more, as memory allows", (long long)count);
     if (!layout_out || (count && !indices)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of indices: the indices or the output is NULL");

@@ -149,11 +149,11 @@ static void test_wrong_boxes_and_indices_are_refused(void) {
     CHECK_ERROR_SAYS("overlap");
     CHECK_STATUS(maestro_layout_boxes(1, (int64_t[]){9}, 2, (int64_t[]){0, 4}, (int64_t[]){4, 5}, &options, &layout), MAESTRO_INVALID_ARGUMENT);
     CHECK_ERROR_SAYS("dimension 0: ghosts");
-    CHECK_STATUS(maestro_layout_indices(2, (int64_t[]){2, 3}, 2, (int64_t[]){0, 6}, &layout), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(maestro_layout_indices(2, (int64_t[]){2, 3}, 2, (int64_t[]){0, 6}, NULL, &layout), MAESTRO_INVALID_ARGUMENT);
     CHECK_ERROR_SAYS("index 6 at place 1");
-    CHECK_STATUS(maestro_layout_indices(2, (int64_t[]){2, 3}, 4, (int64_t[]){3, 1, 2, 3}, &layout), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(maestro_layout_indices(2, (int64_t[]){2, 3}, 4, (int64_t[]){3, 1, 2, 3}, NULL, &layout), MAESTRO_INVALID_ARGUMENT);
     CHECK_ERROR_SAYS("index 3 comes twice");
-    CHECK_STATUS(maestro_layout_indices(1, (int64_t[]){2}, -1, NULL, &layout), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(maestro_layout_indices(1, (int64_t[]){2}, -1, NULL, NULL, &layout), MAESTRO_INVALID_ARGUMENT);
     CHECK(layout == NULL);
 }
 

@@ -106,7 +106,7 @@ static inline maestro_layout_t *random_indices(random_array_t *array) {
         indices[i] = indices[j];
         indices[j] = swapped;
     }
-    CHECK_OK(maestro_layout_indices(array->ndims, array->shape, count, indices, &layout));
+    CHECK_OK(maestro_layout_indices(array->ndims, array->shape, count, indices, NULL, &layout));
     free(indices);
     return layout;
 }

@@ -503,9 +503,11 @@ MAESTRO_API maestro_status_t maestro_layout_block_cyclic(int ndims, const int64_
 MAESTRO_API maestro_status_t maestro_layout_boxes(int ndims, const int64_t *shape, int64_t nboxes, const int64_t *begin, const int64_t *end,
                                                   const maestro_layout_options_t *options, maestro_layout_t **layout_out);
 
-/* The same for `count` elements in the order in which they lie in memory, given by their global indices in row-major order (of a shape (n, m), element
- * (i, j) is i * m + j).  An index that comes twice is an INVALID_ARGUMENT. */
-MAESTRO_API maestro_status_t maestro_layout_indices(int ndims, const int64_t *shape, int64_t count, const int64_t *indices, maestro_layout_t **layout_out);
+/* The same for `count` places in the order in which they lie in memory: the global index in row-major order (of a shape (n, m), element (i, j) is i * m + j)
+ * of what lies in each, or -1 where nothing of the array does.  `is_ghost` says which places are ghost cells, of elements that another part owns, or this one:
+ * they may come as often as one likes; NULL: none.  An index that is owned twice is an INVALID_ARGUMENT. */
+MAESTRO_API maestro_status_t maestro_layout_indices(int ndims, const int64_t *shape, int64_t count, const int64_t *indices, const bool *is_ghost,
+                                                    maestro_layout_t **layout_out);
 
 /* NULL is allowed. */
 MAESTRO_API void maestro_layout_destroy(maestro_layout_t *layout);
@@ -542,13 +544,34 @@ MAESTRO_API maestro_status_t maestro_layout_owner(const maestro_layout_t *layout
  * what is told once; no rank holds a table that grows with the array.  Plans are used by one thread at a time, under MPI_THREAD_SINGLE too. */
 typedef struct maestro_plan maestro_plan_t;
 
+/* What the elements of a field are: their size alone, or a type whose values can be converted.  The lowest byte is the size in bytes. */
+typedef enum maestro_element {
+    MAESTRO_BYTES_1 = 1, MAESTRO_BYTES_2 = 2, MAESTRO_BYTES_4 = 4, MAESTRO_BYTES_8 = 8, MAESTRO_BYTES_16 = 16, /* moved as they are */
+    MAESTRO_I32 = 0x104, MAESTRO_I64 = 0x108,  /* int32_t, int64_t */
+    MAESTRO_F32 = 0x204, MAESTRO_F64 = 0x208,  /* float, double */
+    MAESTRO_C64 = 0x308, MAESTRO_C128 = 0x310  /* complex float, complex double */
+} maestro_element_t;
+
+/* A field whose elements are not moved as they are: target = scale * source, or its conjugate.  Real values become complex ones, not the reverse; floating
+ * ones become integers by truncation towards zero, and what an integer cannot hold is undefined, as in C. */
+typedef struct maestro_field {
+    maestro_element_t from, to;     /* MAESTRO_BYTES_...: the same on both sides, and neither scaled nor conjugated */
+    double scale, scale_imaginary;  /* the imaginary part is for complex targets alone */
+    bool conjugate;                 /* the source, before it is scaled */
+} maestro_field_t;
+
+/* The same element on both sides, as it is. */
+MAESTRO_API void maestro_field_init(maestro_field_t *field, maestro_element_t element);
+
 /* A communicator as MPI's Fortran handle: MPI_Comm_c2f(comm) in C, comm itself in Fortran, comm.py2f() in mpi4py. */
 typedef int maestro_comm_t;
 
 typedef enum maestro_method {
-    MAESTRO_METHOD_AUTO = 0,   /* SHARED where it is possible, else PACKED */
-    MAESTRO_METHOD_PACKED = 1, /* one message for each pair of ranks */
-    MAESTRO_METHOD_SHARED = 2  /* ranks of one node read each other's memory, once where it is from maestro_alloc; between nodes as PACKED */
+    MAESTRO_METHOD_AUTO = 0,     /* the quickest of those that can be made, by a trial when the plan is made */
+    MAESTRO_METHOD_PACKED = 1,   /* one message for each pair of ranks */
+    MAESTRO_METHOD_SHARED = 2,   /* ranks of one node read each other's memory, once where it is from maestro_alloc; between nodes as PACKED */
+    MAESTRO_METHOD_DATATYPES = 3, /* one message for each pair of ranks and each field, described to MPI as it lies in memory */
+    MAESTRO_METHOD_STAGED = 4    /* ranks of one node pack into memory that the other reads, whatever the fields' memory is; between nodes as PACKED */
 } maestro_method_t;
 
 typedef struct maestro_plan_options {
@@ -557,19 +580,34 @@ typedef struct maestro_plan_options {
     bool partial;             /* elements of the target that have no source are left as they are; default: refused as NOT_FOUND */
     int64_t from_part, to_part; /* which part of the layout this rank has; -1 (default): that of its rank in the communicator, and 0 of boxes and indices */
     size_t max_fields;        /* that one start may move; room is made for so many; default 1 */
+    const maestro_field_t *fields; /* max_fields of them, which may differ; NULL (default): all as `element` says */
+    bool periodic[MAESTRO_DIMENSIONS_MAX]; /* of maestro_halo: beyond its end a dimension begins again; default false */
 } maestro_plan_options_t;
 
 MAESTRO_API void maestro_plan_options_init(maestro_plan_options_t *options);
 
 /* Makes a plan.  Collective and blocking.  `from` and `to` are this rank's views of the source's and the target's layout; NULL on a rank that has no part of
  * that side.  Of a regular layout (blocks, block-cyclic) all ranks that give one give the same, and ranks have different parts; of boxes and indices each
- * gives what it has itself.  Both are of one shape, and no longer needed afterwards.  Elements have 1, 2, 4, 8 or 16 bytes.  Options but for the parts are
+ * gives what it has itself.  Both are of one shape, and no longer needed afterwards.  `element` says what elements are, or their size in bytes: 1, 2, 4, 8 or 16.  Options but for the parts are
  * the same on all ranks; NULL are the defaults.  The plan has a duplicate of the communicator, so its messages meet no others.
  * The caller destroys the plan.  Errors, all of them the same on all ranks: INVALID_ARGUMENT (the ranks' arguments do not fit each other, no communicator),
  * NOT_FOUND (an element of the target has no source; the first is named), DUPLICATE (an element or a part has two ranks on one side; the same), TOO_LARGE,
  * SYSTEM; WRONG_STATE where MPI is not initialised. */
-MAESTRO_API maestro_status_t maestro_redistribute(const maestro_layout_t *from, const maestro_layout_t *to, size_t element_nbytes, maestro_comm_t comm,
+MAESTRO_API maestro_status_t maestro_redistribute(const maestro_layout_t *from, const maestro_layout_t *to, maestro_element_t element, maestro_comm_t comm,
                                                   const maestro_plan_options_t *options, maestro_plan_t **plan_out);
+
+/* Makes a plan that fills the ghost cells of a layout with the elements that they stand for, those of corners too.  Collective and blocking, as
+ * maestro_redistribute; `layout` is blocks, block-cyclic or one box with ghosts, or indices with ghosts; NULL on a rank without a part.  Ghost cells outside
+ * the array are left as they are, unless the dimension is periodic.  Option from_part is this rank's part; to_part and partial have no meaning here.  A use
+ * takes each field once, as `to`; `from` is not looked at.  Errors: as maestro_redistribute; NOT_FOUND: a ghost cell's element has no owner. */
+MAESTRO_API maestro_status_t maestro_halo(const maestro_layout_t *layout, maestro_element_t element, maestro_comm_t comm,
+                                          const maestro_plan_options_t *options, maestro_plan_t **plan_out);
+
+/* Which part of the target's layout this rank should take, as option to_part, so that as few bytes as possible change ranks: where both layouts are equal up
+ * to the numbers of their parts, none do.  Collective; arguments as those of maestro_redistribute, both layouts regular and with one part for each rank.
+ * Errors: INVALID_ARGUMENT, SYSTEM. */
+MAESTRO_API maestro_status_t maestro_relabel(const maestro_layout_t *from, const maestro_layout_t *to, maestro_comm_t comm,
+                                             const maestro_plan_options_t *options, int64_t *to_part_out);
 
 /* Memory for arrays that other ranks of the node can read, so that a redistribution copies each element once, straight out of it.  Of zeros, aligned to pages;
  * its pages are made by who touches them first.  Local; from any thread.  The caller gives it back with maestro_dealloc, not while a plan that was started
@@ -599,6 +637,13 @@ MAESTRO_API maestro_status_t maestro_plan_explain(const maestro_plan_t *plan, ch
 /* Ends the plan, after the wait for a use that was started.  Collective; NULL is allowed, on all ranks.  The handle is gone in any case; errors are those
  * of the wait. */
 MAESTRO_API maestro_status_t maestro_plan_destroy(maestro_plan_t *plan);
+
+/* ---- Names of programs --------------------------------------------------------------------------------------------------
+ * Splits a communicator, as a rule the world, by names that the ranks give: each name's communicator has the ranks that gave it, in their order.  A rank may
+ * be in several, as "ocean" and "ocean and ice"; it never matters in which order programs or names come.  The ranks speak version 1 of the MPI handshake
+ * that couplers have agreed on, so programs that use another library's take part.  Collective.  `names` has `nnames` different names (0 is allowed); the
+ * caller frees each communicator, in the order of the names, with MPI_Comm_free.  Errors: INVALID_ARGUMENT, WRONG_STATE (MPI is not initialised), SYSTEM. */
+MAESTRO_API maestro_status_t maestro_comm_split(maestro_comm_t comm, size_t nnames, const char *const *names, maestro_comm_t *comms_out);
 
 /* ---- Machine ------------------------------------------------------------------------------------------------------------ */
 /* JSON text about this machine as Maestro sees it: memory spaces with sizes, cgroup limits, NUMA nodes, cores, pools; the caller frees it. */

@@ -25,7 +25,9 @@ typedef struct mst_mpi_side {
 } mst_mpi_side_t;
 
 typedef struct mst_mpi_request { /* what one rank gives to maestro_redistribute; the options have their defaults where NULL was given */
-    const maestro_layout_t *from, *to;
+    const char *what;                  /* begins messages */
+    const maestro_layout_t *from, *to; /* of a halo: the layout, and NULL */
+    bool is_halo;
     size_t element_nbytes;
     maestro_plan_options_t options;
 } mst_mpi_request_t;

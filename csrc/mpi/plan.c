@@ -129,15 +129,13 @@ static void take_options(const maestro_plan_options_t *options, maestro_plan_opt
     else if (options) taken->size = options->size; /* to be refused with the others */
 }
 
-maestro_status_t maestro_redistribute(const maestro_layout_t *from, const maestro_layout_t *to, size_t element_nbytes, maestro_comm_t comm,
-                                      const maestro_plan_options_t *options, maestro_plan_t **plan_out) {
-    mst_mpi_request_t request = {.from = from, .to = to, .element_nbytes = element_nbytes};
+static maestro_status_t make_plan(mst_mpi_request_t request, maestro_comm_t comm, const maestro_plan_options_t *options, maestro_plan_t **plan_out) {
     mst_mpi_comm_t ours;
     take_options(options, &request.options);
-    MST_TRY(mst_mpi_comm_open("redistribute", comm, &ours));
+    MST_TRY(mst_mpi_comm_open(request.what, comm, &ours));
     maestro_plan_t *plan = calloc(1, sizeof *plan);
-    maestro_status_t status = plan ? check_request(&request) : mst_base_fail_errno("redistribute");
-    if (!plan_out) status = mst_base_fail(MAESTRO_INVALID_ARGUMENT, "redistribute: the output is NULL");
+    maestro_status_t status = plan ? check_request(&request) : mst_base_fail_errno("%s", request.what);
+    if (!plan_out) status = mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the output is NULL", request.what);
     status = mst_mpi_agree(&ours, status, -1);
     if (status != MAESTRO_OK) {
         free(plan);
@@ -145,10 +143,21 @@ maestro_status_t maestro_redistribute(const maestro_layout_t *from, const maestr
         return status;
     }
     plan->comm = ours;
+    plan->is_halo = request.is_halo;
     status = make_together(&request, plan);
     if (status != MAESTRO_OK) plan_free(plan);
     else *plan_out = plan;
     return status;
+}
+
+maestro_status_t maestro_redistribute(const maestro_layout_t *from, const maestro_layout_t *to, maestro_element_t element, maestro_comm_t comm,
+                                      const maestro_plan_options_t *options, maestro_plan_t **plan_out) {
+    return make_plan((mst_mpi_request_t){.what = "redistribute", .from = from, .to = to, .element_nbytes = element & 0xff}, comm, options, plan_out);
+}
+
+maestro_status_t maestro_halo(const maestro_layout_t *layout, maestro_element_t element, maestro_comm_t comm, const maestro_plan_options_t *options,
+                              maestro_plan_t **plan_out) {
+    return make_plan((mst_mpi_request_t){.what = "halo", .from = layout, .is_halo = true, .element_nbytes = element & 0xff}, comm, options, plan_out);
 }
 
 /* ---- Use */
@@ -178,6 +187,7 @@ maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const 
     if (nfields < 1 || nfields > plan->max_fields)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %zu fields; the plan was made for 1 to %zu, by its option max_fields", WHAT, nfields,
                              plan->max_fields);
+    if (plan->is_halo) from = (const void *const *)to;
     MST_TRY(take_fields(plan, plan->reads, "source", nfields, from, plan->from));
     MST_TRY(take_fields(plan, plan->writes, "target", nfields, (const void *const *)to, (const void **)plan->to));
     plan->nfields = nfields;

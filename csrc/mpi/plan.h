@@ -35,6 +35,7 @@ struct maestro_plan {
     void *state;
     mst_array_copy_t *own;    /* NULL: this rank keeps nothing */
     bool reads, writes;       /* whether it needs fields of the source, of the target */
+    bool is_halo;             /* source and target are the same fields */
     int64_t ntraffic;
     mst_mpi_traffic_t *traffic;
     bool running, failed;

@@ -149,7 +149,7 @@ static maestro_layout_t *own_of(int64_t first, int64_t count) {
     int64_t indices[64], size = 8 * nranks;
     maestro_layout_t *layout = NULL;
     for (int64_t i = 0; i < count; i++) indices[i] = first + i;
-    CHECK_OK(maestro_layout_indices(1, &size, count, indices, &layout));
+    CHECK_OK(maestro_layout_indices(1, &size, count, indices, NULL, &layout));
     return layout;
 }
 

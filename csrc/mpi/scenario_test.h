@@ -101,7 +101,7 @@ static inline maestro_layout_t *scenario_indices(scenario_t *scenario, const int
     for (int64_t i = 0; i < array->count; i++)
         if (owner[i] == rank) indices[count++] = i;
     if (random_below(array, 2)) scenario_shuffle(array, indices, count);
-    CHECK_OK(maestro_layout_indices(array->ndims, array->shape, count, indices, &layout));
+    CHECK_OK(maestro_layout_indices(array->ndims, array->shape, count, indices, NULL, &layout));
     free(indices);
     return layout;
 }

@@ -35,7 +35,7 @@ static maestro_layout_t *make_held(int rank, int nranks, double *values) {
         values[count] = value_of(i);
         indices[count++] = i;
     }
-    TRY(maestro_layout_indices(2, shape, count, indices, &layout));
+    TRY(maestro_layout_indices(2, shape, count, indices, NULL, &layout));
     return layout;
 }
 
