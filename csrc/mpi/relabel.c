@@ -241,8 +241,8 @@ static maestro_status_t check_layout(const mst_mpi_comm_t *comm, const maestro_l
     const char *name = mst_mpi_side_name[which];
     if (!layout) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s layout is NULL on rank %d; every rank gives it", WHAT, name, comm->rank);
     if (layout->family != MST_ARRAY_REGULAR)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s layout of rank %d is its own boxes or indices, whose parts have no numbers; give a regular one",
-                             WHAT, name, comm->rank);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s layout of rank %d is its own boxes or indices; give a regular one, whose parts have numbers", WHAT,
+                             name, comm->rank);
     if (layout->nparts == comm->nranks) return MAESTRO_OK;
     return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s layout of rank %d has %lld parts for %d ranks; give one with a part for each", WHAT, name,
                          comm->rank, (long long)layout->nparts, comm->nranks);
