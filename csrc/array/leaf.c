@@ -28,10 +28,9 @@ INLINE void copy_line(mst_array_lines_t *lines, char *to, const char *from, size
     else memcpy(to, from, nbytes);
 }
 
-void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
+void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
     const size_t size = copy->from_nbytes;
     const bool large = copy->large;
-    const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
     mst_array_lines_t lines;
     lines.count = 0;
     for (int64_t r = 0; r < outer->nruns; r++)
@@ -45,8 +44,7 @@ void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_step_t *s
 }
 
 /* ---- The contiguous dimensions differ */
-void mst_array_leaf_tiles(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
-    const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
+void mst_array_leaf_tiles(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
     for (int64_t r = 0; r < outer->nruns; r++)
         for (int64_t k = 0; k < inner->nruns; k++) {
             const mst_array_run_t *i = &outer->run[r], *j = &inner->run[k];
@@ -57,8 +55,7 @@ void mst_array_leaf_tiles(const mst_array_copy_t *copy, const mst_array_step_t *
 }
 
 /* ---- Nothing is contiguous on both sides */
-INLINE void strided(const mst_array_step_t *step, const char *from, char *to, size_t size) {
-    const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
+INLINE void strided(const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to, size_t size) {
     for (int64_t r = 0; r < outer->nruns; r++)
         for (int64_t i = 0; i < outer->run[r].length; i++)
             for (int64_t k = 0; k < inner->nruns; k++) {
@@ -68,12 +65,12 @@ INLINE void strided(const mst_array_step_t *step, const char *from, char *to, si
             }
 }
 
-void mst_array_leaf_strided(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
+void mst_array_leaf_strided(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
     switch (copy->from_nbytes) {
-    case 1: strided(step, from, to, 1); break;
-    case 2: strided(step, from, to, 2); break;
-    case 4: strided(step, from, to, 4); break;
-    case 8: strided(step, from, to, 8); break;
-    default: strided(step, from, to, 16);
+    case 1: strided(outer, inner, from, to, 1); break;
+    case 2: strided(outer, inner, from, to, 2); break;
+    case 4: strided(outer, inner, from, to, 4); break;
+    case 8: strided(outer, inner, from, to, 8); break;
+    default: strided(outer, inner, from, to, 16);
     }
 }
