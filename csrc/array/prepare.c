@@ -134,24 +134,22 @@ static void put_last(draft_t *draft, int a) {
     draft->axis[draft->naxes - 1] = axis;
 }
 
-static int find_contiguous(const draft_t *draft, bool in_source, bool in_target) {
-    for (int a = 0; a < draft->naxes; a++)
-        if ((!in_source || draft->axis[a].from_stride == 1) && (!in_target || draft->axis[a].to_stride == 1)) return a;
-    return -1;
+static int nearest_in_source(const draft_t *draft) {
+    int nearest = 0;
+    for (int a = 1; a < draft->naxes; a++)
+        if (draft->axis[a].from_stride < draft->axis[nearest].from_stride) nearest = a;
+    return nearest;
 }
 
-static mst_array_leaf_t choose_leaf(draft_t *draft) {
-    sort_axes(draft, wider_in_target);
-    int both = find_contiguous(draft, true, true);
+/* The axis whose elements lie nearest to each other in the source comes last, before it the one of the target, where it is another. */
+static mst_array_leaf_t order_axes(draft_t *draft) {
     if (!draft->naxes) return MST_ARRAY_LEAF_ROWS;
-    if (both >= 0) {
-        put_last(draft, both);
-        return MST_ARRAY_LEAF_ROWS;
-    }
-    if (find_contiguous(draft, true, false) < 0 || find_contiguous(draft, false, true) < 0) return MST_ARRAY_LEAF_STRIDED;
-    put_last(draft, find_contiguous(draft, false, true));
-    put_last(draft, find_contiguous(draft, true, false));
-    return MST_ARRAY_LEAF_TILES;
+    sort_axes(draft, wider_in_target);
+    put_last(draft, nearest_in_source(draft));
+    const mst_array_axis_t *last = &draft->axis[draft->naxes - 1], *other = draft->naxes > 1 ? last - 1 : last;
+    if (last->from_stride != 1) return MST_ARRAY_LEAF_STRIDED;
+    if (last->to_stride == 1) return MST_ARRAY_LEAF_ROWS;
+    return other->to_stride == 1 ? MST_ARRAY_LEAF_TILES : MST_ARRAY_LEAF_STRIDED;
 }
 
 /* ---- The step */
@@ -194,7 +192,7 @@ static bool add_move(const mst_array_copy_t *copy, const mst_array_move_t *move,
     else if (way == MST_ARRAY_UNPACK) draft.from = buffered;
     simplify(&draft);
     join_all(&draft);
-    mst_array_leaf_t leaf = choose_leaf(&draft);
+    mst_array_leaf_t leaf = order_axes(&draft);
     return add_step(&draft, copy->converts ? MST_ARRAY_LEAF_CONVERT : leaf, copy->from_nbytes, copy->to_nbytes, block);
 }
 
