@@ -5,6 +5,7 @@ static mst_array_leaf_fn *const leaves[] = {
     [MST_ARRAY_LEAF_ROWS] = mst_array_leaf_rows,
     [MST_ARRAY_LEAF_TILES] = mst_array_leaf_tiles,
     [MST_ARRAY_LEAF_STRIDED] = mst_array_leaf_strided,
+    [MST_ARRAY_LEAF_POINTS] = mst_array_leaf_points,
     [MST_ARRAY_LEAF_CONVERT] = mst_array_leaf_convert,
 };
 

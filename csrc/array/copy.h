@@ -45,8 +45,13 @@ typedef enum mst_array_leaf {
     MST_ARRAY_LEAF_ROWS,    /* leaf.c: the last axis is contiguous on both sides */
     MST_ARRAY_LEAF_TILES,   /* the last one in the source and the other in the target */
     MST_ARRAY_LEAF_STRIDED, /* else */
+    MST_ARRAY_LEAF_POINTS,  /* points.c: one axis of many short runs, given as points instead */
     MST_ARRAY_LEAF_CONVERT  /* convert.c: elements are converted, however they lie */
 } mst_array_leaf_t;
+
+typedef struct mst_array_point { /* counts elements */
+    int32_t from, to;
+} mst_array_point_t;
 
 typedef struct mst_array_step {
     uint8_t naxes, leaf;
@@ -81,13 +86,24 @@ static inline mst_array_step_t *mst_array_copy_step(const mst_array_copy_t *copy
     return (mst_array_step_t *)((uintptr_t)(copy + 1) + (copy->converts ? sizeof(mst_array_conversion_t) : 0));
 }
 
+/* Of a step with points, whose only axis says how many instead of how many runs. */
+static inline mst_array_point_t *mst_array_axis_points(const mst_array_axis_t *axis) { return (mst_array_point_t *)(uintptr_t)(axis + 1); }
+
 static inline mst_array_step_t *mst_array_step_next(const mst_array_step_t *step) {
     const mst_array_axis_t *last = step->axis + step->naxes - 1;
-    return (mst_array_step_t *)(uintptr_t)(step->naxes ? (const void *)(last->run + last->nruns) : step->axis);
+    if (!step->naxes) return (mst_array_step_t *)(uintptr_t)step->axis;
+    if (step->leaf == MST_ARRAY_LEAF_POINTS) return (mst_array_step_t *)(mst_array_axis_points(last) + last->nruns);
+    return (mst_array_step_t *)(last->run + last->nruns);
 }
+
+/* points.c.  Whether an axis that is a move's only one is better given as points; how many they are; all of them, in an order in which they lie near to each
+ * other on both sides. */
+bool mst_array_points_pay(const mst_array_axis_t *axis);
+int64_t mst_array_points_count(const mst_array_axis_t *axis);
+bool mst_array_points_make(const mst_array_axis_t *axis, mst_array_point_t *point_out); /* false: there is no memory */
 
 /* The loops over the last two axes; where there are fewer, one of one element stands for them. */
 typedef void mst_array_leaf_fn(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to);
-mst_array_leaf_fn mst_array_leaf_rows, mst_array_leaf_tiles, mst_array_leaf_strided, mst_array_leaf_convert;
+mst_array_leaf_fn mst_array_leaf_rows, mst_array_leaf_tiles, mst_array_leaf_strided, mst_array_leaf_points, mst_array_leaf_convert;
 
 #endif

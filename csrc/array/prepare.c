@@ -165,6 +165,16 @@ static void *block_add(block_t *block, size_t nbytes) {
     return memset(block->bytes + block->nbytes - nbytes, 0, nbytes);
 }
 
+/* A step whose only axis is given as points. */
+static bool add_points(const draft_t *draft, int64_t nbytes, block_t *block) {
+    const int64_t count = mst_array_points_count(draft->axis);
+    mst_array_step_t *step = block_add(block, sizeof *step + sizeof *step->axis + (size_t)count * sizeof(mst_array_point_t));
+    if (!step) return false;
+    *step = (mst_array_step_t){.naxes = 1, .leaf = MST_ARRAY_LEAF_POINTS, .from = draft->from * nbytes, .to = draft->to * nbytes};
+    step->axis[0] = (mst_array_axis_t){.nruns = count};
+    return mst_array_points_make(draft->axis, mst_array_axis_points(step->axis));
+}
+
 static bool add_step(const draft_t *draft, mst_array_leaf_t leaf, int64_t from_nbytes, int64_t to_nbytes, block_t *block) {
     size_t nruns = 0;
     for (int a = 0; a < draft->naxes; a++) nruns += (size_t)draft->axis[a].nruns;
@@ -193,6 +203,7 @@ static bool add_move(const mst_array_copy_t *copy, const mst_array_move_t *move,
     simplify(&draft);
     join_all(&draft);
     mst_array_leaf_t leaf = order_axes(&draft);
+    if (draft.naxes == 1 && !copy->converts && mst_array_points_pay(draft.axis)) return add_points(&draft, copy->from_nbytes, block);
     return add_step(&draft, copy->converts ? MST_ARRAY_LEAF_CONVERT : leaf, copy->from_nbytes, copy->to_nbytes, block);
 }
 
@@ -216,7 +227,7 @@ static mst_array_copy_t *finish(block_t *block) {
     mst_array_step_t *step = mst_array_copy_step(copy);
     for (int64_t s = 0; s < copy->nsteps; s++) {
         mst_array_run_t *run = (mst_array_run_t *)(step->axis + step->naxes);
-        for (int a = 0; a < step->naxes; run += step->axis[a++].nruns) step->axis[a].run = run;
+        for (int a = 0; a < step->naxes && step->leaf != MST_ARRAY_LEAF_POINTS; run += step->axis[a++].nruns) step->axis[a].run = run;
         step = mst_array_step_next(step);
     }
     return copy;
