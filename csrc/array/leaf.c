@@ -23,9 +23,9 @@ INLINE void copy_short(char *to, const char *from, size_t nbytes) {
 }
 
 INLINE void copy_line(mst_array_lines_t *lines, char *to, const char *from, size_t nbytes, bool large) {
-    if (nbytes <= 64) copy_short(to, from, nbytes);
+    if (nbytes <= MST_ARRAY_LINE_LEAST) copy_short(to, from, nbytes);
     else if (large) mst_array_lines_add(lines, to, from, nbytes);
-    else memcpy(to, from, nbytes);
+    else mst_array_line_copy(to, from, nbytes);
 }
 
 void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
