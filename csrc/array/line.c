@@ -28,8 +28,8 @@ AVX2 static void avx_line(char *to, const char *from, size_t nbytes) {
         avx_copy(to + at, from + at);
         avx_copy(to + at + CACHE_LINE, from + at + CACHE_LINE);
     }
-    if (at + CACHE_LINE <= nbytes) avx_copy(to + at, from + at);
-    avx_copy(to + nbytes - CACHE_LINE, from + nbytes - CACHE_LINE);
+    if (at + CACHE_LINE < nbytes) avx_copy(to + at, from + at);
+    if (at < nbytes) avx_copy(to + nbytes - CACHE_LINE, from + nbytes - CACHE_LINE);
 }
 
 void mst_array_line_copy(char *to, const char *from, size_t nbytes) {
