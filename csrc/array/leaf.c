@@ -134,7 +134,7 @@ INLINE void loop(const mst_array_axis_t *outer, const mst_array_axis_t *inner, c
 INLINE void strided(const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to, size_t size) {
     bool alone = outer->nruns == 1 && outer->run[0].length == 1;
     if (alone && inner->nruns > 1) tile_runs(inner, from + outer->run[0].from, to + outer->run[0].to, size);
-    else if (inner->from_stride <= outer->from_stride && inner->to_stride <= outer->to_stride) loop(outer, inner, from, to, size);
+    else if (alone || (inner->from_stride <= outer->from_stride && inner->to_stride <= outer->to_stride)) loop(outer, inner, from, to, size);
     else
         for (int64_t k = 0; k < inner->nruns; k++) tile_run(outer, inner, &inner->run[k], from, to, size);
 }
