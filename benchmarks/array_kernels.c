@@ -1,5 +1,5 @@
-/* What a rank's share of a redistribution costs in copies, as ratios to a memcpy of the share, all in turn in one run.  Two ranks; N x N doubles, or elements of
- * as many bytes as the name says:
+/* What a rank's share of a redistribution costs in copies, as ratios to a memcpy of the share, all in turn in one run.  Two ranks; N x N doubles, or elements
+ * of as many bytes as the name says:
  *   rows       row blocks -> column blocks, both row-major
  *   cyclic     blocks of 64 x 64 (of 8 x 8 below N = 512) dealt to a grid of 1 x 2 -> row blocks
  *   transpose  row blocks, row-major -> column blocks, column-major; transpose_1 to _16

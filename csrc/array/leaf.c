@@ -30,11 +30,36 @@ INLINE void copy_line(mst_array_lines_t *lines, char *to, const char *from, size
     else mst_array_line_copy(to, from, nbytes);
 }
 
+/* Rows of one short line each, as of ghost cells: lengths that are known need no decisions. */
+INLINE void copy_short_rows(const mst_array_axis_t *outer, const mst_array_run_t *line, const char *from, char *to, size_t nbytes) {
+    for (int64_t r = 0; r < outer->nruns; r++) {
+        const char *source = from + outer->run[r].from + line->from;
+        char *target = to + outer->run[r].to + line->to;
+        for (int64_t i = 0; i < outer->run[r].length; i++) copy_short(target + i * outer->to_stride, source + i * outer->from_stride, nbytes);
+    }
+}
+
+static void short_rows(const mst_array_axis_t *outer, const mst_array_run_t *line, const char *from, char *to, size_t nbytes) {
+    switch (nbytes) {
+    case 8: copy_short_rows(outer, line, from, to, 8); break;
+    case 16: copy_short_rows(outer, line, from, to, 16); break;
+    case 24: copy_short_rows(outer, line, from, to, 24); break;
+    case 32: copy_short_rows(outer, line, from, to, 32); break;
+    case 48: copy_short_rows(outer, line, from, to, 48); break;
+    case 64: copy_short_rows(outer, line, from, to, 64); break;
+    default: copy_short_rows(outer, line, from, to, nbytes);
+    }
+}
+
 void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
     const size_t size = copy->from_nbytes;
     const bool large = copy->large;
     mst_array_lines_t lines;
     lines.count = 0;
+    if (inner->nruns == 1 && (size_t)inner->run->length * size <= MST_ARRAY_LINE_LEAST) {
+        short_rows(outer, inner->run, from, to, (size_t)inner->run->length * size);
+        return;
+    }
     for (int64_t r = 0; r < outer->nruns; r++)
         for (int64_t i = 0; i < outer->run[r].length; i++) {
             const char *source = from + outer->run[r].from + i * outer->from_stride;

@@ -13,7 +13,8 @@ bool mst_array_is_large(size_t nbytes) { return nbytes >= LARGE; }
 #define INLINE static inline __attribute__((always_inline))
 #define AVX2 __attribute__((target("avx2")))
 
-enum { PAGE = 4096, CACHE_LINE = 64, CHUNK = 512, SHORT = 256, LONG = 1 << 20 }; /* the ends of short lines cost more than is won, and long ones memcpy does as well */
+enum { CACHE_LINE = 64, PAGE = 4096 };
+enum { CHUNK = 512, SHORT = 256, LONG = 1 << 20 }; /* the ends of short lines cost more than is won, and long ones memcpy does as well */
 
 AVX2 INLINE void avx_copy(char *to, const char *from) {
     __m256i low = _mm256_loadu_si256((const __m256i *)from), high = _mm256_loadu_si256((const __m256i *)(from + 32));
