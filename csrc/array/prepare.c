@@ -3,7 +3,8 @@
  *   1. positions in a buffer replace those of the side that packing or unpacking leaves;
  *   2. axes of one element vanish; an axis of equal runs at equal distances (blocks of a cyclic cut) becomes two axes of one run;
  *   3. an axis that goes on where another one ends, on both sides, becomes one with it: whole rows are a line;
- *   4. what is contiguous in memory becomes the last loop: on both sides (rows), or the source's last and the target's last but one (tiles).
+ *   4. what lies nearest in the source becomes the last loop, and what does so in the target the last but one, where that is another;
+ *   5. one axis of many short runs becomes a list of points.
  * The order of a buffer follows from the move alone: axes by their strides in the source, so packing reads on and on. */
 #include "array/copy.h"
 
