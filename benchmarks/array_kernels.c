@@ -6,7 +6,7 @@
  *   singles    rows dealt one by one, row-major -> column blocks, column-major; singles_back: the reverse
  *   lines      whole rows in an order by chance, as indices -> column blocks, column-major; lines_back: the reverse
  *   points     single elements and pairs by chance, as indices -> the same; points_back (both with N = 1024 at most)
- *   to_float   transposed, and doubles become floats
+ *   to_float, points_float: transpose and points, and doubles become floats
  * each by one copy out of the other ranks' memory (direct), into buffers (pack) and out of them (unpack).  The result of each is checked element by element.
  * Then what a plan of one of 100,000 ranks keeps of a 46,340 x 46,340 array: moves and copies, in bytes and milliseconds
  * of the processor.
@@ -255,6 +255,8 @@ static void run_size(int64_t n) {
     CASE("lines_back", n, MAESTRO_F64, blocks(n, false, MAESTRO_COLUMN_MAJOR), lines(n));
     CASE("points", fewer, MAESTRO_F64, points(fewer), blocks(fewer, false, MAESTRO_COLUMN_MAJOR));
     CASE("points_back", fewer, MAESTRO_F64, blocks(fewer, false, MAESTRO_COLUMN_MAJOR), points(fewer));
+    if (is_wanted("points_float"))
+        run_case("points_float", fewer, MAESTRO_F64, MAESTRO_F32, points(fewer), blocks(fewer, false, MAESTRO_COLUMN_MAJOR));
     if (is_wanted("to_float"))
         run_case("to_float", n, MAESTRO_F64, MAESTRO_F32, blocks(n, true, MAESTRO_ROW_MAJOR), blocks(n, false, MAESTRO_COLUMN_MAJOR));
 }

@@ -128,6 +128,13 @@ static void convert_runs(const mst_array_copy_t *copy, const mst_array_axis_t *o
                         to + k * outer->to_stride + j * inner->to_stride, inner->to_stride, smaller(columns, nj - j), strip);
 }
 
+void mst_array_convert_line(const mst_array_copy_t *copy, const char *from, char *to, int64_t n) {
+    double strip[2 * STRIP];
+    for (int64_t j = 0; j < n; j += STRIP)
+        convert(mst_array_copy_conversion(copy), from + j * copy->from_nbytes, copy->from_nbytes, to + j * copy->to_nbytes, copy->to_nbytes,
+                smaller(STRIP, n - j), strip);
+}
+
 void mst_array_leaf_convert(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
     const bool is_transposed = inner->from_stride == copy->from_nbytes && outer->to_stride == copy->to_nbytes && inner->to_stride != copy->to_nbytes;
     for (int64_t r = 0; r < outer->nruns; r++)

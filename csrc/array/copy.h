@@ -46,7 +46,7 @@ typedef enum mst_array_leaf {
     MST_ARRAY_LEAF_TILES,   /* the last one in the source and the other in the target */
     MST_ARRAY_LEAF_STRIDED, /* else */
     MST_ARRAY_LEAF_POINTS,  /* points.c: one axis of many short runs, given as points instead */
-    MST_ARRAY_LEAF_CONVERT  /* convert.c: elements are converted, however they lie */
+    MST_ARRAY_LEAF_CONVERT  /* convert.c: elements are converted, and are no points */
 } mst_array_leaf_t;
 
 typedef struct mst_array_point { /* counts elements */
@@ -79,6 +79,8 @@ typedef struct mst_array_conversion {
 
 /* Of a field that is not plain. */
 mst_array_conversion_t mst_array_conversion_of(const maestro_field_t *field);
+/* Elements that lie one behind the other on both sides. */
+void mst_array_convert_line(const mst_array_copy_t *copy, const char *from, char *to, int64_t n);
 
 static inline mst_array_conversion_t *mst_array_copy_conversion(const mst_array_copy_t *copy) { return (mst_array_conversion_t *)(uintptr_t)(copy + 1); }
 

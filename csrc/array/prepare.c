@@ -167,11 +167,11 @@ static void *block_add(block_t *block, size_t nbytes) {
 }
 
 /* A step whose only axis is given as points. */
-static bool add_points(const draft_t *draft, int64_t nbytes, block_t *block) {
+static bool add_points(const draft_t *draft, int64_t from_nbytes, int64_t to_nbytes, block_t *block) {
     const int64_t count = mst_array_points_count(draft->axis);
     mst_array_step_t *step = block_add(block, sizeof *step + sizeof *step->axis + (size_t)count * sizeof(mst_array_point_t));
     if (!step) return false;
-    *step = (mst_array_step_t){.naxes = 1, .leaf = MST_ARRAY_LEAF_POINTS, .from = draft->from * nbytes, .to = draft->to * nbytes};
+    *step = (mst_array_step_t){.naxes = 1, .leaf = MST_ARRAY_LEAF_POINTS, .from = draft->from * from_nbytes, .to = draft->to * to_nbytes};
     step->axis[0] = (mst_array_axis_t){.nruns = count};
     return mst_array_points_make(draft->axis, mst_array_axis_points(step->axis));
 }
@@ -204,7 +204,7 @@ static bool add_move(const mst_array_copy_t *copy, const mst_array_move_t *move,
     simplify(&draft);
     join_all(&draft);
     mst_array_leaf_t leaf = order_axes(&draft);
-    if (draft.naxes == 1 && !copy->converts && mst_array_points_pay(draft.axis)) return add_points(&draft, copy->from_nbytes, block);
+    if (draft.naxes == 1 && mst_array_points_pay(draft.axis)) return add_points(&draft, copy->from_nbytes, copy->to_nbytes, block);
     return add_step(&draft, copy->converts ? MST_ARRAY_LEAF_CONVERT : leaf, copy->from_nbytes, copy->to_nbytes, block);
 }
 
