@@ -6,6 +6,8 @@
 
 enum { CASES = 10000, MARGIN = 64 };
 
+static int copies_of_a_line;
+
 /* ---- Memory with margins; misaligned as the seed says */
 typedef struct memory {
     unsigned char *block, *bytes;
@@ -64,11 +66,27 @@ static void copy_by_element(const random_array_t *array, const parts_t *parts, s
 
 static void run(const mst_array_moves_t *moves, mst_array_way_t way, size_t size, bool large, const memory_t *from, memory_t *to) {
     mst_array_copy_t *copy = NULL;
-    CHECK_OK(mst_array_copy_create(moves, way, size, 0, &copy));
+    maestro_field_t field;
+    maestro_field_init(&field, (maestro_element_t)size);
+    CHECK_OK(mst_array_copy_create(moves, way, &field, 0, &copy));
     CHECK(mst_array_copy_nbytes(copy) == (size_t)moves->count * size);
     copy->large = large; /* small copies meet the kernels of large ones too */
     mst_array_copy_run(copy, from->bytes, to->bytes);
     mst_array_copy_destroy(copy);
+}
+
+/* What is said to be one line is one: the buffer's bytes as they lie in the part's memory.  What moves one element is always one. */
+static bool check_line(const mst_array_moves_t *moves, mst_array_way_t way, size_t size, const memory_t *part, const memory_t *buffer) {
+    mst_array_copy_t *copy = NULL;
+    maestro_field_t field;
+    int64_t at = -1;
+    maestro_field_init(&field, (maestro_element_t)size);
+    CHECK_OK(mst_array_copy_create(moves, way, &field, 0, &copy));
+    bool is_line = mst_array_copy_is_line(copy, way, &at);
+    if (is_line) CHECK(at >= 0 && (size_t)at + buffer->nbytes <= part->nbytes && memcmp(part->bytes + at, buffer->bytes, buffer->nbytes) == 0);
+    else CHECK(moves->count != 1);
+    mst_array_copy_destroy(copy);
+    return is_line;
 }
 
 static void check_copies(random_array_t *array, const parts_t *parts, size_t size) {
@@ -89,6 +107,7 @@ static void check_copies(random_array_t *array, const parts_t *parts, size_t siz
     CHECK(memory_same(&unpacked, &expected));
     CHECK(memory_same(&source, &kept));
     CHECK(margins_untouched(&buffer, 0xcc));
+    copies_of_a_line += check_line(&moves, MST_ARRAY_PACK, size, &source, &buffer) + check_line(&moves, MST_ARRAY_UNPACK, size, &target, &buffer);
     mst_array_moves_fini(&moves);
     free(source.block), free(target.block), free(expected.block), free(unpacked.block), free(kept.block), free(buffer.block);
 }
@@ -110,7 +129,8 @@ static void test_random_copies_bring_every_element_and_touch_nothing_else(void) 
         maestro_layout_destroy(from);
         maestro_layout_destroy(to);
     }
-    printf("%d cases, seeds 1 to %d\n", CASES, CASES);
+    printf("%d cases, seeds 1 to %d; %d of twice as many copies are a line\n", CASES, CASES, copies_of_a_line);
+    CHECK(copies_of_a_line > CASES / 20);
 }
 
 /* Sizes at which whole tiles, blocks of tiles, and long lines occur, in two and three dimensions. */
@@ -133,6 +153,46 @@ static void test_larger_arrays_are_transposed_in_tiles(void) {
         maestro_layout_destroy(from);
         maestro_layout_destroy(to);
     }
+}
+
+/* Lists whose runs are a few elements, or whole rows, against both orders, and against each other. */
+static void test_larger_lists_meet_blocks_of_both_orders(void) {
+    random_array_t array = {.state = 5, .ndims = 2};
+    for (int i = 0; i < 60; i++) {
+        maestro_layout_options_t options;
+        maestro_layout_t *blocks = NULL, *list, *other;
+        array.count = 1;
+        for (int d = 0; d < 2; d++) array.count *= array.shape[d] = 20 + random_below(&array, 80);
+        list = random_indices(&array);
+        other = random_indices(&array);
+        maestro_layout_options_init(&options);
+        options.order = (maestro_order_t)(i % 2);
+        CHECK_OK(maestro_layout_blocks(2, array.shape, (int64_t[]){1, 1}, &options, &blocks));
+        check_copies(&array, &(parts_t){list, blocks, 0, 0}, (size_t)1 << i % 5);
+        check_copies(&array, &(parts_t){blocks, list, 0, 0}, (size_t)1 << i % 5);
+        check_copies(&array, &(parts_t){list, other, 0, 0}, (size_t)1 << i % 5);
+        maestro_layout_destroy(blocks);
+        maestro_layout_destroy(list);
+        maestro_layout_destroy(other);
+    }
+}
+
+/* Places beyond 32 bits are no points; nor are few runs, or long ones. */
+static void test_points_are_made_of_many_short_runs_that_are_near(void) {
+    mst_array_run_t run[20];
+    mst_array_axis_t axis = {.from_stride = 1, .to_stride = 1000, .nruns = 20, .run = run};
+    for (int r = 0; r < 20; r++) run[r] = (mst_array_run_t){.length = 2, .from = 100 - 3 * r, .to = r * r};
+    CHECK(mst_array_points_pay(&axis) && mst_array_points_count(&axis) == 40);
+    run[7].to = INT32_MAX - 999;
+    CHECK(!mst_array_points_pay(&axis));
+    run[7].to = INT32_MAX - 1000;
+    CHECK(mst_array_points_pay(&axis));
+    run[3].from = INT32_MAX;
+    CHECK(!mst_array_points_pay(&axis));
+    run[3] = (mst_array_run_t){.length = 1000};
+    CHECK(!mst_array_points_pay(&axis));
+    axis.nruns = 3;
+    CHECK(!mst_array_points_pay(&axis));
 }
 
 /* ---- Kernels */
@@ -213,14 +273,12 @@ static void test_lines_of_all_lengths(void) {
             for (int nlines = 1; nlines <= 10; nlines += 3) check_lines(lengths[i], shift, nlines);
 }
 
-static void test_other_sizes_of_elements_are_refused(void) {
+static void test_a_copy_of_nothing_touches_nothing(void) {
     mst_array_moves_t moves = {0};
     mst_array_copy_t *copy = NULL;
-    CHECK_STATUS(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, 12, 0, &copy), MAESTRO_INVALID_ARGUMENT);
-    CHECK_ERROR_SAYS("elements of 12 bytes");
-    CHECK_STATUS(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, 0, 0, &copy), MAESTRO_INVALID_ARGUMENT);
-    CHECK(!copy);
-    CHECK_OK(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, 8, 0, &copy));
+    maestro_field_t field;
+    maestro_field_init(&field, MAESTRO_F64);
+    CHECK_OK(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, &field, 0, &copy));
     mst_array_copy_run(copy, "", NULL);
     mst_array_copy_destroy(copy);
     mst_array_copy_destroy(NULL);
@@ -229,9 +287,11 @@ static void test_other_sizes_of_elements_are_refused(void) {
 int main(void) {
     test_random_copies_bring_every_element_and_touch_nothing_else();
     test_larger_arrays_are_transposed_in_tiles();
+    test_larger_lists_meet_blocks_of_both_orders();
+    test_points_are_made_of_many_short_runs_that_are_near();
     test_rectangles_of_all_sizes_and_strides();
     test_large_rectangles();
     test_lines_of_all_lengths();
-    test_other_sizes_of_elements_are_refused();
+    test_a_copy_of_nothing_touches_nothing();
     return TEST_END;
 }

@@ -39,16 +39,6 @@ static MPI_Datatype type_of(size_t element_nbytes) {
     }
 }
 
-/* One run of a copy that is contiguous in memory as in the buffer. */
-static void find_line(peer_t *peer, mst_array_way_t way, size_t element_nbytes) {
-    const mst_array_step_t *step = peer->copy->step;
-    if (peer->copy->nsteps != 1 || step->naxes != 2) return;
-    const mst_array_axis_t *outer = &step->axis[0], *inner = &step->axis[1];
-    int64_t size = (int64_t)element_nbytes;
-    peer->is_line = outer->nruns == 1 && outer->run[0].length == 1 && inner->nruns == 1 && inner->from_stride == size && inner->to_stride == size;
-    peer->line_at = way == MST_ARRAY_PACK ? step->from + inner->run[0].from : step->to + inner->run[0].to;
-}
-
 static maestro_status_t make_peers(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_array_way_t way, int *npeers, peer_t **peer_out) {
     *peer_out = calloc((size_t)shares->nshares + 1, sizeof **peer_out);
     if (!*peer_out) return mst_base_fail_errno(WHAT);
@@ -65,9 +55,9 @@ static maestro_status_t make_peers(const maestro_plan_t *plan, const mst_mpi_sha
                                  (long long)share->moves.count, plan->max_fields, share->rank);
         *peer = (peer_t){.rank = share->rank, .nelements = share->moves.count};
         ++*npeers;
-        MST_TRY(mst_array_copy_create(&share->moves, way, plan->element_nbytes, plan->moved_nbytes, &peer->copy));
+        MST_TRY(mst_array_copy_create(&share->moves, way, &plan->field, plan->moved_nbytes, &peer->copy));
         peer->nbytes = mst_array_copy_nbytes(peer->copy);
-        find_line(peer, way, plan->element_nbytes);
+        peer->is_line = mst_array_copy_is_line(peer->copy, way, &peer->line_at);
     }
     return MAESTRO_OK;
 }

@@ -63,7 +63,7 @@ static size_t moved_nbytes(const maestro_plan_t *plan, const mst_mpi_shares_t *s
 static maestro_status_t make_own(maestro_plan_t *plan, const mst_mpi_shares_t *sends) {
     for (int64_t i = 0; i < sends->nshares; i++)
         if (sends->share[i].rank == plan->comm.rank && sends->share[i].moves.count)
-            MST_TRY(mst_array_copy_create(&sends->share[i].moves, MST_ARRAY_DIRECT, plan->element_nbytes, plan->moved_nbytes, &plan->own));
+            MST_TRY(mst_array_copy_create(&sends->share[i].moves, MST_ARRAY_DIRECT, &plan->field, plan->moved_nbytes, &plan->own));
     return MAESTRO_OK;
 }
 
@@ -113,6 +113,7 @@ static maestro_status_t choose_method(maestro_plan_t *plan, maestro_method_t num
 static maestro_status_t make_together(const mst_mpi_request_t *request, maestro_plan_t *plan) {
     mst_mpi_shares_t sends = {0}, receives = {0};
     plan->element_nbytes = request->element_nbytes;
+    maestro_field_init(&plan->field, (maestro_element_t)request->element_nbytes);
     plan->max_fields = request->options.max_fields;
     maestro_status_t status = mst_mpi_match(&plan->comm, request, &sends, &receives);
     if (status == MAESTRO_OK) status = mst_mpi_agree(&plan->comm, make(plan, &sends, &receives), -1);

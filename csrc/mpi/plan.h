@@ -30,6 +30,7 @@ typedef struct mst_mpi_traffic { /* with a rank, a field */
 struct maestro_plan {
     mst_mpi_comm_t comm;
     size_t element_nbytes, max_fields;
+    maestro_field_t field;
     size_t moved_nbytes;      /* what this rank keeps and gets of a field: a copy of a part of it is a part of something as large */
     const mst_mpi_method_t *method;
     void *state;

@@ -58,7 +58,7 @@ static maestro_status_t make_targets(const maestro_plan_t *plan, shared_t *share
         if (!is_of_node(plan, shared, share, &number)) continue;
         target_t *target = &shared->target[shared->ntargets++];
         *target = (target_t){.number = number};
-        MST_TRY(mst_array_copy_create(&share->moves, MST_ARRAY_PACK, plan->element_nbytes, plan->moved_nbytes, &target->pack));
+        MST_TRY(mst_array_copy_create(&share->moves, MST_ARRAY_PACK, &plan->field, plan->moved_nbytes, &target->pack));
         target->nbytes = mst_array_copy_nbytes(target->pack);
     }
     return MAESTRO_OK;
@@ -73,8 +73,8 @@ static maestro_status_t make_sources(const maestro_plan_t *plan, shared_t *share
         if (!is_of_node(plan, shared, share, &number)) continue;
         source_t *source = &shared->source[shared->nsources++];
         *source = (source_t){.rank = share->rank, .number = number};
-        MST_TRY(mst_array_copy_create(&share->moves, MST_ARRAY_DIRECT, plan->element_nbytes, plan->moved_nbytes, &source->direct));
-        MST_TRY(mst_array_copy_create(&share->moves, MST_ARRAY_UNPACK, plan->element_nbytes, plan->moved_nbytes, &source->unpack));
+        MST_TRY(mst_array_copy_create(&share->moves, MST_ARRAY_DIRECT, &plan->field, plan->moved_nbytes, &source->direct));
+        MST_TRY(mst_array_copy_create(&share->moves, MST_ARRAY_UNPACK, &plan->field, plan->moved_nbytes, &source->unpack));
         source->nbytes = mst_array_copy_nbytes(source->unpack);
     }
     return MAESTRO_OK;
