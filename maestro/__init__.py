@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .arrays.layout import Layout, Local
     from .blocks import BlockArray
     from .cdo import Cdo, Need, Request
     from .collection import Collection, Fence
@@ -36,6 +37,8 @@ _HOMES = {
     "Event": "subscription",
     "Fence": "collection",
     "Group": "record",
+    "Layout": "arrays.layout",
+    "Local": "arrays.layout",
     "Need": "cdo",
     "NewRecord": "record",
     "Pin": "placement",
@@ -55,6 +58,8 @@ __all__ = [
     "Event",
     "Fence",
     "Group",
+    "Layout",
+    "Local",
     "Need",
     "NewRecord",
     "Pin",
