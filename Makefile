@@ -81,9 +81,9 @@ test-tsan: env
 	@$(call LOCKED,tsan) scripts/build tsan
 	$(NO_RANDOM_LAYOUT) ctest --preset tsan -j2
 
-# The link for Open MPI, beside MPICH's.
+# The link and the collective operations for Open MPI, beside MPICH's.
 build-openmpi: build env-openmpi
-	@$(call LOCKED,openmpi) env PATH=$(BIN_OPENMPI):$$PATH scripts/build openmpi --install link
+	@$(call LOCKED,openmpi) env PATH=$(BIN_OPENMPI):$$PATH scripts/build openmpi --install mpi
 
 test-openmpi: build-openmpi
 	$(OPENMPI_ENV) ctest --preset openmpi

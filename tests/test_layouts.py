@@ -59,10 +59,8 @@ def test_blocks_are_those_of_array_split(cut, ghosts, uneven):
             wanted = np.array_split(wanted, n, axis=d)[at]
         check_part(layout, part, wanted, whole)
         local = layout.local(part)
-        added = (
-            tuple(low + high for low, high in (sides if uneven else [(ghosts, ghosts)] * len(shape))) if wanted.size else (0,) * len(shape)
-        )
-        assert local.shape == tuple(n + more for n, more in zip(wanted.shape, added, strict=True))
+        around = [sum(pair) for pair in (sides if uneven else [(ghosts, ghosts)] * len(shape))]
+        assert local.shape == tuple(n + (more if wanted.size else 0) for n, more in zip(wanted.shape, around, strict=True))
         assert not wanted.size or local.first == tuple(np.argwhere(whole == wanted.min())[0])
 
 

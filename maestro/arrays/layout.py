@@ -201,7 +201,8 @@ class Layout(_core.LayoutHandle):
         Parameters
         ----------
         indices : array of int, one dimension
-            The global index in row-major order (``numpy.ravel_multi_index``) of what lies in each place; -1 where nothing of the array does.
+            The global index in row-major order (``numpy.ravel_multi_index``) of what lies in each place; -1 where nothing of the array
+            does.
         is_ghost : array of bool, as long, optional
             Which places hold copies of what another part owns, or this one.  Such an index may come more than once.
         shape :
