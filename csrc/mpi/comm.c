@@ -24,27 +24,36 @@ static maestro_status_t check_running(const char *what) {
     return finalised ? mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI has been finalised", what) : MAESTRO_OK;
 }
 
-/* Before there is a communicator of our own, MPI calls the handlers of the application's, of the world's and of the process's own one. */
-static int duplicate(MPI_Comm theirs, MPI_Comm *ours_out) {
-    MPI_Comm place[] = {MPI_COMM_WORLD, MPI_COMM_SELF, theirs};
-    MPI_Errhandler handler[MST_COUNT(place)];
-    size_t nset = 0;
-    int code = MPI_SUCCESS, is_inter = 0;
-    for (; nset < MST_COUNT(place) && code == MPI_SUCCESS; nset++) {
-        code = MPI_Comm_get_errhandler(place[nset], &handler[nset]);
-        if (code != MPI_SUCCESS) break;
-        MPI_Comm_set_errhandler(place[nset], MPI_ERRORS_RETURN);
+/* ---- The application's communicator */
+static int silence(mst_mpi_theirs_t *theirs) {
+    MPI_Comm place[MST_COUNT(theirs->handler)] = {MPI_COMM_WORLD, MPI_COMM_SELF, theirs->comm};
+    for (; theirs->nset < MST_COUNT(place); theirs->nset++) {
+        int code = MPI_Comm_get_errhandler(place[theirs->nset], &theirs->handler[theirs->nset]);
+        if (code != MPI_SUCCESS) return code;
+        MPI_Comm_set_errhandler(place[theirs->nset], MPI_ERRORS_RETURN);
     }
-    if (code == MPI_SUCCESS) code = MPI_Comm_test_inter(theirs, &is_inter);
-    if (is_inter) code = MPI_ERR_COMM;
-    if (code == MPI_SUCCESS) code = MPI_Comm_dup(theirs, ours_out);
-    while (nset-- > 0) {
-        MPI_Comm_set_errhandler(place[nset], handler[nset]);
-        MPI_Errhandler_free(&handler[nset]);
-    }
-    return code;
+    return MPI_SUCCESS;
 }
 
+void mst_mpi_theirs_end(mst_mpi_theirs_t *theirs) {
+    MPI_Comm place[MST_COUNT(theirs->handler)] = {MPI_COMM_WORLD, MPI_COMM_SELF, theirs->comm};
+    while (theirs->nset-- > 0) {
+        MPI_Comm_set_errhandler(place[theirs->nset], theirs->handler[theirs->nset]);
+        MPI_Errhandler_free(&theirs->handler[theirs->nset]);
+    }
+}
+
+maestro_status_t mst_mpi_theirs_begin(const char *what, maestro_comm_t handle, mst_mpi_theirs_t *theirs_out) {
+    MST_TRY(check_running(what));
+    *theirs_out = (mst_mpi_theirs_t){.comm = MPI_Comm_f2c(handle)};
+    int is_inter = 1;
+    if (theirs_out->comm != MPI_COMM_NULL && silence(theirs_out) == MPI_SUCCESS) MPI_Comm_test_inter(theirs_out->comm, &is_inter);
+    if (!is_inter) return MAESTRO_OK;
+    mst_mpi_theirs_end(theirs_out);
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d is no communicator of this MPI; give MPI_Comm_c2f of an intracommunicator", what, (int)handle);
+}
+
+/* ---- Our own one */
 static bool is_crowded(MPI_Comm node) {
     cpu_set_t cores;
     int nranks = 1;
@@ -53,13 +62,15 @@ static bool is_crowded(MPI_Comm node) {
 }
 
 maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out) {
-    MST_TRY(check_running(what));
-    MPI_Comm theirs = MPI_Comm_f2c(handle), ours = MPI_COMM_NULL;
-    if (theirs == MPI_COMM_NULL || duplicate(theirs, &ours) != MPI_SUCCESS)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d is no communicator of this MPI; give MPI_Comm_c2f of an intracommunicator", what, (int)handle);
+    MPI_Comm ours = MPI_COMM_NULL;
+    mst_mpi_theirs_t theirs;
+    MST_TRY(mst_mpi_theirs_begin(what, handle, &theirs));
+    maestro_status_t status = mst_mpi_check(what, MPI_Comm_dup(theirs.comm, &ours));
+    mst_mpi_theirs_end(&theirs);
+    MST_TRY(status);
     MPI_Comm_set_errhandler(ours, MPI_ERRORS_RETURN);
     mst_mpi_comm_t comm = {.comm = ours, .node = MPI_COMM_NULL};
-    maestro_status_t status = mst_mpi_check(what, MPI_Comm_split_type(ours, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm.node));
+    status = mst_mpi_check(what, MPI_Comm_split_type(ours, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm.node));
     if (status != MAESTRO_OK) {
         MPI_Comm_free(&ours);
         return status;
