@@ -33,14 +33,20 @@ cdef int take_part(part_t *part, LayoutHandle layout, int64_t number) except -1:
     return 0
 
 
-cdef int take_options(maestro_plan_options_t *options, int method, bint partial, from_part, to_part, size_t max_fields, periodic) except -1:
-    cdef Py_ssize_t d
+cdef int take_options(maestro_plan_options_t *options, size_t max_fields, dict given) except -1:
     maestro_plan_options_init(options)
-    options.method, options.partial, options.max_fields = method, partial, max_fields
-    options.from_part = -1 if from_part is None else from_part
-    options.to_part = -1 if to_part is None else to_part
-    for d in range(min(len(periodic), MAESTRO_DIMENSIONS_MAX)):
-        options.periodic[d] = bool(periodic[d])
+    options.max_fields = max_fields
+    for name, value in given.items():
+        if name == "method":
+            options.method = value
+        elif name == "partial":
+            options.partial = value
+        elif name == "from_part":
+            options.from_part = value
+        elif name == "to_part":
+            options.to_part = value
+        else:
+            options.periodic = value  # MAESTRO_DIMENSIONS_MAX values
     return 0
 
 
@@ -61,7 +67,7 @@ def relabel(LayoutHandle source, LayoutHandle target, int comm, from_part):
     cdef maestro_plan_options_t options
     cdef int64_t part
     cdef int status
-    take_options(&options, 0, False, from_part, None, 1, ())
+    take_options(&options, 1, {} if from_part is None else {"from_part": from_part})
     with nogil:
         status = maestro_relabel(source.c, target.c, comm, &options, &part)
     check(status)
@@ -104,7 +110,7 @@ cdef class PlanHandle:
         cdef int status
         self.is_halo, self.timeout = len(parts) == 1, timeout
         self.take_types(types)
-        take_options(&c_options, **options)
+        take_options(&c_options, len(types), options)
         if fields is not None:
             c_fields = new_fields(fields)
         c_options.fields = c_fields
@@ -157,7 +163,7 @@ cdef class PlanHandle:
                 raise self.misfit(is_target, f, f"its shape is {np.shape(array)}")
         for d in range(part.ndims):
             if part.nelements and part.shape[d] > 1 and cnp.PyArray_STRIDE(array, d) != part.stride[d] * nbytes:
-                raise self.misfit(is_target, f, f"its strides are {array.strides}")
+                raise self.misfit(is_target, f, f"its strides are {(<object>array).strides}")
         if is_target and not cnp.PyArray_ISWRITEABLE(array):
             raise self.misfit(is_target, f, "it is read-only")
         return 0

@@ -108,11 +108,11 @@ class Plan(_mpi.PlanHandle):
         fields = fields_of(dtype, max_fields)
         alike = all(field.moves_as_is() and field.dtypes() == fields[0].dtypes() for field in fields)
         parts = [part_of(layout, part, comm.rank) if layout else 0 for layout, part in given_parts]
-        options |= {"method": method_number(options["method"]), "max_fields": len(fields)}
+        told = {name: value for name, value in options.items() if value is not None} | {"method": method_number(options["method"])}
         timeout = float(os.environ.get("MAESTRO_TIMEOUT_S", 60))
         types = [field.dtypes() for field in fields]
-        told = None if alike else [elements(field) for field in fields]
-        self._make(source, target, handle(comm, "redistribute"), types, told, parts, options, timeout)
+        converted = None if alike else [elements(field) for field in fields]
+        self._make(source, target, handle(comm, "redistribute"), types, converted, parts, told, timeout)
 
 
 def sequence(arrays: Arrays) -> Sequence[Any] | None:
@@ -190,7 +190,7 @@ def redistribute(
     (True, True)
     """
     plan = Plan()
-    options = {"method": method, "partial": partial, "from_part": from_part, "to_part": to_part, "periodic": ()}
+    options = {"method": method, "partial": partial, "from_part": from_part, "to_part": to_part}
     plan._create(source, target, dtype, comm, max_fields, [(source, from_part), (target, to_part)], **options)
     return plan
 
@@ -253,8 +253,8 @@ class Halo(Plan):
         periodic = [periodic] * _core.MAESTRO_DIMENSIONS_MAX if isinstance(periodic, bool | np.bool_) else list(periodic)
         if layout and layout.ndim > len(periodic):
             raise errors.ArgumentError(f"halo: periodic has {len(periodic)} values and the array {layout.ndim} dimensions; give one for each")
-        options = {"method": method, "partial": False, "from_part": part, "to_part": None, "periodic": periodic}
-        self._create(layout, None, dtype, comm, max_fields, [(layout, part)], **options)
+        periodic += [False] * (_core.MAESTRO_DIMENSIONS_MAX - len(periodic))
+        self._create(layout, None, dtype, comm, max_fields, [(layout, part)], method=method, from_part=part, periodic=periodic)
 
     def __call__(self, *fields: Any, stream: Any = None, timeout: float | None = None) -> None:
         """Start and wait."""
