@@ -215,16 +215,18 @@ cdef class PlanHandle:
         return 0
 
     def _begin(self, sources, targets, stream):
-        """Start with sequences of arrays, one for each field; None: this rank has no part of that side."""
-        cdef Py_ssize_t n = len(sources if targets is None else targets)
+        """Start with sequences of arrays, one for each field; None stands for as many None as the other side has, or for one."""
+        cdef Py_ssize_t n = 1 if targets is None else len(targets)
+        cdef Py_ssize_t m = n if sources is None else len(sources)
         cdef Py_ssize_t f
         cdef int status
         self.use("start")
         if self.held is not None:
             raise own_failure(MAESTRO_WRONG_STATE, "start: it has been started already; wait for it first")
-        if not 1 <= n <= self.max_fields or (sources is not None and len(sources) != n):
-            raise own_failure(MAESTRO_INVALID_ARGUMENT, f"start: {0 if sources is None else len(sources)} fields of the source and {n} of the target; "
-                                                        f"the plan was made for 1 to {self.max_fields}, and for as many on both sides")
+        n = m if targets is None else n
+        if n != m or not 1 <= n <= self.max_fields:
+            raise own_failure(MAESTRO_INVALID_ARGUMENT, f"start: {m} fields of the source and {n} of the target; the plan was made for 1 to "
+                                                        f"{self.max_fields}, and for as many on both sides")
         self.held, self.landing = [], []
         try:
             for f in range(n):

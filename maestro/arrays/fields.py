@@ -67,15 +67,15 @@ def fields_of(given: DType | Field | Sequence[DType | Field], max_fields: int | 
     """One for each field of a plan: of a list its own, else as many as `max_fields` says, all alike."""
     several = isinstance(given, list | tuple) and not is_structure(given)
     fields = [one if isinstance(one, Field) else Field(one) for one in (given if several else [given])]
-    if not fields or (several and max_fields not in (None, len(fields))):
+    count = len(fields) if max_fields is None else max_fields
+    if several and (not fields or count != len(fields)):
         raise errors.ArgumentError(f"redistribute: {len(fields)} fields in dtype and max_fields={max_fields}; a list says how many there are")
-    for field in fields:
-        for dtype in field.dtypes():
-            if dtype.hasobject:
-                raise errors.ArgumentError(f"redistribute: dtype {dtype} has Python objects, which mean nothing to other ranks")
-    if not several and not 1 <= (max_fields or 1) < 2**31:
+    if not 1 <= count < 2**31:
         raise errors.ArgumentError(f"redistribute: max_fields is {max_fields}; it may be 1 or more")
-    return fields if several else fields * (max_fields or 1)
+    for dtype in (dtype for field in fields for dtype in field.dtypes()):
+        if dtype.hasobject:
+            raise errors.ArgumentError(f"redistribute: dtype {dtype} has Python objects, which mean nothing to other ranks")
+    return fields if several else fields * count
 
 
 def is_structure(given: Sequence[Any]) -> bool:

@@ -105,6 +105,7 @@ class Plan(_mpi.PlanHandle):
 
     def _create(self, source, target, dtype, comm, max_fields, given_parts, **options) -> None:
         """Collective: what `redistribute` and `Halo` have in common."""
+        c_comm = handle(comm, "redistribute")
         fields = fields_of(dtype, max_fields)
         alike = all(field.moves_as_is() and field.dtypes() == fields[0].dtypes() for field in fields)
         parts = [part_of(layout, part, comm.rank) if layout else 0 for layout, part in given_parts]
@@ -112,7 +113,7 @@ class Plan(_mpi.PlanHandle):
         timeout = float(os.environ.get("MAESTRO_TIMEOUT_S", 60))
         types = [field.dtypes() for field in fields]
         converted = None if alike else [elements(field) for field in fields]
-        self._make(source, target, handle(comm, "redistribute"), types, converted, parts, told, timeout)
+        self._make(source, target, c_comm, types, converted, parts, told, timeout)
 
 
 def sequence(arrays: Arrays) -> Sequence[Any] | None:
