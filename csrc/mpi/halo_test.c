@@ -2,7 +2,7 @@
  * refusals.  Run by any number of ranks up to 8; MAESTRO_TEST_CASES says how many random ones. */
 #include "mpi/scenario_test.h"
 
-enum { GUARD = 64, UNTOUCHED = 0xdd, FIELDS = 3, LAST_METHOD = MAESTRO_METHOD_SHARED };
+enum { GUARD = 64, UNTOUCHED = 0xdd, FIELDS = 3, LAST_METHOD = MAESTRO_METHOD_STAGED };
 
 static int rank, nranks;
 static maestro_comm_t world;
@@ -17,7 +17,7 @@ typedef struct places {
 
 typedef struct halo {
     random_array_t array;
-    size_t element_nbytes;
+    maestro_field_t kind[FIELDS];
     places_t at[SCENARIO_RANKS];
     maestro_plan_options_t options;
     int64_t missing; /* the first element that a ghost cell stands for and nobody owns; -1: none */
@@ -154,14 +154,25 @@ static void deal_lists(halo_t *halo, bool nobodys) {
     free(owner);
 }
 
+/* All of one size, or each of its own. */
+static void choose_kinds(halo_t *halo) {
+    static const maestro_element_t elements[] = {MAESTRO_BYTES_1, MAESTRO_BYTES_2, MAESTRO_BYTES_4, MAESTRO_BYTES_8, MAESTRO_BYTES_16,
+                                                 MAESTRO_I32, MAESTRO_F64, MAESTRO_C64, MAESTRO_C128};
+    bool mixed = random_below(&halo->array, 2);
+    for (int f = 0; f < FIELDS; f++) {
+        if (mixed || !f) maestro_field_init(&halo->kind[f], elements[random_below(&halo->array, MST_COUNT(elements))]);
+        else halo->kind[f] = halo->kind[0];
+    }
+}
+
 static void halo_init(halo_t *halo, uint64_t seed) {
-    static const size_t sizes[] = {1, 2, 4, 8, 16};
     *halo = (halo_t){0};
     random_array_init(&halo->array, seed);
-    halo->element_nbytes = sizes[random_below(&halo->array, 5)];
+    choose_kinds(halo);
     maestro_plan_options_init(&halo->options);
-    halo->options.max_fields = 1 + (size_t)random_below(&halo->array, FIELDS);
     halo->options.method = (maestro_method_t)random_below(&halo->array, LAST_METHOD + 1);
+    if (halo->options.method == MAESTRO_METHOD_AUTO && random_below(&halo->array, 3)) halo->options.method = MAESTRO_METHOD_PACKED; /* trials take long */
+    halo->options.max_fields = 1 + (size_t)random_below(&halo->array, FIELDS);
     for (int d = 0; d < MST_ARRAY_MAX; d++) halo->options.periodic[d] = random_below(&halo->array, 2);
     bool holes = random_below(&halo->array, 6) == 0;
     switch (random_below(&halo->array, 4)) {
@@ -174,6 +185,7 @@ static void halo_init(halo_t *halo, uint64_t seed) {
 
 /* ---- A use */
 typedef struct field {
+    size_t size;          /* of elements */
     unsigned char *bytes; /* behind a guard */
     void *memory;
     bool from_alloc;
@@ -184,10 +196,10 @@ static void element_value(int64_t element, size_t number, unsigned char *bytes) 
     memcpy(bytes, value, sizeof value);
 }
 
-static field_t make_field(const halo_t *halo, random_array_t *choices, size_t number) {
+static field_t make_field(const halo_t *halo, random_array_t *choices, const maestro_field_t *kind, size_t number) {
     const places_t *places = &halo->at[rank];
-    size_t nbytes = (size_t)places->count * halo->element_nbytes + 2 * GUARD;
-    field_t field = {.from_alloc = random_below(choices, 2)};
+    field_t field = {.size = kind->from & 0xff, .from_alloc = random_below(choices, 2)};
+    size_t nbytes = (size_t)places->count * field.size + 2 * GUARD;
     unsigned char value[16];
     if (field.from_alloc) CHECK_OK(maestro_alloc(nbytes, &field.memory));
     else field.memory = malloc(nbytes);
@@ -196,7 +208,7 @@ static field_t make_field(const halo_t *halo, random_array_t *choices, size_t nu
     for (int64_t i = 0; i < places->count; i++) {
         if (!places->owned[i]) continue;
         element_value(places->element[i], number, value);
-        memcpy(field.bytes + (size_t)i * halo->element_nbytes, value, halo->element_nbytes);
+        memcpy(field.bytes + (size_t)i * field.size, value, field.size);
     }
     return field;
 }
@@ -204,7 +216,7 @@ static field_t make_field(const halo_t *halo, random_array_t *choices, size_t nu
 /* All that should be there is taken away; then nothing else may have been written. */
 static bool check_field(const halo_t *halo, const field_t *field, size_t number) {
     const places_t *places = &halo->at[rank];
-    size_t size = halo->element_nbytes, nbytes = (size_t)places->count * size + 2 * GUARD;
+    size_t size = field->size, nbytes = (size_t)places->count * size + 2 * GUARD;
     bool good = true;
     unsigned char value[16];
     for (int64_t i = 0; i < places->count; i++) {
@@ -222,7 +234,7 @@ static void use_plan(const halo_t *halo, random_array_t *choices, maestro_plan_t
     field_t field[FIELDS];
     void *to[FIELDS];
     for (size_t f = 0; f < nfields; f++) {
-        field[f] = make_field(halo, choices, number + f);
+        field[f] = make_field(halo, choices, &halo->kind[f], number + f);
         to[f] = field[f].bytes;
     }
     if (in_steps) {
@@ -240,7 +252,8 @@ static void use_plan(const halo_t *halo, random_array_t *choices, maestro_plan_t
 
 static maestro_status_t make_plan(halo_t *halo, maestro_plan_t **plan_out) {
     halo->options.from_part = halo->at[rank].part;
-    return maestro_halo(halo->at[rank].layout, (maestro_element_t)halo->element_nbytes, world, &halo->options, plan_out);
+    halo->options.fields = halo->kind;
+    return maestro_halo(halo->at[rank].layout, MAESTRO_F64, world, &halo->options, plan_out); /* of which the fields say more */
 }
 
 /* `choices` differ from rank to rank. */
@@ -319,7 +332,9 @@ static void hold_tile(places_t *places, int64_t *place, int64_t n, int64_t ntile
 
 static void sphere_init(halo_t *halo, int64_t length, int64_t ntiles, int64_t width, maestro_method_t method) {
     int64_t n = length * ntiles, all = 6 * ntiles * ntiles, room = (length + 2 * width) * (length + 2 * width), tile[6 * 9];
-    *halo = (halo_t){.array = {.state = (uint64_t)(n * 8 + width), .ndims = 3, .shape = {6, n, n}, .count = 6 * n * n}, .element_nbytes = 8};
+    *halo = (halo_t){.array = {.state = (uint64_t)(n * 8 + width), .ndims = 3, .shape = {6, n, n}, .count = 6 * n * n}};
+    maestro_field_init(&halo->kind[0], MAESTRO_F64);
+    maestro_field_init(&halo->kind[1], MAESTRO_F32);
     maestro_plan_options_init(&halo->options);
     halo->options.method = method;
     halo->options.max_fields = 2;
@@ -381,7 +396,8 @@ static maestro_layout_t *line_of(int64_t nparts, int64_t width) {
 static maestro_layout_t *list_of(int64_t first, int64_t ghost) {
     maestro_layout_t *layout = NULL;
     int64_t size = 4 * nranks + 1;
-    CHECK_OK(maestro_layout_indices(1, &size, 5, (int64_t[]){first, first + 1, first + 2, first + 3, ghost}, (bool[]){false, false, false, false, true}, &layout));
+    const int64_t indices[] = {first, first + 1, first + 2, first + 3, ghost};
+    CHECK_OK(maestro_layout_indices(1, &size, 5, indices, (bool[]){false, false, false, false, true}, &layout));
     return layout;
 }
 
