@@ -1,5 +1,6 @@
-/* maestro_comm_split: version 1 of the MPI handshake, by which the libraries of one MPI job find their ranks (Hanke, DKRZ: gitlab.dkrz.de/dkrz-sw/mpi-handshake;
- * YAC's manual, "MPI handshake algorithm").  What ranks of other libraries take part in must be their calls and no others, on the communicator itself:
+/* maestro_comm_split: version 1 of the MPI handshake, by which the libraries of one MPI job find their ranks (Hanke, DKRZ:
+ * gitlab.dkrz.de/dkrz-sw/mpi-handshake; YAC's manual, "MPI handshake algorithm").  Other libraries' ranks take part if these calls are made on the
+ * communicator itself, and no others:
  *     Allreduce of one int, the smallest: the version
  *     as long as a rank lacks a communicator:
  *         Allreduce of one int, the smallest: the ranks that lack one, those that do not say the number of ranks
@@ -24,7 +25,8 @@ typedef struct handshake {
 /* ---- What this rank gives */
 static maestro_status_t check_name(const char *const *names, size_t which) {
     size_t nbytes = names[which] ? strnlen(names[which], NAME_NBYTES + 1) : 0;
-    if (!nbytes) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: name %zu is %s; give at least one character", WHAT, which, names[which] ? "empty" : "NULL");
+    if (!nbytes)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: name %zu is %s; give at least one character", WHAT, which, names[which] ? "empty" : "NULL");
     if (nbytes > NAME_NBYTES)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: name %zu has more than %d bytes; give a shorter one", WHAT, which, NAME_NBYTES);
     for (size_t i = 0; i < which; i++)
@@ -111,7 +113,8 @@ static maestro_status_t make(const handshake_t *handshake, int speaker, maestro_
     MST_TRY(hear(handshake, speaker, name, &nbytes));
     size_t which = find_name(handshake, name, nbytes);
     bool is_mine = which < handshake->nnames, again = is_mine && handshake->made[which] != MPI_COMM_NULL;
-    if (again) *fault = mst_base_fail(MAESTRO_PROTOCOL, "%s: rank %d gives the name '%.64s', whose communicator is made", WHAT, speaker, handshake->names[which]);
+    if (again)
+        *fault = mst_base_fail(MAESTRO_PROTOCOL, "%s: rank %d gives the name '%.64s' once more", WHAT, speaker, handshake->names[which]);
     MST_TRY(mst_mpi_check(WHAT, MPI_Comm_split(handshake->comm, is_mine && !again ? 0 : MPI_UNDEFINED, handshake->rank, &made)));
     if (made != MPI_COMM_NULL) handshake->made[which] = made;
     return MAESTRO_OK;

@@ -265,10 +265,15 @@ static void test_the_applications_error_handler_is_that_of_what_is_made(void) {
     check_handler(MPI_ERRORS_ARE_FATAL);
 }
 
-/* MPICH has some 2,000 communicators. */
+/* MPICH has some 2,000 communicators; others have too many to run out of them here. */
 static void test_refused_splits_leave_no_communicators_behind(void) {
+#ifdef MPICH_VERSION
+    const int nsplits = 2100;
+#else
+    const int nsplits = 10;
+#endif
     if (nranks != 2) return;
-    for (int i = 0; i < 2100; i++) {
+    for (int i = 0; i < nsplits; i++) {
         if (rank) maestro_comm_split(world, 1, (const char *[]){"twice"}, (maestro_comm_t[1]){0});
         else {
             foreign_version(1);
