@@ -73,9 +73,17 @@ def fields_of(given: DType | Field | Sequence[DType | Field], max_fields: int | 
     if not 1 <= count < 2**31:
         raise errors.ArgumentError(f"redistribute: max_fields is {max_fields}; it may be 1 or more")
     for dtype in (dtype for field in fields for dtype in field.dtypes()):
-        if dtype.hasobject:
-            raise errors.ArgumentError(f"redistribute: dtype {dtype} has Python objects, which mean nothing to other ranks")
+        check_elements(dtype)
     return fields if several else fields * count
+
+
+def check_elements(dtype: np.dtype) -> None:
+    if dtype.hasobject:
+        raise errors.ArgumentError(f"redistribute: dtype {dtype} has Python objects, which mean nothing to other ranks")
+    if dtype.itemsize not in (1, 2, 4, 8, 16):
+        raise errors.ArgumentError(
+            f"redistribute: elements of dtype {dtype} have {dtype.itemsize} bytes; they may have 1, 2, 4, 8 or 16: make a dimension of what is in one"
+        )
 
 
 def is_structure(given: Sequence[Any]) -> bool:

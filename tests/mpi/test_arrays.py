@@ -170,6 +170,19 @@ def test_other_threads_run_during_a_wait():
         plan.wait()
 
 
+def test_plans_that_were_never_closed_hinder_nobody():
+    for method in ("packed", "shared", "auto") * 10:
+        plan = maestro.redistribute(rows(), columns(), "f8", COMM, method=method)
+        plan(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
+        plan.start(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
+        del plan
+    a, b = maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM)
+    a[:] = 3
+    with maestro.redistribute(rows(), columns(), "f8", COMM) as plan:
+        plan(a, b)
+    assert (b == 3).all()
+
+
 # ---- What plans tell
 def test_a_plan_explains_itself():
     with maestro.redistribute(rows(), columns(), "f4", COMM, method="packed") as plan:
