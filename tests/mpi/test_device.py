@@ -1,4 +1,4 @@
-"""Arrays on a device go through host memory.  No device is here: the driver is tests/helpers/fakecuda.c, the array one that the CPU cannot touch."""
+"""Arrays on a device go through host memory.  No device is here: its driver is tests/helpers/fakecuda.c, its memory at addresses of no use."""
 
 import subprocess
 from pathlib import Path
