@@ -1,4 +1,4 @@
-"""Arrays on a device go through host memory.  No device is here: its driver is tests/helpers/fakecuda.c, its memory at addresses of no use."""
+"""Arrays on a device go through host memory.  There is none here: its driver is tests/helpers/fakecuda.c, its addresses are of no use."""
 
 import subprocess
 from pathlib import Path
