@@ -39,6 +39,10 @@ maestro_status_t mst_array_intersect(const maestro_layout_t *from, int64_t from_
                                      mst_array_moves_t *moves_out);
 void mst_array_moves_fini(mst_array_moves_t *moves);
 
+/* join.c: adds a move, which is taken over, also where it fails; one that continues others becomes one with them.  The same moves in the same order give the
+ * same list.  Errors: SYSTEM. */
+maestro_status_t mst_array_moves_add(mst_array_moves_t *moves, mst_array_move_t *move);
+
 /* peers.c: the parts of the regular layout `other` with which a part has elements in common, ascending; computed from the part's blocks, so that time and
  * memory go with these and with the number of peers.  The caller frees the array, which is never NULL.
  * Errors: INVALID_ARGUMENT (shapes differ, no such part, `other` is not regular), SYSTEM. */

@@ -68,18 +68,6 @@ static maestro_status_t tell_pairs(const mst_mpi_entries_t entries[MST_MPI_SIDES
 }
 
 /* ---- Hearing */
-static maestro_status_t keep(mst_array_moves_t *moves, const mst_array_move_t *move) {
-    bool full = (moves->nmoves & (moves->nmoves - 1)) == 0; /* the list doubles when its length is a power of two */
-    if (full) {
-        mst_array_move_t *grown = realloc(moves->move, (size_t)(moves->nmoves ? 2 * moves->nmoves : 1) * sizeof *grown);
-        if (!grown) return mst_base_fail_errno(WHAT);
-        moves->move = grown;
-    }
-    moves->move[moves->nmoves++] = *move;
-    moves->count += move->count;
-    return MAESTRO_OK;
-}
-
 static maestro_status_t hear(const mst_mpi_letter_t *letter, mst_mpi_shares_t *sends, mst_mpi_shares_t *receives) {
     const char *bytes = letter->content.data, *end = bytes + letter->content.nbytes;
     while (bytes < end) {
@@ -87,10 +75,10 @@ static maestro_status_t hear(const mst_mpi_letter_t *letter, mst_mpi_shares_t *s
         mst_array_move_t move;
         bytes = read_move(bytes, &head, &move);
         mst_array_moves_t *moves = bytes ? mst_mpi_shares_with(head.role == MST_MPI_FROM ? sends : receives, (int)head.peer) : NULL;
-        maestro_status_t status = moves ? keep(moves, &move) : mst_base_fail_errno(WHAT);
-        if (status == MAESTRO_OK) continue;
+        if (moves) MST_TRY(mst_array_moves_add(moves, &move));
+        if (moves) continue;
         for (int a = 0; a < move.naxes; a++) free(move.axis[a].run);
-        return status;
+        return mst_base_fail_errno(WHAT);
     }
     return MAESTRO_OK;
 }
