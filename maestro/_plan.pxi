@@ -89,12 +89,14 @@ cdef class PlanHandle:
     cdef list landing               # what goes to a device when it is done
     cdef dict rooms                 # host memory for arrays on a device, from use to use
     cdef bint is_halo, busy
+    cdef int pid
     cdef readonly double timeout
 
     def __dealloc__(self):
-        # Ending a plan is collective, and each rank collects its garbage in its own time: what was not closed stays until the process ends.
         if self.held is not None:
-            Py_INCREF(self.held)
+            Py_INCREF(self.held)  # the plan stays too: its end would be a wait for other ranks
+        elif self.c != NULL and self.pid == getpid():
+            maestro_plan_destroy(self.c)
         free(self.from_)
         free(self.to)
 
@@ -112,7 +114,7 @@ cdef class PlanHandle:
         cdef maestro_layout_t *to = NULL if target is None else target.c
         cdef int element = types[0][0].itemsize if fields is None else fields[0][0]
         cdef int status
-        self.is_halo, self.timeout = len(parts) == 1, timeout
+        self.is_halo, self.timeout, self.pid = len(parts) == 1, timeout, getpid()
         self.take_types(types)
         take_options(&c_options, len(types), options)
         if fields is not None:
@@ -353,7 +355,8 @@ cdef class PlanHandle:
         """
         End the plan, after the wait for a use that was started; again: nothing.
 
-        Collective.  A plan that is not closed keeps its memory until the process ends.
+        All ranks close it, and none waits for others to do so.  A plan that is not closed ends with the last reference to it, unless it was
+        started.
 
         Raises
         ------
@@ -376,6 +379,10 @@ cdef class PlanHandle:
                 with nogil:
                     status = maestro_plan_destroy(c)
                 check(status)
+
+    @property
+    def _running(self):
+        return self.held is not None
 
     @property
     def closed(self):

@@ -30,7 +30,11 @@ class Explanation(dict):
         others = self["messages"]
         sent, received = (sum(other[f"{what}_bytes"] for other in others) for what in ("sent", "received"))
         lines = [f"method {self['method']}: keeps {self['kept_bytes']:,} bytes, sends {sent:,}, receives {received:,}"]
-        lines += [f"  rank {other['rank']}: sends {other['sent_bytes']:,}, receives {other['received_bytes']:,}" for other in others]
+        for other in others:
+            lines.append(f"  rank {other['rank']}, {other['way']}: sends {other['sent_bytes']:,}, receives {other['received_bytes']:,}")
+        tried = sorted(self["trial_s"].items(), key=lambda pair: pair[1])
+        if tried:
+            lines.append("  tried: " + ", ".join(f"{name} {1e6 * seconds:,.1f} us" for name, seconds in tried))
         return "\n".join(lines)
 
 
@@ -88,8 +92,9 @@ class Plan(_mpi.PlanHandle):
         Returns
         -------
         Explanation
-            A dictionary: "method", "element_bytes", "kept_bytes" that stay on the rank, and "messages", of each other rank its "rank",
-            "sent_bytes" and "received_bytes".  Printed, it is a table.
+            A dictionary: "method", "element_bytes", "kept_bytes" that stay on the rank; "messages", of each other rank its "rank", the
+            "way", which is the method between these two, "sent_bytes" and "received_bytes"; and "trial_s", of each method that was tried
+            the seconds of a use.  Printed, it is a table.
         """
         return Explanation(self._explain())
 
@@ -97,8 +102,8 @@ class Plan(_mpi.PlanHandle):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if kind is None:
-            self.close()  # after an error other ranks may not come to the end of their block
+        if kind is None or not self._running:
+            self.close()  # after an error other ranks may never come so far as to let this one be done
 
     def __repr__(self) -> str:
         return f"<maestro.{type(self).__name__}, closed>" if self.closed else f"<maestro.{type(self).__name__}, {self.explain()['method']}>"
@@ -172,6 +177,8 @@ def redistribute(
         An element of the target has no source; the first is named.
     DuplicateError
         An element or a part has two ranks on one side; the first is named.
+    TimeoutError
+        Other ranks have not called within ``MAESTRO_TIMEOUT_S``; the communicator is of no use for plans any more.
     StateError
         MPI is not initialised.
     SystemError
@@ -222,7 +229,7 @@ class Halo(Plan):
 
     Raises
     ------
-    ArgumentError, DuplicateError, StateError, SystemError
+    ArgumentError, DuplicateError, TimeoutError, StateError, SystemError
         As `redistribute`.
     NotFoundError
         A ghost cell's element has no owner.

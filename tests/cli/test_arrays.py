@@ -34,10 +34,11 @@ def test_stencils_give_the_same_bits_on_any_number_of_ranks(ranks):
 
 
 def test_a_matrix_is_transposed():
-    wrong, method, other = run([EXAMPLES / "transpose.py"], ranks=[2])
+    wrong, method, other, tried = run([EXAMPLES / "transpose.py"], ranks=[2])
     assert wrong == "0 elements are wrong"
     assert method.endswith(": keeps 2,000,000 bytes, sends 2,000,000, receives 2,000,000")
-    assert other == "  rank 1: sends 2,000,000, receives 2,000,000"
+    assert other.endswith(": sends 2,000,000, receives 2,000,000")
+    assert tried.startswith("  tried: ")
 
 
 @pytest.mark.parametrize("ranks", [1, 4])
