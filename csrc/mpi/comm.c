@@ -1,5 +1,5 @@
 /* See comm.h. */
-#include "mpi/comm.h"
+#include "mpi/duplicate.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -54,46 +54,50 @@ maestro_status_t mst_mpi_theirs_begin(const char *what, maestro_comm_t handle, m
 }
 
 /* ---- Our own one */
-static bool is_crowded(MPI_Comm node) {
-    cpu_set_t cores;
-    int nranks = 1;
-    MPI_Comm_size(node, &nranks);
-    return sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) < nranks;
-}
-
 maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out) {
-    MPI_Comm ours = MPI_COMM_NULL;
-    mst_mpi_theirs_t theirs;
-    MST_TRY(mst_mpi_theirs_begin(what, handle, &theirs));
-    maestro_status_t status = mst_mpi_check(what, MPI_Comm_dup(theirs.comm, &ours));
-    mst_mpi_theirs_end(&theirs);
-    MST_TRY(status);
-    MPI_Comm_set_errhandler(ours, MPI_ERRORS_RETURN);
-    mst_mpi_comm_t comm = {.comm = ours, .node = MPI_COMM_NULL};
-    status = mst_mpi_check(what, MPI_Comm_split_type(ours, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm.node));
-    if (status != MAESTRO_OK) {
-        MPI_Comm_free(&ours);
-        return status;
+    MST_TRY(check_running(what));
+    return mst_mpi_duplicate_of(what, handle, comm_out);
+}
+
+int mst_mpi_comm_number(const mst_mpi_comm_t *comm, int rank) {
+    int low = 0, high = comm->nnode;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (comm->node_ranks[middle] < rank) low = middle + 1;
+        else high = middle;
     }
-    MPI_Comm_set_errhandler(comm.node, MPI_ERRORS_RETURN);
-    comm.crowded = is_crowded(comm.node);
-    MPI_Comm_rank(ours, &comm.rank);
-    MPI_Comm_size(ours, &comm.nranks);
-    *comm_out = comm;
-    return MAESTRO_OK;
+    return low < comm->nnode && comm->node_ranks[low] == rank ? low : -1;
 }
 
-void mst_mpi_comm_forget_node(mst_mpi_comm_t *comm) {
-    if (comm->node != MPI_COMM_NULL) MPI_Comm_free(&comm->node);
-    comm->node = MPI_COMM_NULL;
+/* ---- Waiting */
+static const double TIMEOUT_S = 60;
+
+/* MPI's own wait has no end. */
+maestro_status_t mst_mpi_finish(const mst_mpi_comm_t *comm, const char *what, MPI_Request *request) {
+    enum { LOOKS = 256 };
+    double timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S);
+    int64_t until_ns = mst_base_deadline_ns(timeout_s);
+    for (unsigned i = 1;; i++) {
+        int done = 0;
+        MST_TRY(mst_mpi_check(what, MPI_Test(request, &done, MPI_STATUS_IGNORE)));
+        if (done) return MAESTRO_OK;
+        if (comm->crowded || i > LOOKS) sched_yield();
+        if (i % LOOKS == 0 && mst_base_now_ns() >= until_ns) break;
+    }
+    return mst_base_fail(MAESTRO_TIMEOUT, "%s: not all ranks have called it within %.3g s (MAESTRO_TIMEOUT_S); %s", what, timeout_s,
+                         "all ranks of a communicator make the same calls in the same order, and from here on nothing can be made on this one");
 }
 
-void mst_mpi_comm_close(mst_mpi_comm_t *comm) {
-    int finalised = 0;
-    MPI_Finalized(&finalised);
-    if (!finalised) mst_mpi_comm_forget_node(comm);
-    if (!finalised && comm->comm != MPI_COMM_NULL) MPI_Comm_free(&comm->comm);
-    comm->comm = MPI_COMM_NULL;
+/* The least of each number over all ranks, in duplicate->least: there MPI may write even when this rank waits no more. */
+static maestro_status_t reduce(const mst_mpi_comm_t *comm, const char *what, const int64_t *own, int count) {
+    mst_mpi_duplicate_t *duplicate = comm->duplicate;
+    MPI_Request request;
+    if (duplicate->lost) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: a call on this communicator has not ended on all ranks; make another one", what);
+    memcpy(duplicate->own, own, (size_t)count * sizeof *own);
+    MST_TRY(mst_mpi_check(what, MPI_Iallreduce(duplicate->own, duplicate->least, count, MPI_INT64_T, MPI_MIN, comm->comm, &request)));
+    maestro_status_t status = mst_mpi_finish(comm, what, &request);
+    duplicate->lost = status != MAESTRO_OK;
+    return status;
 }
 
 /* ---- One verdict */
@@ -104,14 +108,39 @@ typedef struct verdict {
 
 maestro_status_t mst_mpi_agree(const mst_mpi_comm_t *comm, maestro_status_t status, int64_t order) {
     static const int64_t GOOD = INT64_MAX;
-    int64_t own = status == MAESTRO_OK ? GOOD : order, first = GOOD;
+    int64_t own = status == MAESTRO_OK ? GOOD : order;
     int rank, speaker = 0;
     verdict_t verdict = {.status = status};
-    MST_TRY(mst_mpi_check("agree", MPI_Allreduce(&own, &first, 1, MPI_INT64_T, MPI_MIN, comm->comm)));
-    if (first == GOOD) return MAESTRO_OK;
-    rank = own == first ? comm->rank : INT_MAX;
+    MST_TRY(reduce(comm, "agree", &own, 1));
+    if (comm->duplicate->least[0] == GOOD) return MAESTRO_OK;
+    rank = own == comm->duplicate->least[0] ? comm->rank : INT_MAX;
     MST_TRY(mst_mpi_check("agree", MPI_Allreduce(&rank, &speaker, 1, MPI_INT, MPI_MIN, comm->comm)));
     snprintf(verdict.text, sizeof verdict.text, "%s", maestro_last_error());
     MST_TRY(mst_mpi_check("agree", MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, speaker, comm->comm)));
     return mst_base_fail((maestro_status_t)verdict.status, "%s", verdict.text);
+}
+
+/* ---- The first step */
+static maestro_status_t differ(const char *what, const mst_mpi_same_t *same, int64_t least, int64_t most) {
+    if (same->is_hash) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s differ from rank to rank; all ranks must give the same", what, same->name);
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s is %lld on one rank and %lld on another; all ranks must give the same", what, same->name,
+                         (long long)least, (long long)most);
+}
+
+static void set(int64_t *own, int i, int64_t value) {
+    own[1 + 2 * i] = value;
+    own[2 + 2 * i] = ~value; /* whose least is the complement of the largest value */
+}
+
+maestro_status_t mst_mpi_begin(const mst_mpi_comm_t *comm, const char *what, maestro_status_t status, const mst_mpi_same_t *same, int nsame) {
+    int64_t own[3 + 2 * MST_MPI_SAME_MAX] = {status == MAESTRO_OK}, *least = comm->duplicate->least;
+    set(own, 0, (int64_t)mst_base_hash(what, strlen(what)));
+    for (int i = 0; i < nsame; i++) set(own, 1 + i, same[i].value);
+    MST_TRY(reduce(comm, what, own, MST_COUNT(own)));
+    if (least[1] != ~least[2])
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: some ranks are in another function; all ranks make the same calls in the same order", what);
+    if (!least[0]) return mst_mpi_agree(comm, status, -1);
+    for (int i = 0; i < nsame; i++)
+        if (least[3 + 2 * i] != ~least[4 + 2 * i]) return differ(what, &same[i], least[3 + 2 * i], ~least[4 + 2 * i]);
+    return MAESTRO_OK;
 }

@@ -210,13 +210,13 @@ static maestro_status_t relabel(const mst_mpi_comm_t *comm, const mst_mpi_side_t
 }
 
 /* ---- Arguments */
-static maestro_status_t check_layout(const mst_mpi_comm_t *comm, const maestro_layout_t *layout, int which) {
-    const char *name = mst_mpi_side_name[which];
-    if (!layout) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s layout is NULL on rank %d; every rank gives it", WHAT, name, comm->rank);
+static maestro_status_t check_layout(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const maestro_layout_t *layout, int which) {
+    const char *name = mst_mpi_side_word(request, which);
+    if (!layout) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %slayout is NULL on rank %d; every rank gives it", WHAT, name, comm->rank);
     if (layout->family != MST_ARRAY_REGULAR)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s layout of rank %d is its own boxes or indices; give a regular one", WHAT, name, comm->rank);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %slayout of rank %d is its own boxes or indices; give a regular one", WHAT, name, comm->rank);
     if (layout->nparts == comm->nranks) return MAESTRO_OK;
-    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s layout of rank %d has %lld parts for %d ranks; give one with a part for each", WHAT, name,
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %slayout of rank %d has %lld parts for %d ranks; give one with a part for each", WHAT, name,
                          comm->rank, (long long)layout->nparts, comm->nranks);
 }
 
@@ -225,8 +225,8 @@ static maestro_status_t check_request(const mst_mpi_comm_t *comm, const mst_mpi_
     if (request->options.size != sizeof request->options)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the options' size is %zu, expected %zu; call maestro_plan_options_init first", WHAT,
                              request->options.size, sizeof request->options);
-    MST_TRY(check_layout(comm, request->from, MST_MPI_FROM));
-    return check_layout(comm, request->to, MST_MPI_TO);
+    MST_TRY(check_layout(comm, request, request->from, MST_MPI_FROM));
+    return check_layout(comm, request, request->to, MST_MPI_TO);
 }
 
 maestro_status_t maestro_relabel(const maestro_layout_t *from, const maestro_layout_t *to, maestro_comm_t comm, const maestro_plan_options_t *options,

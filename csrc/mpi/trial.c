@@ -1,0 +1,253 @@
+/* The choice of a method by trial: all that can be made move scratch arrays in turn, a few times, and the quickest remains.  Every time is that of the slowest
+ * rank, so all ranks come to the same choice.
+ * Least times count, for cores may be shared with others; rounds go on until they have been seen twice.
+ * Bounds: scratch arrays take no more than a part of the memory that is free, else nothing is tried; and rounds take no more than TIME_S, or as long as
+ * WARM + 1 uses of each method. */
+#include "mpi/plan.h"
+
+#include "mem/limits.h"
+
+#include <math.h>
+
+static const double TIME_S = 0.2, BATCH_S = 1e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1;
+enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_MAX = 8, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
+
+typedef struct candidate {
+    void *state;
+    bool made, shares_state, dropped;
+    int batch;       /* uses that are timed together */
+    int nrounds;     /* since the first that counts */
+    double least_s, second_s; /* of a use, in all of them */
+} candidate_t;
+
+typedef struct trial {
+    maestro_plan_t *plan;
+    candidate_t candidate[MST_MPI_METHODS];
+    int64_t nelements[MST_MPI_SIDES]; /* in this rank's parts, ghost cells too */
+    char *scratch;
+    double begun_s;
+} trial_t;
+
+static double now_s(void) { return (double)mst_base_now_ns() * 1e-9; }
+
+/* ---- Scratch arrays: those of all fields in one piece of memory */
+static int64_t nelements_of(const mst_mpi_comm_t *comm, const maestro_layout_t *layout, int64_t part) {
+    maestro_local_t local;
+    if (!layout) return 0;
+    if (part < 0) part = layout->family == MST_ARRAY_REGULAR ? comm->rank : 0;
+    return maestro_layout_local(layout, part, &local) == MAESTRO_OK ? local.nelements : 0;
+}
+
+static size_t place(const trial_t *trial, size_t f, int side) {
+    const maestro_field_t *kind = &trial->plan->fields.kind[trial->plan->fields.kind_of[f]];
+    return MST_ALIGN((size_t)trial->nelements[side] * mst_array_element_nbytes(side == MST_MPI_FROM ? kind->from : kind->to), ALIGNED);
+}
+
+static size_t lay_out(const trial_t *trial, char *scratch) {
+    maestro_plan_t *plan = trial->plan;
+    size_t at = 0;
+    for (size_t f = 0; f < plan->fields.count; f++) {
+        if (scratch) plan->from[f] = scratch + at;
+        if (!plan->is_halo) at += place(trial, f, MST_MPI_FROM);
+        if (scratch) plan->to[f] = scratch + at;
+        at += place(trial, f, MST_MPI_TO);
+    }
+    return at;
+}
+
+static maestro_status_t make_scratch(trial_t *trial) {
+    size_t nbytes = lay_out(trial, NULL);
+    void *scratch;
+    MST_TRY(maestro_alloc(nbytes, &scratch));
+    memset(scratch, 0, nbytes);
+    trial->scratch = scratch;
+    lay_out(trial, scratch);
+    return MAESTRO_OK;
+}
+
+/* ---- Whether to try */
+static bool has_room(const trial_t *trial) {
+    enum { SMALL = 1 << 22 }; /* always */
+    int64_t room;
+    for (int s = 0; s < MST_MPI_SIDES; s++)
+        if (__builtin_mul_overflow(trial->nelements[s], (int64_t)(32 * trial->plan->fields.count), &room)) return false;
+    int64_t nbytes = (int64_t)lay_out(trial, NULL);
+    return nbytes <= SMALL || nbytes <= mst_mem_limits_headroom() / MEMORY_PART / trial->plan->comm.nnode;
+}
+
+/* Collective: something moves between ranks, all have room, and none has so many peers that the states of all methods would take much of it. */
+static maestro_status_t is_worth_it(const trial_t *trial, bool *worth_out) {
+    int own[] = {trial->plan->ntraffic > 0, trial->plan->ntraffic > PEERS_MAX || !has_room(trial)}, any[2];
+    MST_TRY(mst_mpi_check("trial", MPI_Allreduce(own, any, 2, MPI_INT, MPI_MAX, trial->plan->comm.comm)));
+    *worth_out = any[0] && !any[1];
+    return MAESTRO_OK;
+}
+
+/* ---- Methods */
+static int index_of(const mst_mpi_method_t *method) {
+    int i = 0;
+    while (mst_mpi_method[i] != method) i++;
+    return i;
+}
+
+/* Collective.  What cannot be made is no candidate; OK all the same. */
+static void make_candidate(trial_t *trial, int i, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, maestro_status_t *status_out) {
+    const mst_mpi_method_t *method = mst_mpi_method[i];
+    candidate_t *candidate = &trial->candidate[i];
+    *candidate = (candidate_t){.batch = 1};
+    if (method->state_of) {
+        const candidate_t *other = &trial->candidate[index_of(method->state_of)];
+        *candidate = (candidate_t){.batch = 1, .made = other->made, .state = other->state, .shares_state = true};
+        return;
+    }
+    *status_out = mst_mpi_agree(&trial->plan->comm, method->create(trial->plan, sends, receives, &candidate->state), -1);
+    candidate->made = *status_out == MAESTRO_OK;
+    if (candidate->made) return;
+    method->destroy(candidate->state);
+    candidate->state = NULL;
+}
+
+static void choose(trial_t *trial, int chosen) {
+    trial->plan->method = mst_mpi_method[chosen];
+    trial->plan->state = trial->candidate[chosen].state;
+}
+
+/* All but the chosen one. */
+static void destroy_others(const trial_t *trial) {
+    for (int i = 0; i < MST_MPI_METHODS; i++) {
+        const candidate_t *candidate = &trial->candidate[i];
+        if (candidate->made && !candidate->shares_state && candidate->state != trial->plan->state) mst_mpi_method[i]->destroy(candidate->state);
+    }
+}
+
+/* Without a trial: shared memory where it can be had, else messages. */
+static maestro_status_t take_first(trial_t *trial, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
+    maestro_status_t status = MAESTRO_OK;
+    for (int i = 0; i < MST_MPI_METHODS; i++) {
+        make_candidate(trial, i, sends, receives, &status);
+        if (trial->candidate[i].made) {
+            choose(trial, i);
+            return MAESTRO_OK;
+        }
+    }
+    return status;
+}
+
+/* ---- Rounds */
+static double time_uses(maestro_plan_t *plan, int count) {
+    double begun_s = now_s();
+    maestro_status_t status = MAESTRO_OK;
+    for (int i = 0; i < count && status == MAESTRO_OK; i++) {
+        status = mst_mpi_plan_begin(plan);
+        if (status == MAESTRO_OK) status = mst_mpi_plan_finish(plan, -1);
+    }
+    plan->failed = plan->running = false;
+    return status == MAESTRO_OK ? (now_s() - begun_s) / count : HUGE_VAL;
+}
+
+/* Collective: a batch of each method; the times of the slowest ranks, and the time since the trial began. */
+static maestro_status_t time_round(trial_t *trial, double slowest_s[MST_MPI_METHODS + 1]) {
+    maestro_plan_t *plan = trial->plan;
+    double own_s[MST_MPI_METHODS + 1] = {0};
+    MPI_Request request;
+    for (int i = 0; i < MST_MPI_METHODS; i++) {
+        const candidate_t *candidate = &trial->candidate[i];
+        if (!candidate->made || candidate->dropped) continue;
+        choose(trial, i);
+        MST_TRY(mst_mpi_check("trial", MPI_Ibarrier(plan->comm.comm, &request)));
+        MST_TRY(mst_mpi_finish(&plan->comm, "trial", &request));
+        own_s[i] = time_uses(plan, candidate->batch);
+    }
+    own_s[MST_MPI_METHODS] = now_s() - trial->begun_s;
+    return mst_mpi_check("trial", MPI_Allreduce(own_s, slowest_s, MST_MPI_METHODS + 1, MPI_DOUBLE, MPI_MAX, plan->comm.comm));
+}
+
+static int best_of(const double time_s[MST_MPI_METHODS]) {
+    int best = -1;
+    for (int i = 0; i < MST_MPI_METHODS; i++)
+        if (time_s[i] > 0 && (best < 0 || time_s[i] < time_s[best])) best = i;
+    return best;
+}
+
+static void take_time(candidate_t *candidate, double s) {
+    double batch = BATCH_S / s;
+    candidate->batch = batch < 1 ? 1 : batch > BATCH_MAX ? BATCH_MAX : (int)batch;
+    if (!candidate->nrounds++) candidate->least_s = candidate->second_s = HUGE_VAL;
+    if (s < candidate->least_s) {
+        candidate->second_s = candidate->least_s;
+        candidate->least_s = s;
+    } else if (s < candidate->second_s) candidate->second_s = s;
+}
+
+/* A method falls out that has been looked at twice and is clearly slower, or, while pages are being made, slow and hopeless. */
+static void judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool cold) {
+    double least_s[MST_MPI_METHODS];
+    for (int i = 0; i < MST_MPI_METHODS; i++) {
+        candidate_t *candidate = &trial->candidate[i];
+        if (round_s[i] > 0) take_time(candidate, round_s[i]);
+        least_s[i] = candidate->least_s;
+    }
+    double best_s = least_s[best_of(least_s)], drop = cold ? DROP_COLD : DROP;
+    for (int i = 0; i < MST_MPI_METHODS; i++) {
+        candidate_t *candidate = &trial->candidate[i];
+        bool known = candidate->nrounds > 1 && (!cold || candidate->least_s > SLOW_S);
+        candidate->dropped = candidate->dropped || candidate->least_s == HUGE_VAL || (known && candidate->least_s > drop * best_s);
+    }
+}
+
+/* Whether the least time of each method that is left has been seen twice. */
+static bool is_sure(const trial_t *trial) {
+    bool sure = true;
+    for (int i = 0; i < MST_MPI_METHODS; i++) {
+        const candidate_t *candidate = &trial->candidate[i];
+        if (candidate->made && !candidate->dropped) sure = sure && candidate->second_s < NEAR * candidate->least_s;
+    }
+    return sure;
+}
+
+static maestro_status_t run_rounds(trial_t *trial) {
+    double round_s[MST_MPI_METHODS + 1];
+    trial->begun_s = now_s();
+    trial->plan->nfields = trial->plan->fields.count;
+    for (int r = 0; r < WARM + ROUNDS_MAX; r++) {
+        MST_TRY(time_round(trial, round_s));
+        judge(trial, round_s, r < WARM);
+        for (int i = 0; i < MST_MPI_METHODS && r == WARM - 1; i++) trial->candidate[i].nrounds = 0;
+        if (r >= WARM && round_s[MST_MPI_METHODS] > TIME_S) break;
+        if (r >= WARM + ROUNDS && is_sure(trial)) break;
+    }
+    for (int i = 0; i < MST_MPI_METHODS; i++)
+        if (trial->candidate[i].least_s < HUGE_VAL) trial->plan->trial_s[i] = trial->candidate[i].least_s;
+    return MAESTRO_OK;
+}
+
+static int first_made(const trial_t *trial) {
+    int i = 0;
+    while (i < MST_MPI_METHODS && !trial->candidate[i].made) i++;
+    return i;
+}
+
+static maestro_status_t try_all(trial_t *trial, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
+    maestro_status_t status = MAESTRO_OK;
+    for (int i = 0; i < MST_MPI_METHODS; i++) make_candidate(trial, i, sends, receives, &status);
+    int chosen = first_made(trial);
+    if (chosen == MST_MPI_METHODS) return status;
+    status = mst_mpi_agree(&trial->plan->comm, make_scratch(trial), -1);
+    if (status == MAESTRO_OK) status = run_rounds(trial);
+    if (status == MAESTRO_OK && best_of(trial->plan->trial_s) >= 0) chosen = best_of(trial->plan->trial_s);
+    choose(trial, chosen);
+    destroy_others(trial);
+    if (trial->plan->method->forget) trial->plan->method->forget(trial->plan->state);
+    maestro_dealloc(trial->scratch);
+    return MAESTRO_OK;
+}
+
+maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const mst_mpi_request_t *request, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
+    const maestro_plan_options_t *options = &request->options;
+    trial_t trial = {.plan = plan};
+    bool worth_it;
+    trial.nelements[MST_MPI_FROM] = nelements_of(&plan->comm, request->from, options->from_part);
+    trial.nelements[MST_MPI_TO] = plan->is_halo ? trial.nelements[MST_MPI_FROM] : nelements_of(&plan->comm, request->to, options->to_part);
+    MST_TRY(is_worth_it(&trial, &worth_it));
+    return worth_it ? try_all(&trial, sends, receives) : take_first(&trial, sends, receives);
+}
