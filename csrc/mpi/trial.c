@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-static const double TIME_S = 0.2, BATCH_S = 1e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1;
+static const double TIME_S = 0.2, BATCH_S = 1e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
 enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_MAX = 8, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
 
 typedef struct candidate {
@@ -179,7 +179,7 @@ static void take_time(candidate_t *candidate, double s) {
     } else if (s < candidate->second_s) candidate->second_s = s;
 }
 
-/* A method falls out that has been looked at twice and is clearly slower, or, while pages are being made, slow and hopeless. */
+/* A method falls out that has been looked at a few times and is clearly slower, or is slow, while pages are being made, and hopeless. */
 static void judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool cold) {
     double least_s[MST_MPI_METHODS];
     for (int i = 0; i < MST_MPI_METHODS; i++) {
@@ -190,7 +190,7 @@ static void judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool co
     double best_s = least_s[best_of(least_s)], drop = cold ? DROP_COLD : DROP;
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         candidate_t *candidate = &trial->candidate[i];
-        bool known = candidate->nrounds > 1 && (!cold || candidate->least_s > SLOW_S);
+        bool known = candidate->nrounds > (candidate->least_s > SLOW_S ? 1 : cold ? WARM : 2);
         candidate->dropped = candidate->dropped || candidate->least_s == HUGE_VAL || (known && candidate->least_s > drop * best_s);
     }
 }
@@ -221,6 +221,14 @@ static maestro_status_t run_rounds(trial_t *trial) {
     return MAESTRO_OK;
 }
 
+/* The one that stands first among those that are nearly as quick as the quickest; -1: none has been timed. */
+static int best_method(const double trial_s[MST_MPI_METHODS]) {
+    int best = best_of(trial_s), i = 0;
+    if (best < 0) return -1;
+    while (trial_s[i] <= 0 || trial_s[i] > NEARLY * trial_s[best]) i++;
+    return i;
+}
+
 static int first_made(const trial_t *trial) {
     int i = 0;
     while (i < MST_MPI_METHODS && !trial->candidate[i].made) i++;
@@ -234,7 +242,8 @@ static maestro_status_t try_all(trial_t *trial, const mst_mpi_shares_t *sends, c
     if (chosen == MST_MPI_METHODS) return status;
     status = mst_mpi_agree(&trial->plan->comm, make_scratch(trial), -1);
     if (status == MAESTRO_OK) status = run_rounds(trial);
-    if (status == MAESTRO_OK && best_of(trial->plan->trial_s) >= 0) chosen = best_of(trial->plan->trial_s);
+    int best = status == MAESTRO_OK ? best_method(trial->plan->trial_s) : -1;
+    if (best >= 0) chosen = best;
     choose(trial, chosen);
     destroy_others(trial);
     if (trial->plan->method->forget) trial->plan->method->forget(trial->plan->state);
