@@ -134,4 +134,15 @@ if(MAESTRO_MPI_FAMILY)
       endforeach()
     endif()
   endforeach()
+  # C gives, Fortran takes: all pairs of one and two ranks.
+  add_program(fortran_mpi_give tests/fortran/mpi_give.c maestro_mpi maestro_dialect MPI::MPI_C)
+  set_target_properties(fortran_mpi_give PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  foreach(pair IN ITEMS "1;1" "1;2" "2;1" "2;2")
+    list(GET pair 0 givers)
+    list(GET pair 1 takers)
+    math(EXPR ranks "${givers} + ${takers}")
+    add_mpi_test(mpi_give_and_take_${givers}_${takers} ${ranks}
+      ${MPIEXEC_NUMPROC_FLAG} ${givers} $<TARGET_FILE:fortran_mpi_give> ${givers} :
+      ${MPIEXEC_NUMPROC_FLAG} ${takers} $<TARGET_FILE:fortran_mpi_take> ${givers})
+  endforeach()
 endif()

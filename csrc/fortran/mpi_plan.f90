@@ -93,28 +93,27 @@ contains
     integer, intent(in), optional :: method, from_part, to_part, max_fields
     logical, intent(in), optional :: partial
     integer, intent(out), optional :: status
-    call plan_create_fields(plan, from, to, alike(element, max_fields), comm, method, partial, from_part, to_part, status)
+    type(maestro_plan_options_t) :: options
+    call take_options(options, method, from_part, to_part, partial)
+    if (present(max_fields)) options%max_fields = max_fields
+    call make_plan(plan, from, to, element, comm, options, alike(element, max_fields), alike(element, max_fields), status)
   end subroutine
 
   ! Makes a plan for as many fields as are given, each as it says.
   subroutine plan_create_fields(plan, from, to, fields, comm, method, partial, from_part, to_part, status)
     class(maestro_plan), intent(out) :: plan
     type(maestro_layout), intent(in) :: from, to
-    type(maestro_field_t), intent(in), target :: fields(:)
+    type(maestro_field_t), intent(in) :: fields(:)
     integer, intent(in) :: comm
     integer, intent(in), optional :: method, from_part, to_part
     logical, intent(in), optional :: partial
     integer, intent(out), optional :: status
     type(maestro_plan_options_t) :: options
-    integer(c_int) :: code
-    call take_options(options, fields, method, from_part, to_part)
-    if (present(partial)) options%partial = partial
-    code = c_redistribute(from%handle, to%handle, first_element(fields), comm, options, plan%handle)
-    if (code == 0) then
-      call prepare(plan%from, from, fields%from, comm, options%from_part)
-      call prepare(plan%to, to, fields%to, comm, options%to_part)
-    end if
-    call finish(code, status)
+    type(maestro_field_t), target :: given(size(fields))
+    given = fields
+    call take_options(options, method, from_part, to_part, partial)
+    call take_fields(options, given)
+    call make_plan(plan, from, to, first(given), comm, options, given%from, given%to, status)
   end subroutine
 
   ! Makes a plan that fills the ghost cells of up to max_fields fields (default 1) of one type.  Collective.
@@ -125,55 +124,94 @@ contains
     integer, intent(in), optional :: method, part, max_fields
     logical, intent(in), optional :: periodic(:)
     integer, intent(out), optional :: status
-    call halo_create_fields(halo, layout, alike(element, max_fields), comm, method, part, periodic, status)
+    type(maestro_plan_options_t) :: options
+    call take_options(options, method, part, periodic=periodic)
+    if (present(max_fields)) options%max_fields = max_fields
+    call make_halo(halo, layout, element, comm, options, alike(element, max_fields), status)
   end subroutine
 
   ! Makes one for as many fields as are given, each of its type.
   subroutine halo_create_fields(halo, layout, fields, comm, method, part, periodic, status)
     class(maestro_halo), intent(out) :: halo
     type(maestro_layout), intent(in) :: layout
-    type(maestro_field_t), intent(in), target :: fields(:)
+    type(maestro_field_t), intent(in) :: fields(:)
     integer, intent(in) :: comm
     integer, intent(in), optional :: method, part
     logical, intent(in), optional :: periodic(:)
     integer, intent(out), optional :: status
     type(maestro_plan_options_t) :: options
+    type(maestro_field_t), target :: given(size(fields))
+    given = fields
+    call take_options(options, method, part, periodic=periodic)
+    call take_fields(options, given)
+    call make_halo(halo, layout, first(given), comm, options, given%to, status)
+  end subroutine
+
+  subroutine make_plan(plan, from, to, element, comm, options, from_elements, to_elements, status)
+    type(maestro_plan), intent(inout) :: plan
+    type(maestro_layout), intent(in) :: from, to
+    integer, intent(in) :: element, comm
+    type(maestro_plan_options_t), intent(in) :: options
+    integer(c_int), intent(in) :: from_elements(:), to_elements(:)
+    integer, intent(out), optional :: status
     integer(c_int) :: code
-    call take_options(options, fields, method, part)
-    if (present(periodic)) options%periodic(:size(periodic)) = periodic
-    code = c_halo(layout%handle, first_element(fields), comm, options, halo%handle)
-    if (code == 0) call prepare(halo%to, layout, fields%to, comm, options%from_part)
+    code = c_redistribute(from%handle, to%handle, element, comm, options, plan%handle)
+    if (code == 0) then
+      call prepare(plan%from, from, from_elements, comm, options%from_part)
+      call prepare(plan%to, to, to_elements, comm, options%to_part)
+    end if
     call finish(code, status)
   end subroutine
 
-  function alike(element, max_fields) result(fields)
-    integer, intent(in) :: element
-    integer, intent(in), optional :: max_fields
-    type(maestro_field_t), allocatable :: fields(:)
-    integer :: count, f
-    count = 1
-    if (present(max_fields)) count = max(max_fields, 0)
-    fields = [(maestro_field(element), f=1, count)]
-  end function
+  subroutine make_halo(halo, layout, element, comm, options, elements, status)
+    type(maestro_halo), intent(inout) :: halo
+    type(maestro_layout), intent(in) :: layout
+    integer, intent(in) :: element, comm
+    type(maestro_plan_options_t), intent(in) :: options
+    integer(c_int), intent(in) :: elements(:)
+    integer, intent(out), optional :: status
+    integer(c_int) :: code
+    code = c_halo(layout%handle, element, comm, options, halo%handle)
+    if (code == 0) call prepare(halo%to, layout, elements, comm, options%from_part)
+    call finish(code, status)
+  end subroutine
 
-  pure function first_element(fields) result(element)
-    type(maestro_field_t), intent(in) :: fields(:)
-    integer(c_int) :: element
-    element = 0
-    if (size(fields) > 0) element = fields(1)%from
-  end function
-
-  subroutine take_options(options, fields, method, from_part, to_part)
+  subroutine take_options(options, method, from_part, to_part, partial, periodic)
     type(maestro_plan_options_t), intent(inout) :: options
-    type(maestro_field_t), intent(in), target :: fields(:)
     integer, intent(in), optional :: method, from_part, to_part
+    logical, intent(in), optional :: partial, periodic(:)
     call c_plan_options_init(options)
-    options%max_fields = size(fields, kind=c_size_t)
-    options%fields = c_loc(fields)
     if (present(method)) options%method = int(method, c_int)
     if (present(from_part)) options%from_part = from_part - 1
     if (present(to_part)) options%to_part = to_part - 1
+    if (present(partial)) options%partial = partial
+    if (present(periodic)) options%periodic(:size(periodic)) = periodic
   end subroutine
+
+  subroutine take_fields(options, fields)
+    type(maestro_plan_options_t), intent(inout) :: options
+    type(maestro_field_t), intent(in), target :: fields(:)
+    options%max_fields = size(fields, kind=c_size_t)
+    options%fields = c_loc(fields)
+  end subroutine
+
+  pure function alike(element, max_fields) result(elements)
+    integer, intent(in) :: element
+    integer, intent(in), optional :: max_fields
+    integer(c_int), allocatable :: elements(:)
+    integer :: count
+    count = 1
+    if (present(max_fields)) count = max(max_fields, 0)
+    allocate (elements(count), source=int(element, c_int))
+  end function
+
+  ! No field is an error, and that not of the element.
+  pure function first(fields) result(element)
+    type(maestro_field_t), intent(in) :: fields(:)
+    integer(c_int) :: element
+    element = MAESTRO_BYTES_1
+    if (size(fields) > 0) element = fields(1)%from
+  end function
 
   ! Keeps what arrays of a side must be.
   subroutine prepare(one, layout, elements, comm, part)
