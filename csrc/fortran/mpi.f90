@@ -5,7 +5,7 @@ module maestro_mpi
   use maestro_c, only: maestro_field_t
   use maestro_constants
   use maestro_errors, only: maestro_last_error, maestro_status_name, maestro_status_text, maestro_version
-  use maestro_layouts
+  use maestro_layouts, only: maestro_layout, maestro_local
   use maestro_memory
   use maestro_names
   use maestro_plans

@@ -8,7 +8,7 @@ module maestro_plans
   use maestro_c
   use maestro_constants
   use maestro_errors
-  use maestro_layouts, only: maestro_layout
+  use maestro_layouts, only: maestro_layout, unlike
   implicit none
   private
   public :: maestro_plan, maestro_halo, maestro_field
@@ -125,9 +125,9 @@ contains
     logical, intent(in), optional :: periodic(:)
     integer, intent(out), optional :: status
     type(maestro_plan_options_t) :: options
-    call take_options(options, method, part, periodic=periodic)
+    call take_options(options, method, part)
     if (present(max_fields)) options%max_fields = max_fields
-    call make_halo(halo, layout, element, comm, options, alike(element, max_fields), status)
+    call make_halo(halo, layout, element, comm, options, alike(element, max_fields), periodic, status)
   end subroutine
 
   ! Makes one for as many fields as are given, each of its type.
@@ -142,9 +142,9 @@ contains
     type(maestro_plan_options_t) :: options
     type(maestro_field_t), target :: given(size(fields))
     given = fields
-    call take_options(options, method, part, periodic=periodic)
+    call take_options(options, method, part)
     call take_fields(options, given)
-    call make_halo(halo, layout, first(given), comm, options, given%to, status)
+    call make_halo(halo, layout, first(given), comm, options, given%to, periodic, status)
   end subroutine
 
   subroutine make_plan(plan, from, to, element, comm, options, from_elements, to_elements, status)
@@ -163,29 +163,41 @@ contains
     call finish(code, status)
   end subroutine
 
-  subroutine make_halo(halo, layout, element, comm, options, elements, status)
+  ! What this rank alone finds wrong is made wrong for C too, which tells all ranks.
+  subroutine make_halo(halo, layout, element, comm, options, elements, periodic, status)
     type(maestro_halo), intent(inout) :: halo
     type(maestro_layout), intent(in) :: layout
     integer, intent(in) :: element, comm
-    type(maestro_plan_options_t), intent(in) :: options
+    type(maestro_plan_options_t), intent(inout) :: options
     integer(c_int), intent(in) :: elements(:)
+    logical, intent(in), optional :: periodic(:)
     integer, intent(out), optional :: status
+    character(:), allocatable :: wrong
     integer(c_int) :: code
+    wrong = ""
+    if (present(periodic)) then
+      if (c_associated(layout%handle)) wrong = unlike("periodic", size(periodic), layout%ndims)
+      if (wrong == "") options%periodic(:size(periodic)) = periodic
+    end if
+    if (wrong /= "") options%size = 0
     code = c_halo(layout%handle, element, comm, options, halo%handle)
+    if (wrong /= "") then
+      call refuse(int(code), "halo: " // wrong, status)
+      return
+    end if
     if (code == 0) call prepare(halo%to, layout, elements, comm, options%from_part)
     call finish(code, status)
   end subroutine
 
-  subroutine take_options(options, method, from_part, to_part, partial, periodic)
+  subroutine take_options(options, method, from_part, to_part, partial)
     type(maestro_plan_options_t), intent(inout) :: options
     integer, intent(in), optional :: method, from_part, to_part
-    logical, intent(in), optional :: partial, periodic(:)
+    logical, intent(in), optional :: partial
     call c_plan_options_init(options)
     if (present(method)) options%method = int(method, c_int)
     if (present(from_part)) options%from_part = from_part - 1
     if (present(to_part)) options%to_part = to_part - 1
     if (present(partial)) options%partial = partial
-    if (present(periodic)) options%periodic(:size(periodic)) = periodic
   end subroutine
 
   subroutine take_fields(options, fields)
