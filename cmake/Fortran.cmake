@@ -134,6 +134,12 @@ if(MAESTRO_MPI_FAMILY)
       endforeach()
     endif()
   endforeach()
+  # Bit for bit what the C program says.
+  foreach(ranks IN ITEMS 1 2 3 4)
+    add_mpi_test(example_stencil ${ranks} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:example_stencil_f90>)
+    set_tests_properties(fortran.example_stencil.${ranks} PROPERTIES
+      PASS_REGULAR_EXPRESSION "2D: u CE7B4317, v 64BC584B\n3D: t 5331A3E6, c 44DE8FA1\n")
+  endforeach()
   # C gives, Fortran takes: all pairs of one and two ranks.
   add_program(fortran_mpi_give tests/fortran/mpi_give.c maestro_mpi maestro_dialect MPI::MPI_C)
   set_target_properties(fortran_mpi_give PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
