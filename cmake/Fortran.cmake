@@ -46,6 +46,7 @@ add_custom_command(OUTPUT ${written_sources} WORKING_DIRECTORY ${PROJECT_SOURCE_
   COMMAND ${CMAKE_COMMAND} -E env CC=${CMAKE_C_COMPILER} ${Python_EXECUTABLE} scripts/make_fortran.py ${written} ${templates}
   COMMENT "Fortran's view of maestro.h" VERBATIM)
 
+file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 function(add_module name below)
   add_library(${name} STATIC ${ARGN})
   target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:Fortran>:${fortran_options}>
@@ -56,6 +57,12 @@ function(add_module name below)
   set_target_properties(${name} PROPERTIES Fortran_MODULE_DIRECTORY ${PROJECT_BINARY_DIR}/fortran
     ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fortran INTERPROCEDURAL_OPTIMIZATION_RELEASE OFF)
   install(TARGETS ${name} EXPORT maestro_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  string(REPLACE "_" "-" pc ${name})
+  string(REPLACE ";" ", " pc_below "${below}")
+  string(REPLACE "_" "-" pc_below "${pc_below}")
+  set(pc_library ${name})
+  configure_file(cmake/maestro-fortran.pc.in ${pc}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${pc}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
 
 set(mpi_sources ${module_sources})
@@ -69,9 +76,6 @@ if(MAESTRO_MPI_FAMILY)
 endif()
 
 install(DIRECTORY ${PROJECT_BINARY_DIR}/fortran/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/maestro FILES_MATCHING PATTERN "*.mod")
-file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
-configure_file(cmake/maestro-fortran.pc.in maestro-fortran.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/maestro-fortran.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 # There need be no Fortran in an MPI: where a program begins and ends, examples/mpi/fortran/world.c calls it.
 set(world ${PROJECT_SOURCE_DIR}/examples/mpi/fortran/world.c)
