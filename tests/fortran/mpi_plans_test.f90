@@ -10,6 +10,7 @@ program mpi_plans_test
   call global_bounds()
   call from_the_first_to_the_last()
   call several_fields()
+  call converted_fields()
   call of_boxes_and_numbers()
   call wrong_arrays()
   call wrong_plans()
@@ -148,6 +149,39 @@ contains
     call maestro_dealloc(v)
     call maestro_dealloc(u2)
     call maestro_dealloc(v2)
+    call rows%destroy()
+    call columns%destroy()
+  end subroutine
+
+  ! Fields of two types on either side; arrays have the type of theirs.
+  subroutine converted_fields()
+    type(maestro_layout) :: rows, columns
+    type(maestro_plan) :: plan
+    real(real32) :: single(2, 2 * nranks)
+    real(real64) :: double(2 * nranks, 2)
+    complex(real64) :: z(2, 2 * nranks), w(2 * nranks, 2)
+    integer :: i, j, status
+    call rows%blocks([2 * nranks, 2 * nranks], [nranks, 1])
+    call columns%blocks([2 * nranks, 2 * nranks], [1, nranks])
+    do j = 1, 2 * nranks
+      do i = 1, 2
+        single(i, j) = 100 * (2 * rank + i) + j
+        z(i, j) = cmplx(single(i, j), j, real64)
+      end do
+    end do
+    call plan%create(rows, columns, [maestro_field(MAESTRO_F32, to=MAESTRO_F64, scale=0.5d0), &
+      maestro_field(MAESTRO_C128, scale=0d0, scale_imaginary=1d0, conjugate=.true.)], comm)
+    call plan%add(single, double)
+    call plan%run(z, w)
+    do j = 1, 2
+      do i = 1, 2 * nranks
+        call check(nint(2 * double(i, j)) == 100 * i + 2 * rank + j, "an element that is converted and scaled")
+        call check(abs(w(i, j) - cmplx(2 * rank + j, 100 * i + 2 * rank + j, real64)) < 1d-9, "an element that is conjugated")
+      end do
+    end do
+    call plan%run(double, w, status)
+    call check_refused(status, MAESTRO_WRONG_TYPE, "source|real(real64)|real(real32)")
+    call plan%destroy()
     call rows%destroy()
     call columns%destroy()
   end subroutine
