@@ -113,7 +113,7 @@ contains
     given = fields
     call take_options(options, method, from_part, to_part, partial)
     call take_fields(options, given)
-    call make_plan(plan, from, to, first(given), comm, options, given%from, given%to, status)
+    call make_plan(plan, from, to, first(given), comm, options, (given%from), (given%to), status)
   end subroutine
 
   ! Makes a plan that fills the ghost cells of up to max_fields fields (default 1) of one type.  Collective.
@@ -144,7 +144,7 @@ contains
     given = fields
     call take_options(options, method, part)
     call take_fields(options, given)
-    call make_halo(halo, layout, first(given), comm, options, given%to, periodic, status)
+    call make_halo(halo, layout, first(given), comm, options, (given%to), periodic, status)
   end subroutine
 
   subroutine make_plan(plan, from, to, element, comm, options, from_elements, to_elements, status)
