@@ -307,3 +307,17 @@ def processor_time(pid):
     with open(f"/proc/{pid}/stat") as file:
         user, system = file.read().rsplit(")", 1)[1].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_few_objects_go_to_who_has_none(pool):
+    producer = pool.session("producer")
+    members = [pool.session(f"member{number}").subscribe("param = t", group="paint") for number in range(2)]
+    for step in range(0, 100, 2):
+        for more in range(2):
+            producer.offer(None, param="t", step=step + more)
+        producer.flush()
+        for member in members:  # each has one, though one alone would be quick enough for both
+            with member.next(timeout=5) as cdo:
+                assert cdo["step"] in (step, step + 1)
+            assert member.next(timeout=0) is None
+        time.sleep(0.002)
