@@ -443,10 +443,21 @@ bool mst_pool_group_can_move(mst_pool_t *pool) {
     return false;
 }
 
-bool mst_pool_group_waits(const mst_pool_t *pool) {
-    for (const mst_pool_group_t *group = pool->groups; group; group = group->next)
-        if (has_work(pool, group)) return true;
+static bool in_a_hurry(const mst_pool_group_t *group) {
+    for (const mst_pool_member_t *member = group->members; member; member = member->of_group)
+        if (member->session->priority != MAESTRO_PRIORITY_BACKGROUND) return true;
     return false;
+}
+
+bool mst_pool_group_waits(const mst_pool_t *pool, bool *patiently_out) {
+    bool waits = false;
+    *patiently_out = true;
+    for (const mst_pool_group_t *group = pool->groups; group; group = group->next) {
+        if (!has_work(pool, group) || !group->members) continue; /* who joins rings anyway */
+        waits = true;
+        *patiently_out = *patiently_out && !in_a_hurry(group);
+    }
+    return waits;
 }
 
 uint64_t mst_pool_group_needs(const mst_pool_t *pool) {
