@@ -24,7 +24,7 @@ from .kept import Kept, describe
 from .store import Store, number_of
 
 COMMENT = re.compile(r"#[^\n]*")
-MOMENT = {"date", "time", "step", "number"}  # fields that differ in these alone have one param: its number, which takes long to read, is read once
+MOMENT = {"date", "time", "step", "number"}  # fields that differ in these alone have one param; its number takes long to read
 
 
 class FdbStore(Store):
