@@ -228,13 +228,15 @@ static void dispatch(mst_pool_t *pool, const struct epoll_event *event) {
     }
 }
 
-static void poll_descriptors(mst_pool_t *pool, int64_t timeout_ns) {
+/* Whether one of them had something. */
+static bool poll_descriptors(mst_pool_t *pool, int64_t timeout_ns) {
     struct epoll_event events[64];
     struct timespec timeout = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
     int count = epoll_pwait2(pool->epoll_fd, events, MST_COUNT(events), &timeout, NULL);
     if (count < 0 && errno == ENOSYS) count = epoll_wait(pool->epoll_fd, events, MST_COUNT(events), (int)((timeout_ns + 999999) / 1000000));
     pool->now_ns = mst_base_now_ns();
     for (int i = 0; i < count; i++) dispatch(pool, &events[i]);
+    return count > 0;
 }
 
 /* ---- One round. */
@@ -372,7 +374,8 @@ static int64_t earliest_deadline(const mst_pool_t *pool) {
     return earliest;
 }
 
-static void sleep_until_needed(mst_pool_t *pool) {
+/* Whether someone has rung. */
+static bool sleep_until_needed(mst_pool_t *pool) {
     bool patiently;
     uint32_t bits = what_matters(pool, &patiently);
     int64_t deadline = earliest_deadline(pool), timeout = deadline == INT64_MAX ? ROUND_NS_MAX : deadline - pool->now_ns;
@@ -386,8 +389,9 @@ static void sleep_until_needed(mst_pool_t *pool) {
     atomic_store_explicit(&pool->board->sleeping, bits | ++pool->nsleeps << MST_WIRE_ASLEEP_BITS, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     if (more_to_do(pool)) timeout = 0;
-    poll_descriptors(pool, timeout);
+    bool rung = poll_descriptors(pool, timeout);
     atomic_store_explicit(&pool->board->sleeping, 0, memory_order_seq_cst); /* before the rings are read */
+    return rung;
 }
 
 /* How many processes had something to do lately: this one, and clients from which something came. */
@@ -435,9 +439,8 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
             continue;
         }
         int64_t since = pool->now_ns;
-        sleep_until_needed(pool);
+        answered = !sleep_until_needed(pool); /* who has rung may still be writing */
         seldom = pool->now_ns - since > spin_ns && !pool->nurgent;
-        answered = false; /* who has rung may still be writing */
         if (pool->nfresh) drop_silent(pool);
         patience = 0;
     }
