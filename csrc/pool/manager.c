@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 250000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000, PATIENT_NS = 5000000 };
+enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 250000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000, PATIENT_NS = 10000000 };
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -353,7 +353,7 @@ static void end_round(mst_pool_t *pool) {
 /* ---- Sleeping. */
 
 /* What wakes it.  Leases that come back do where someone waits for them; but an archive that lags would have it woken for each lease of anybody, all day long:
- * groups of low priority are served when something else has woken it, or a few milliseconds later. */
+ * groups of low priority are served when something else has woken it, or ten milliseconds later. */
 static uint32_t what_matters(const mst_pool_t *pool, bool *patiently_out) {
     uint32_t bits = MST_WIRE_ASLEEP;
     bool group_waits = mst_pool_group_waits(pool, patiently_out);
