@@ -8,6 +8,8 @@
 
 #include "array/copy.h"
 
+static const maestro_field_t field = {.from = MAESTRO_F64, .to = MAESTRO_F64, .scale = 1};
+
 enum { RANKS = 2, SAMPLES = 41, WAYS = 3, SAMPLE_NS = 20000 };
 
 static const char *const way_name[WAYS] = {"direct", "pack", "unpack"};
@@ -44,7 +46,7 @@ static void fill(const arrays_t *arrays) {
 static void prepare(arrays_t *arrays, mst_array_way_t way, int rank, const maestro_layout_t *from, int from_part, const maestro_layout_t *to, int to_part) {
     mst_array_moves_t moves;
     BENCH_OK(mst_array_intersect(from, from_part, to, to_part, &moves));
-    BENCH_OK(mst_array_copy_create(&moves, way, sizeof(double), share_nbytes(arrays), &arrays->copy[way][rank]));
+    BENCH_OK(mst_array_copy_create(&moves, way, &field, share_nbytes(arrays), &arrays->copy[way][rank]));
     mst_array_moves_fini(&moves);
 }
 
@@ -101,7 +103,7 @@ static void check_all(const arrays_t *arrays) {
     for (int rank = 0; rank < RANKS; rank++) {
         mst_array_copy_t *pack;
         BENCH_OK(mst_array_intersect(arrays->from, rank, arrays->to, 0, &moves));
-        BENCH_OK(mst_array_copy_create(&moves, MST_ARRAY_PACK, sizeof(double), share_nbytes(arrays), &pack));
+        BENCH_OK(mst_array_copy_create(&moves, MST_ARRAY_PACK, &field, share_nbytes(arrays), &pack));
         mst_array_copy_run(pack, arrays->source[rank], arrays->buffer[rank]);
         mst_array_copy_destroy(pack);
         mst_array_moves_fini(&moves);

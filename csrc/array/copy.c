@@ -3,7 +3,7 @@
 
 static void walk(const mst_array_copy_t *copy, const mst_array_step_t *step, int level, const char *from, char *to) {
     if (level == step->naxes - 2) {
-        step->leaf(step, from, to, copy->element_nbytes, copy->large);
+        step->leaf(copy, step, from, to);
         return;
     }
     const mst_array_axis_t *axis = &step->axis[level];

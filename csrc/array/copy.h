@@ -13,23 +13,35 @@ typedef enum mst_array_way {
     MST_ARRAY_UNPACK  /* from such a buffer to the target part's memory */
 } mst_array_way_t;
 
-/* Prepares a copy; it keeps nothing of the moves.  Elements have 1, 2, 4, 8 or 16 bytes; of others a dimension can be made.  `whole_nbytes`
- * is what all copies move that are run together, 0 for this one alone: a part of something large is copied as large things are.
- * Errors: INVALID_ARGUMENT, SYSTEM. */
-maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, size_t whole_nbytes,
+/* field.c: refuses, as INVALID_ARGUMENT, elements that there are not, and conversions that mean nothing. */
+maestro_status_t mst_array_field_check(const maestro_field_t *field);
+/* Whether elements are moved as they are. */
+bool mst_array_field_is_plain(const maestro_field_t *field);
+
+static inline size_t mst_array_element_nbytes(maestro_element_t element) { return (size_t)element & 0xff; }
+static inline bool mst_array_is_complex(maestro_element_t element) { return element == MAESTRO_C64 || element == MAESTRO_C128; }
+
+/* Prepares a copy; it keeps nothing of the moves nor of the field.  What is packed is packed as it is; elements are converted on their way out of the buffer,
+ * or directly: integers into integers exactly, unless they are scaled, all else by way of double.  `whole_nbytes` is what all copies move that are run
+ * together, 0 for this one alone: a part of something large is copied as large things are.
+ * Errors: INVALID_ARGUMENT (as mst_array_field_check), SYSTEM. */
+maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, const maestro_field_t *field, size_t whole_nbytes,
                                        mst_array_copy_t **copy_out);
 void mst_array_copy_destroy(mst_array_copy_t *copy); /* NULL is allowed */
 
-/* Bytes that a run moves: the size of the buffer. */
+/* Bytes that a run reads: the size of the buffer, whose elements are those of the source. */
 size_t mst_array_copy_nbytes(const mst_array_copy_t *copy);
 
 /* `from` and `to` are the beginnings of the parts' memory or of the buffer, which do not overlap; they may be misaligned.  Any number of threads may run one
  * copy at a time, into different memory. */
 void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to);
 
+/* Whether it is one line of bytes that are moved as they are, in the part's memory as in the buffer; where in the part's memory it begins. */
+bool mst_array_copy_is_line(const mst_array_copy_t *copy, mst_array_way_t way, int64_t *at_out);
+
 /* prepare.c: what is run. */
 typedef struct mst_array_step mst_array_step_t;
-typedef void (*mst_array_leaf_fn)(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);
+typedef void (*mst_array_leaf_fn)(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
 
 /* A move in bytes, its axes in the order of the loops: at least two, of which the last two are the leaf's.  Lengths of runs count elements. */
 struct mst_array_step {
@@ -39,17 +51,34 @@ struct mst_array_step {
     mst_array_axis_t *axis;
 };
 
+/* convert.c: `n` elements, `stride` bytes apart, into a strip and out of it. */
+typedef void (*mst_array_load_fn)(const char *from, int64_t stride, int64_t n, void *strip);
+typedef void (*mst_array_store_fn)(const void *strip, char *to, int64_t stride, int64_t n);
+
+typedef struct mst_array_conversion {
+    maestro_field_t field;
+    mst_array_load_fn load;
+    mst_array_store_fn store;
+    bool changes; /* the strip, which is of double then */
+} mst_array_conversion_t;
+
+/* Of a field that is not plain. */
+mst_array_conversion_t mst_array_conversion_of(const maestro_field_t *field);
+
 struct mst_array_copy {
-    size_t element_nbytes, nbytes;
-    bool large;
+    size_t from_nbytes, to_nbytes; /* of an element; the same where nothing is converted */
+    size_t nbytes;
+    bool large, converts;
+    mst_array_conversion_t conversion;
     int64_t nsteps;
     mst_array_step_t *step;
 };
 
 /* leaf.c: the kernels, by what the last two axes have in common.  Rows: the last is contiguous on both sides; tiles: the last one in the source and the other
- * in the target; strided: else. */
-void mst_array_leaf_rows(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);
-void mst_array_leaf_tiles(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);
-void mst_array_leaf_strided(const mst_array_step_t *step, const char *from, char *to, size_t element_nbytes, bool large);
+ * in the target; strided: else.  convert.c: whatever they have, where elements are converted. */
+void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
+void mst_array_leaf_tiles(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
+void mst_array_leaf_strided(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
+void mst_array_leaf_convert(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
 
 #endif

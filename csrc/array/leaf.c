@@ -28,7 +28,9 @@ INLINE void copy_line(mst_array_lines_t *lines, char *to, const char *from, size
     else memcpy(to, from, nbytes);
 }
 
-void mst_array_leaf_rows(const mst_array_step_t *step, const char *from, char *to, size_t size, bool large) {
+void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
+    const size_t size = copy->from_nbytes;
+    const bool large = copy->large;
     const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
     mst_array_lines_t lines;
     lines.count = 0;
@@ -43,14 +45,14 @@ void mst_array_leaf_rows(const mst_array_step_t *step, const char *from, char *t
 }
 
 /* ---- The contiguous dimensions differ */
-void mst_array_leaf_tiles(const mst_array_step_t *step, const char *from, char *to, size_t size, bool large) {
+void mst_array_leaf_tiles(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
     const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
     for (int64_t r = 0; r < outer->nruns; r++)
         for (int64_t k = 0; k < inner->nruns; k++) {
             const mst_array_run_t *i = &outer->run[r], *j = &inner->run[k];
             mst_array_rectangle_t rectangle = {.from = from + i->from + j->from, .to = to + i->to + j->to, .from_stride = outer->from_stride,
                                                .to_stride = inner->to_stride, .ni = i->length, .nj = j->length};
-            mst_array_transpose(&rectangle, size, large);
+            mst_array_transpose(&rectangle, copy->from_nbytes, copy->large);
         }
 }
 
@@ -66,9 +68,8 @@ INLINE void strided(const mst_array_step_t *step, const char *from, char *to, si
             }
 }
 
-void mst_array_leaf_strided(const mst_array_step_t *step, const char *from, char *to, size_t size, bool large) {
-    (void)large;
-    switch (size) {
+void mst_array_leaf_strided(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
+    switch (copy->from_nbytes) {
     case 1: strided(step, from, to, 1); break;
     case 2: strided(step, from, to, 2); break;
     case 4: strided(step, from, to, 4); break;

@@ -177,23 +177,23 @@ static bool pad(draft_t *draft) {
 }
 
 /* ---- The step */
-static bool finish(draft_t *draft, mst_array_leaf_fn leaf, int64_t size, mst_array_step_t *step_out) {
+static bool finish(draft_t *draft, mst_array_leaf_fn leaf, int64_t from_nbytes, int64_t to_nbytes, mst_array_step_t *step_out) {
     mst_array_axis_t *axes = malloc((size_t)draft->naxes * sizeof *axes);
     if (!axes) return false;
     for (int a = 0; a < draft->naxes; a++) {
         axes[a] = draft->axis[a];
-        axes[a].from_stride *= size;
-        axes[a].to_stride *= size;
+        axes[a].from_stride *= from_nbytes;
+        axes[a].to_stride *= to_nbytes;
         for (int64_t r = 0; r < axes[a].nruns; r++) {
-            axes[a].run[r].from *= size;
-            axes[a].run[r].to *= size;
+            axes[a].run[r].from *= from_nbytes;
+            axes[a].run[r].to *= to_nbytes;
         }
     }
-    *step_out = (mst_array_step_t){.naxes = draft->naxes, .from = draft->from * size, .to = draft->to * size, .leaf = leaf, .axis = axes};
+    *step_out = (mst_array_step_t){.naxes = draft->naxes, .from = draft->from * from_nbytes, .to = draft->to * to_nbytes, .leaf = leaf, .axis = axes};
     return true;
 }
 
-static bool prepare(const mst_array_move_t *move, mst_array_way_t way, int64_t buffered, int64_t size, mst_array_step_t *step_out) {
+static bool prepare(const mst_array_copy_t *copy, const mst_array_move_t *move, mst_array_way_t way, int64_t buffered, mst_array_step_t *step_out) {
     draft_t draft;
     bool done = draft_init(&draft, move);
     if (done) lie_in_buffer(&draft, way);
@@ -205,7 +205,8 @@ static bool prepare(const mst_array_move_t *move, mst_array_way_t way, int64_t b
         join_all(&draft);
         leaf = choose_leaf(&draft);
     }
-    done = done && pad(&draft) && finish(&draft, leaf, size, step_out);
+    if (copy->converts) leaf = mst_array_leaf_convert;
+    done = done && pad(&draft) && finish(&draft, leaf, (int64_t)copy->from_nbytes, (int64_t)copy->to_nbytes, step_out);
     if (!done) draft_fini(&draft);
     return done;
 }
@@ -226,24 +227,27 @@ static bool prepare_all(const mst_array_moves_t *moves, mst_array_way_t way, mst
     copy->step = malloc((size_t)(moves->nmoves ? moves->nmoves : 1) * sizeof *copy->step);
     if (!copy->step) return false;
     for (int64_t m = 0; m < moves->nmoves; m++) {
-        if (!prepare(&moves->move[m], way, buffered, (int64_t)copy->element_nbytes, &copy->step[m])) return false;
+        if (!prepare(copy, &moves->move[m], way, buffered, &copy->step[m])) return false;
         copy->nsteps++;
         buffered += moves->move[m].count;
     }
     return true;
 }
 
-static bool is_size(size_t nbytes) { return nbytes == 1 || nbytes == 2 || nbytes == 4 || nbytes == 8 || nbytes == 16; }
+static void take_field(mst_array_copy_t *copy, mst_array_way_t way, const maestro_field_t *field) {
+    copy->converts = way != MST_ARRAY_PACK && !mst_array_field_is_plain(field);
+    copy->from_nbytes = mst_array_element_nbytes(field->from);
+    copy->to_nbytes = copy->converts ? mst_array_element_nbytes(field->to) : copy->from_nbytes;
+    if (copy->converts) copy->conversion = mst_array_conversion_of(field);
+}
 
-maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, size_t element_nbytes, size_t whole_nbytes,
+maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, const maestro_field_t *field, size_t whole_nbytes,
                                        mst_array_copy_t **copy_out) {
-    if (!is_size(element_nbytes))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
-                             "prepare a copy: elements of %zu bytes; they may have 1, 2, 4, 8 or 16: make a dimension of what is in one", element_nbytes);
+    MST_TRY(mst_array_field_check(field));
     mst_array_copy_t *copy = calloc(1, sizeof *copy);
     if (!copy) return mst_base_fail_errno("prepare a copy");
-    copy->element_nbytes = element_nbytes;
-    copy->nbytes = (size_t)moves->count * element_nbytes;
+    take_field(copy, way, field);
+    copy->nbytes = (size_t)moves->count * copy->from_nbytes;
     copy->large = mst_array_is_large(whole_nbytes > copy->nbytes ? whole_nbytes : copy->nbytes);
     if (!prepare_all(moves, way, copy)) {
         mst_array_copy_destroy(copy);
@@ -254,3 +258,13 @@ maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array
 }
 
 size_t mst_array_copy_nbytes(const mst_array_copy_t *copy) { return copy->nbytes; }
+
+bool mst_array_copy_is_line(const mst_array_copy_t *copy, mst_array_way_t way, int64_t *at_out) {
+    const mst_array_step_t *step = copy->step;
+    if (copy->converts || copy->nsteps != 1 || step->naxes != 2) return false;
+    const mst_array_axis_t *outer = &step->axis[0], *inner = &step->axis[1];
+    const int64_t size = (int64_t)copy->from_nbytes;
+    if (outer->nruns != 1 || outer->run[0].length != 1 || inner->nruns != 1 || inner->from_stride != size || inner->to_stride != size) return false;
+    *at_out = way == MST_ARRAY_PACK ? step->from + inner->run[0].from : step->to + inner->run[0].to;
+    return true;
+}

@@ -1,78 +1,84 @@
-/* See board.h. */
+/* See board.h.  A board: head | uses read, one of each rank of the node | where the channel to each begins | channels.
+ * A channel: slots | fields of each slot | room of each slot. */
 #include "mpi/board.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 static const char WHAT[] = "redistribution in shared memory";
-enum { PAGE = 4096 };
 
-maestro_status_t mst_mpi_boards_meet(const mst_mpi_comm_t *comm, mst_mpi_boards_t *boards) {
-    MPI_Comm_size(comm->node, &boards->plan.nnode);
-    MPI_Comm_rank(comm->node, &boards->plan.node_rank);
-    size_t nnode = (size_t)boards->plan.nnode;
-    boards->rank = calloc(nnode, sizeof *boards->rank);
-    boards->nbytes = calloc(nnode, sizeof *boards->nbytes);
-    boards->base = calloc(nnode, sizeof *boards->base);
-    if (!boards->rank || !boards->nbytes || !boards->base) return mst_base_fail_errno(WHAT);
-    return mst_mpi_check(WHAT, MPI_Allgather(&comm->rank, 1, MPI_INT, boards->rank, 1, MPI_INT, comm->node));
+/* ---- Places */
+static size_t aligned(size_t nbytes) { return MST_ALIGN(nbytes, MST_MPI_LINE); }
+
+static _Atomic uint64_t *read_of(const char *base, int rank) { return &((mst_mpi_board_read_t *)(uintptr_t)(base + MST_MPI_LINE))[rank].use; }
+
+static size_t places_at(const mst_mpi_boards_t *boards) { return MST_MPI_LINE + sizeof(mst_mpi_board_read_t) * (size_t)boards->nnode; }
+
+static uint64_t *places(const mst_mpi_boards_t *boards, const char *base) { return (uint64_t *)(uintptr_t)(base + places_at(boards)); }
+
+static size_t fields_nbytes(const mst_mpi_boards_t *boards) { return aligned(boards->max_fields * sizeof(mst_mpi_board_field_t)); }
+
+static size_t channel_nbytes(const mst_mpi_boards_t *boards, size_t room_nbytes) {
+    return room_nbytes ? MST_MPI_SLOTS * (MST_MPI_LINE + fields_nbytes(boards) + aligned(room_nbytes)) : 0;
 }
 
-/* Ranks of a node stand in the order of the communicator, by which it was split. */
-int mst_mpi_boards_number(const mst_mpi_boards_t *boards, int rank) {
-    int low = 0, high = boards->plan.nnode;
-    while (low < high) {
-        int middle = low + (high - low) / 2;
-        if (boards->rank[middle] < rank) low = middle + 1;
-        else high = middle;
+void mst_mpi_boards_channel(const mst_mpi_boards_t *boards, int source, int target, size_t room_nbytes, mst_mpi_channel_t *channel_out) {
+    char *at = boards->base[source] + places(boards, boards->base[source])[target];
+    for (int s = 0; s < MST_MPI_SLOTS; s++) {
+        channel_out->slot[s] = (mst_mpi_slot_t *)(void *)(at + s * MST_MPI_LINE);
+        channel_out->field[s] = (mst_mpi_board_field_t *)(void *)(at + MST_MPI_SLOTS * MST_MPI_LINE + (size_t)s * fields_nbytes(boards));
+        channel_out->room[s] = at + MST_MPI_SLOTS * (MST_MPI_LINE + fields_nbytes(boards)) + (size_t)s * aligned(room_nbytes);
     }
-    return low < boards->plan.nnode && boards->rank[low] == rank ? low : -1;
+    channel_out->read = read_of(boards->base[target], source);
 }
 
-static void lay_out(mst_mpi_board_plan_t *plan, size_t max_fields) {
-    plan->max_fields = max_fields;
-    plan->places_at = sizeof(mst_mpi_board_read_t) * (1 + (size_t)plan->nnode);
-    plan->fields_at = plan->places_at + sizeof(uint64_t) * (size_t)plan->nnode;
-    plan->room_at = MST_ALIGN(plan->fields_at + max_fields * sizeof(mst_mpi_board_field_t), PAGE);
-}
-
-/* Pages of the room are made when something is packed. */
+/* ---- Making */
+/* Pages of the rooms are made when something is packed. */
 static maestro_status_t make_own(mst_mpi_boards_t *boards, const size_t *room_nbytes, mst_mpi_segment_t *segment_out) {
-    size_t nbytes = boards->plan.room_at;
+    size_t nbytes = aligned(places_at(boards) + sizeof(uint64_t) * (size_t)boards->nnode), at = nbytes;
     void *base;
-    for (int i = 0; i < boards->plan.nnode; i++) nbytes += MST_ALIGN(room_nbytes[i], PAGE);
+    for (int i = 0; i < boards->nnode; i++) nbytes += channel_nbytes(boards, room_nbytes[i]);
     MST_TRY(mst_mpi_segment_create(nbytes, segment_out, &base));
-    boards->own = base;
-    boards->nbytes[boards->plan.node_rank] = nbytes;
-    nbytes = boards->plan.room_at;
-    for (int i = 0; i < boards->plan.nnode; i++) {
-        mst_mpi_board_places(boards, base)[i] = nbytes;
-        nbytes += MST_ALIGN(room_nbytes[i], PAGE);
+    boards->own = boards->base[boards->node_rank] = base;
+    boards->nbytes[boards->node_rank] = nbytes;
+    for (int i = 0; i < boards->nnode; i++) {
+        places(boards, base)[i] = at;
+        at += channel_nbytes(boards, room_nbytes[i]);
     }
     return MAESTRO_OK;
 }
 
-static maestro_status_t map_others(mst_mpi_boards_t *boards, const mst_mpi_segment_t *segment, const bool *reads) {
-    for (int i = 0; i < boards->plan.nnode; i++) {
+static maestro_status_t map_others(const mst_mpi_comm_t *comm, mst_mpi_boards_t *boards, const mst_mpi_segment_t *segment, const bool *reads) {
+    for (int i = 0; i < boards->nnode; i++) {
         const void *base;
-        if (!segment[i].nbytes) return mst_base_fail(MAESTRO_SYSTEM, "%s: rank %d cannot make its part of it", WHAT, boards->rank[i]);
-        if (!reads[i] || i == boards->plan.node_rank) continue;
+        if (!segment[i].nbytes) return mst_base_fail(MAESTRO_SYSTEM, "%s: rank %d cannot make its part of it", WHAT, comm->node_ranks[i]);
+        if (!reads[i] || i == boards->node_rank) continue;
         MST_TRY(mst_mpi_segment_map(&segment[i], &base));
-        boards->base[i] = base;
+        boards->base[i] = (char *)(uintptr_t)base;
         boards->nbytes[i] = segment[i].nbytes;
     }
     return MAESTRO_OK;
 }
 
+static maestro_status_t make_lists(const mst_mpi_comm_t *comm, size_t max_fields, mst_mpi_boards_t *boards) {
+    size_t nnode = (size_t)comm->nnode;
+    *boards = (mst_mpi_boards_t){.nnode = comm->nnode, .node_rank = comm->node_rank, .max_fields = max_fields};
+    boards->nbytes = calloc(nnode, sizeof *boards->nbytes);
+    boards->base = calloc(nnode, sizeof *boards->base);
+    return boards->nbytes && boards->base ? MAESTRO_OK : mst_base_fail_errno(WHAT);
+}
+
 /* The own descriptor is closed when all have mapped what they read. */
-maestro_status_t mst_mpi_boards_make(const mst_mpi_comm_t *comm, size_t max_fields, const size_t *room_nbytes, const bool *reads, mst_mpi_boards_t *boards) {
-    mst_mpi_segment_t own = {.fd = -1}, *segment = calloc((size_t)boards->plan.nnode, sizeof *segment);
-    lay_out(&boards->plan, max_fields);
-    maestro_status_t status = segment ? make_own(boards, room_nbytes, &own) : mst_base_fail_errno(WHAT);
-    if (!segment) return status; /* little memory was asked for: others may wait, but for a process that is at its end */
+maestro_status_t mst_mpi_boards_make(const mst_mpi_comm_t *comm, size_t max_fields, const size_t *room_nbytes, const bool *reads, maestro_status_t status,
+                                     mst_mpi_boards_t *boards) {
+    mst_mpi_segment_t own = {.fd = -1}, *segment = calloc((size_t)comm->nnode, sizeof *segment);
+    maestro_status_t listed = make_lists(comm, max_fields, boards);
+    if (!segment) return mst_base_fail_errno(WHAT); /* little memory was asked for: others may wait, but for a process that is at its end */
+    if (status == MAESTRO_OK) status = listed;
+    if (status == MAESTRO_OK) status = make_own(boards, room_nbytes, &own);
     maestro_status_t gathered = mst_mpi_check(WHAT, MPI_Allgather(&own, sizeof own, MPI_BYTE, segment, sizeof own, MPI_BYTE, comm->node));
     if (status == MAESTRO_OK) status = gathered;
-    if (status == MAESTRO_OK) status = map_others(boards, segment, reads);
+    if (status == MAESTRO_OK) status = map_others(comm, boards, segment, reads);
     MPI_Barrier(comm->node);
     if (own.fd >= 0) close((int)own.fd);
     free(segment);
@@ -80,10 +86,8 @@ maestro_status_t mst_mpi_boards_make(const mst_mpi_comm_t *comm, size_t max_fiel
 }
 
 void mst_mpi_boards_fini(mst_mpi_boards_t *boards) {
-    for (int i = 0; boards->base && i < boards->plan.nnode; i++)
-        if (boards->base[i]) munmap((void *)(uintptr_t)boards->base[i], boards->nbytes[i]);
-    if (boards->own) munmap(boards->own, boards->nbytes[boards->plan.node_rank]);
-    free(boards->rank);
+    for (int i = 0; boards->base && i < boards->nnode; i++)
+        if (boards->base[i]) munmap(boards->base[i], boards->nbytes[i]);
     free(boards->nbytes);
     free(boards->base);
     *boards = (mst_mpi_boards_t){0};

@@ -1,5 +1,5 @@
-/* The board of a rank: shared memory that it writes and the ranks of its node read, for one plan.  On it stand which use is ready to be read, and where; which
- * uses of others it has read; and room for what it packs where the application's memory cannot be read by others. */
+/* The board of a rank: shared memory that it writes and the ranks of its node read, for one plan.  For each of its targets there is a channel of two slots,
+ * used in turn, so that the source may fill the one while the other is read; on the board stands too which uses of others the rank has read. */
 #ifndef MST_MPI_BOARD_H
 #define MST_MPI_BOARD_H
 
@@ -8,56 +8,53 @@
 
 #include <stdatomic.h>
 
+enum { MST_MPI_SLOTS = 2, MST_MPI_LINE = 64 };
+enum { MST_MPI_FAILED = 1, MST_MPI_ENDED };
+
 typedef struct mst_mpi_board_head {
-    _Atomic uint64_t ready;  /* the last use whose sources may be read */
-    _Atomic uint64_t failed; /* not 0: this rank will do no more */
-    uint64_t nfields;        /* of that use, and: */
-    uint64_t is_packed;      /* what is to be read lies in the room */
+    _Atomic uint64_t end; /* not 0: this rank will do no more, after an error, or since it has destroyed the plan */
 } mst_mpi_board_head_t;
 
 typedef struct mst_mpi_board_read { /* which use of a rank this one has read; alone in its cache line */
     _Atomic uint64_t use;
-    char apart[64 - sizeof(uint64_t)];
+    char apart[MST_MPI_LINE - sizeof(uint64_t)];
 } mst_mpi_board_read_t;
 
-typedef struct mst_mpi_board_field {
-    mst_mpi_segment_t segment;
+typedef struct mst_mpi_board_field { /* where it is to be read */
+    mst_mpi_segment_t segment;       /* of no bytes: in the room */
     uint64_t offset;
 } mst_mpi_board_field_t;
 
-/* How all boards of a plan are laid out. */
-typedef struct mst_mpi_board_plan {
-    int nnode, node_rank;
-    size_t max_fields;
-    size_t places_at, fields_at, room_at;
-} mst_mpi_board_plan_t;
+typedef struct mst_mpi_slot { /* begins its cache line */
+    _Atomic uint64_t ready;   /* the use of which the rest of the slot is */
+    uint64_t nfields;
+} mst_mpi_slot_t;
+
+/* From a rank to another, as either finds it. */
+typedef struct mst_mpi_channel {
+    mst_mpi_slot_t *slot[MST_MPI_SLOTS];
+    mst_mpi_board_field_t *field[MST_MPI_SLOTS]; /* max_fields of each */
+    char *room[MST_MPI_SLOTS];                   /* what the source has packed */
+    _Atomic uint64_t *read;                      /* the last use that the target has read */
+} mst_mpi_channel_t;
 
 typedef struct mst_mpi_boards {
-    mst_mpi_board_plan_t plan;
-    int *rank;         /* of each of the node, in the plan's communicator */
+    int nnode, node_rank;
+    size_t max_fields;
     char *own;
-    size_t *nbytes;    /* of each board */
-    const char **base; /* of each; NULL: nothing has to be read there */
+    size_t *nbytes; /* of each board */
+    char **base;    /* of each; NULL: nothing has to be read there; others' can only be read */
 } mst_mpi_boards_t;
 
 static inline mst_mpi_board_head_t *mst_mpi_board_head(const char *base) { return (mst_mpi_board_head_t *)(uintptr_t)base; }
-/* By the number in the node. */
-static inline _Atomic uint64_t *mst_mpi_board_read(const char *base, int of) { return &((mst_mpi_board_read_t *)(uintptr_t)(base + 64))[of].use; }
-/* Where in the board what is packed for a rank of the node begins. */
-static inline uint64_t *mst_mpi_board_places(const mst_mpi_boards_t *boards,
-                                             const char *base) { return (uint64_t *)(uintptr_t)(base + boards->plan.places_at); }
-static inline mst_mpi_board_field_t *mst_mpi_board_fields(const mst_mpi_boards_t *boards, const char *base) {
-    return (mst_mpi_board_field_t *)(uintptr_t)(base + boards->plan.fields_at);
-}
 
-/* Collective over the node's ranks.  `room_nbytes[i]` is what this rank may pack for the node's rank i; `reads[i]`: this rank reads that one's board.
- * A rank that fails still takes part.  The caller ends the boards with _fini, also after an error.  Errors: SYSTEM. */
-maestro_status_t mst_mpi_boards_make(const mst_mpi_comm_t *comm, size_t max_fields, const size_t *room_nbytes, const bool *reads,
+/* Collective over the node's ranks.  `room_nbytes[i]` is what a use may pack for the node's rank i; `reads[i]`: this rank reads that one's board.
+ * A rank that fails still takes part: `status` is its error so far.  The caller ends the boards with _fini, also after an error.  Errors: SYSTEM. */
+maestro_status_t mst_mpi_boards_make(const mst_mpi_comm_t *comm, size_t max_fields, const size_t *room_nbytes, const bool *reads, maestro_status_t status,
                                      mst_mpi_boards_t *boards);
-/* Collective: which ranks are of this node. */
-maestro_status_t mst_mpi_boards_meet(const mst_mpi_comm_t *comm, mst_mpi_boards_t *boards);
-/* The number in the node of a rank, or -1. */
-int mst_mpi_boards_number(const mst_mpi_boards_t *boards, int rank);
 void mst_mpi_boards_fini(mst_mpi_boards_t *boards);
+
+/* The channel between two ranks of the node, of which this rank is one; `room_nbytes` is that of the source's side. */
+void mst_mpi_boards_channel(const mst_mpi_boards_t *boards, int source, int target, size_t room_nbytes, mst_mpi_channel_t *channel_out);
 
 #endif

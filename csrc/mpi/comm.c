@@ -1,5 +1,5 @@
 /* See comm.h. */
-#include "mpi/comm.h"
+#include "mpi/duplicate.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -24,65 +24,19 @@ static maestro_status_t check_running(const char *what) {
     return finalised ? mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI has been finalised", what) : MAESTRO_OK;
 }
 
-/* Before there is a communicator of our own, MPI calls the handlers of the application's, of the world's and of the process's own one. */
-static int duplicate(MPI_Comm theirs, MPI_Comm *ours_out) {
-    MPI_Comm place[] = {MPI_COMM_WORLD, MPI_COMM_SELF, theirs};
-    MPI_Errhandler handler[MST_COUNT(place)];
-    size_t nset = 0;
-    int code = MPI_SUCCESS, is_inter = 0;
-    for (; nset < MST_COUNT(place) && code == MPI_SUCCESS; nset++) {
-        code = MPI_Comm_get_errhandler(place[nset], &handler[nset]);
-        if (code != MPI_SUCCESS) break;
-        MPI_Comm_set_errhandler(place[nset], MPI_ERRORS_RETURN);
-    }
-    if (code == MPI_SUCCESS) code = MPI_Comm_test_inter(theirs, &is_inter);
-    if (is_inter) code = MPI_ERR_COMM;
-    if (code == MPI_SUCCESS) code = MPI_Comm_dup(theirs, ours_out);
-    while (nset-- > 0) {
-        MPI_Comm_set_errhandler(place[nset], handler[nset]);
-        MPI_Errhandler_free(&handler[nset]);
-    }
-    return code;
-}
-
-static bool is_crowded(MPI_Comm node) {
-    cpu_set_t cores;
-    int nranks = 1;
-    MPI_Comm_size(node, &nranks);
-    return sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) < nranks;
-}
-
 maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out) {
     MST_TRY(check_running(what));
-    MPI_Comm theirs = MPI_Comm_f2c(handle), ours = MPI_COMM_NULL;
-    if (theirs == MPI_COMM_NULL || duplicate(theirs, &ours) != MPI_SUCCESS)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d is no communicator of this MPI; give MPI_Comm_c2f of an intracommunicator", what, (int)handle);
-    MPI_Comm_set_errhandler(ours, MPI_ERRORS_RETURN);
-    mst_mpi_comm_t comm = {.comm = ours, .node = MPI_COMM_NULL};
-    maestro_status_t status = mst_mpi_check(what, MPI_Comm_split_type(ours, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm.node));
-    if (status != MAESTRO_OK) {
-        MPI_Comm_free(&ours);
-        return status;
+    return mst_mpi_duplicate_of(what, handle, comm_out);
+}
+
+int mst_mpi_comm_number(const mst_mpi_comm_t *comm, int rank) {
+    int low = 0, high = comm->nnode;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (comm->node_ranks[middle] < rank) low = middle + 1;
+        else high = middle;
     }
-    MPI_Comm_set_errhandler(comm.node, MPI_ERRORS_RETURN);
-    comm.crowded = is_crowded(comm.node);
-    MPI_Comm_rank(ours, &comm.rank);
-    MPI_Comm_size(ours, &comm.nranks);
-    *comm_out = comm;
-    return MAESTRO_OK;
-}
-
-void mst_mpi_comm_forget_node(mst_mpi_comm_t *comm) {
-    if (comm->node != MPI_COMM_NULL) MPI_Comm_free(&comm->node);
-    comm->node = MPI_COMM_NULL;
-}
-
-void mst_mpi_comm_close(mst_mpi_comm_t *comm) {
-    int finalised = 0;
-    MPI_Finalized(&finalised);
-    if (!finalised) mst_mpi_comm_forget_node(comm);
-    if (!finalised && comm->comm != MPI_COMM_NULL) MPI_Comm_free(&comm->comm);
-    comm->comm = MPI_COMM_NULL;
+    return low < comm->nnode && comm->node_ranks[low] == rank ? low : -1;
 }
 
 /* ---- One verdict */
@@ -103,4 +57,55 @@ maestro_status_t mst_mpi_agree(const mst_mpi_comm_t *comm, maestro_status_t stat
     snprintf(verdict.text, sizeof verdict.text, "%s", maestro_last_error());
     MST_TRY(mst_mpi_check("agree", MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, speaker, comm->comm)));
     return mst_base_fail((maestro_status_t)verdict.status, "%s", verdict.text);
+}
+
+/* ---- The first step */
+static const double TIMEOUT_S = 60;
+
+/* MPI's own wait has no end. */
+static maestro_status_t wait_bounded(const mst_mpi_comm_t *comm, const char *what, MPI_Request *request) {
+    enum { LOOKS = 256 };
+    double timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S);
+    int64_t until_ns = mst_base_deadline_ns(timeout_s);
+    for (unsigned i = 1;; i++) {
+        int done = 0;
+        MST_TRY(mst_mpi_check(what, MPI_Test(request, &done, MPI_STATUS_IGNORE)));
+        if (done) return MAESTRO_OK;
+        if (comm->crowded || i > LOOKS) sched_yield();
+        if (i % LOOKS == 0 && mst_base_now_ns() >= until_ns) break;
+    }
+    return mst_base_fail(MAESTRO_TIMEOUT, "%s: not all ranks have called it within %.3g s (MAESTRO_TIMEOUT_S); %s", what, timeout_s,
+                         "all ranks of a communicator make the same calls in the same order, and from here on nothing can be made on this one");
+}
+
+static maestro_status_t differ(const char *what, const mst_mpi_same_t *same, int64_t least, int64_t most) {
+    if (same->is_hash) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s differ from rank to rank; all ranks must give the same", what, same->name);
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s is %lld on one rank and %lld on another; all ranks must give the same", what, same->name,
+                         (long long)least, (long long)most);
+}
+
+static void set(int64_t *own, int i, int64_t value) {
+    own[1 + 2 * i] = value;
+    own[2 + 2 * i] = ~value; /* whose least is the complement of the largest value */
+}
+
+maestro_status_t mst_mpi_begin(const mst_mpi_comm_t *comm, const char *what, maestro_status_t status, const mst_mpi_same_t *same, int nsame) {
+    mst_mpi_duplicate_t *duplicate = comm->duplicate;
+    int64_t *own = duplicate->first[0], *least = duplicate->first[1];
+    MPI_Request request;
+    if (duplicate->lost) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: a call on this communicator has not ended on all ranks; make another one", what);
+    memset(own, 0, sizeof duplicate->first[0]);
+    own[0] = status == MAESTRO_OK;
+    set(own, 0, (int64_t)mst_base_hash(what, strlen(what)));
+    for (int i = 0; i < nsame; i++) set(own, 1 + i, same[i].value);
+    MST_TRY(mst_mpi_check(what, MPI_Iallreduce(own, least, MST_COUNT(duplicate->first[0]), MPI_INT64_T, MPI_MIN, comm->comm, &request)));
+    maestro_status_t waited = wait_bounded(comm, what, &request);
+    duplicate->lost = waited != MAESTRO_OK;
+    MST_TRY(waited);
+    if (least[1] != ~least[2])
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: some ranks are in another function; all ranks make the same calls in the same order", what);
+    if (!least[0]) return mst_mpi_agree(comm, status, -1);
+    for (int i = 0; i < nsame; i++)
+        if (least[3 + 2 * i] != ~least[4 + 2 * i]) return differ(what, &same[i], least[3 + 2 * i], ~least[4 + 2 * i]);
+    return MAESTRO_OK;
 }

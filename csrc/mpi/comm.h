@@ -8,19 +8,29 @@
 
 #include <mpi.h>
 
+/* duplicate.h: one for each communicator of the application, whatever is made on it: MPI has some 2,000 communicators, and their making takes long. */
+typedef struct mst_mpi_duplicate mst_mpi_duplicate_t;
+
 typedef struct mst_mpi_comm {
     MPI_Comm comm;
     int rank, nranks;
-    MPI_Comm node; /* its ranks of this node, while something is made */
-    bool crowded;  /* this node has more ranks of it than this rank has cores: who waits gives the core away */
+    MPI_Comm node;        /* its ranks of this node, in their order */
+    int node_rank, nnode;
+    const int *node_ranks; /* the number in `comm` of each */
+    bool crowded;         /* this node has more ranks of it than this rank has cores: who waits gives the core away */
+    mst_mpi_duplicate_t *duplicate;
 } mst_mpi_comm_t;
 
 /* Collective.  `what` begins messages.  Errors: WRONG_STATE (MPI is not initialised, or finalised), INVALID_ARGUMENT (no communicator), SYSTEM. */
 maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out);
-/* Collective; after MPI_Finalize it does nothing. */
+/* Local, but for the last one after the application has freed its communicator: that is collective.  After MPI_Finalize it does nothing. */
 void mst_mpi_comm_close(mst_mpi_comm_t *comm);
-
-void mst_mpi_comm_forget_node(mst_mpi_comm_t *comm); /* collective: MPI has not many communicators */
+/* Messages have been sent on it that nobody will receive: MPICH aborts where such a communicator is freed, so it is left to MPI_Finalize. */
+void mst_mpi_comm_spoil(mst_mpi_comm_t *comm);
+/* A tag for what is made now by all ranks, `first` or more; it comes again after as many as MPI has. */
+int mst_mpi_comm_tag(mst_mpi_comm_t *comm, int first);
+/* The number in the node of a rank, or -1: it is of another node. */
+int mst_mpi_comm_number(const mst_mpi_comm_t *comm, int rank);
 
 /* MPI's code as a status: SYSTEM with MPI's text. */
 maestro_status_t mst_mpi_check(const char *what, int code);
@@ -28,6 +38,19 @@ maestro_status_t mst_mpi_check(const char *what, int code);
 /* Collective: all ranks get the status, and the last error, of one rank: of those that failed the one with the smallest `order`, the lowest of these.
  * Orders of a global index are the index; others, < 0, come first. */
 maestro_status_t mst_mpi_agree(const mst_mpi_comm_t *comm, maestro_status_t status, int64_t order);
+
+/* What all ranks must give alike: a name for the message, and the value.  A hash's value is not shown. */
+typedef struct mst_mpi_same {
+    const char *name;
+    int64_t value;
+    bool is_hash;
+} mst_mpi_same_t;
+
+enum { MST_MPI_SAME_MAX = 7 };
+
+/* Collective, and the first step of what all ranks do together: mst_mpi_agree and a comparison, in one step.  `what` is the function's name, which is compared
+ * too.  The same status on all ranks: INVALID_ARGUMENT where values differ; TIMEOUT on those that are here where others do not come within MAESTRO_TIMEOUT_S, and then for good: the communicator is lost. */
+maestro_status_t mst_mpi_begin(const mst_mpi_comm_t *comm, const char *what, maestro_status_t status, const mst_mpi_same_t *same, int nsame);
 
 /* ---- letters.c: what goes to, or has come from, other ranks; sorted by rank. */
 typedef struct mst_mpi_letter {

@@ -2,208 +2,189 @@
  * beginning with the next rank, so that not all write to one; what arrives first is unpacked first.
  * What lies in one line in the application's memory is sent from there, or received there, as long as one field is moved.  Buffers are the plan's, and
  * touched when it is made. */
-#include "mpi/plan.h"
+#include "mpi/transfer.h"
 
 #include <limits.h>
 
 static const char WHAT[] = "redistribution";
-enum { ALIGNED = 4096 };
+enum { ALIGNED = 64 };
 
 typedef struct peer {
     int rank;
-    int64_t nelements; /* of a field */
-    size_t nbytes;
-    mst_array_copy_t *copy;
-    MPI_Request request;
-    bool under_way;
-    char *buffer;      /* in the packed one */
     bool is_line;      /* in the application's memory too, at: */
     int64_t line_at;
+    int64_t count;     /* elements of a field */
+    mst_mpi_transfer_t transfer;
+    char *buffer;      /* in the packed one */
 } peer_t;
 
+typedef struct side { /* what is sent, or what is received */
+    int npeers;
+    peer_t *peer;
+    mst_array_copy_t **copy; /* fields.nkinds for each peer */
+} side_t;
+
 typedef struct packed {
-    MPI_Datatype type;
-    int nsends, nreceives;
-    peer_t *send, *receive;
+    const mst_mpi_fields_t *fields;
+    side_t send, receive;
     char *buffer;
 } packed_t;
 
 /* ---- Making */
-static MPI_Datatype type_of(size_t element_nbytes) {
-    switch (element_nbytes) {
-    case 1: return MPI_BYTE;
-    case 2: return MPI_INT16_T;
-    case 4: return MPI_INT32_T;
-    case 8: return MPI_INT64_T;
-    default: return MPI_C_DOUBLE_COMPLEX;
-    }
-}
-
-/* One run of a copy that is contiguous in memory as in the buffer. */
-static void find_line(peer_t *peer, mst_array_way_t way, size_t element_nbytes) {
-    const mst_array_step_t *step = peer->copy->step;
-    if (peer->copy->nsteps != 1 || step->naxes != 2) return;
-    const mst_array_axis_t *outer = &step->axis[0], *inner = &step->axis[1];
-    int64_t size = (int64_t)element_nbytes;
-    peer->is_line = outer->nruns == 1 && outer->run[0].length == 1 && inner->nruns == 1 && inner->from_stride == size && inner->to_stride == size;
-    peer->line_at = way == MST_ARRAY_PACK ? step->from + inner->run[0].from : step->to + inner->run[0].to;
-}
-
-static maestro_status_t make_peers(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_array_way_t way, int *npeers, peer_t **peer_out) {
-    *peer_out = calloc((size_t)shares->nshares + 1, sizeof **peer_out);
-    if (!*peer_out) return mst_base_fail_errno(WHAT);
+static maestro_status_t make_side(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_array_way_t way, side_t *side) {
+    const mst_mpi_fields_t *fields = &plan->fields;
+    side->peer = calloc((size_t)shares->nshares + 1, sizeof *side->peer);
+    side->copy = calloc((size_t)shares->nshares * (size_t)fields->nkinds + 1, sizeof(mst_array_copy_t *));
+    if (!side->peer || !side->copy) return mst_base_fail_errno(WHAT);
     int64_t first = 0; /* the share of the next rank */
     while (first < shares->nshares && shares->share[first].rank < plan->comm.rank) first++;
     for (int64_t i = 0; i < shares->nshares; i++) {
         const mst_mpi_share_t *share = &shares->share[(first + i) % shares->nshares];
-        peer_t *peer = &(*peer_out)[*npeers];
         if (share->rank == plan->comm.rank || !share->moves.count) continue;
-        if (share->moves.count > INT_MAX / (int64_t)plan->max_fields)
-            return mst_base_fail(MAESTRO_TOO_LARGE,
-                                 "%s: a message of %lld elements of %zu fields to rank %d; one has at most 2^31 - 1: take more ranks, or fewer fields",
-                                 WHAT,
-                                 (long long)share->moves.count, plan->max_fields, share->rank);
-        *peer = (peer_t){.rank = share->rank, .nelements = share->moves.count};
-        ++*npeers;
-        MST_TRY(mst_array_copy_create(&share->moves, way, plan->element_nbytes, plan->moved_nbytes, &peer->copy));
-        peer->nbytes = mst_array_copy_nbytes(peer->copy);
-        find_line(peer, way, plan->element_nbytes);
+        mst_array_copy_t **copy = &side->copy[side->npeers * fields->nkinds];
+        peer_t *peer = &side->peer[side->npeers++];
+        *peer = (peer_t){.rank = share->rank, .count = share->moves.count};
+        MST_TRY(mst_mpi_copies_make(fields, &share->moves, way, plan->moved, copy));
+        peer->is_line = fields->nkinds == 1 && mst_array_copy_is_line(copy[0], way, &peer->line_at);
     }
     return MAESTRO_OK;
 }
 
-static size_t place_buffers(const maestro_plan_t *plan, peer_t *peer, int npeers, char *buffer, size_t at) {
-    for (int i = 0; i < npeers; i++) {
-        peer[i].buffer = buffer ? buffer + at : NULL;
-        at += MST_ALIGN(peer[i].nbytes * plan->max_fields, ALIGNED);
+static size_t place_buffers(const mst_mpi_fields_t *fields, const side_t *side, char *buffer, size_t at) {
+    for (int i = 0; i < side->npeers; i++) {
+        peer_t *peer = &side->peer[i];
+        peer->buffer = buffer ? buffer + at : NULL;
+        if (!peer->is_line || fields->count > 1) at += MST_ALIGN(mst_mpi_packed_nbytes(fields, peer->count, fields->count), ALIGNED);
     }
     return at;
 }
 
-static maestro_status_t make_buffers(const maestro_plan_t *plan, packed_t *packed) {
-    size_t nbytes = place_buffers(plan, packed->receive, packed->nreceives, NULL, place_buffers(plan, packed->send, packed->nsends, NULL, 0));
-    packed->buffer = aligned_alloc(ALIGNED, nbytes + ALIGNED);
+static maestro_status_t make_buffers(packed_t *packed) {
+    enum { PAGE = 4096 };
+    size_t sent = place_buffers(packed->fields, &packed->send, NULL, 0), nbytes = MST_ALIGN(place_buffers(packed->fields, &packed->receive, NULL, sent), PAGE);
+    packed->buffer = aligned_alloc(PAGE, nbytes + PAGE);
     if (!packed->buffer) return mst_base_fail_errno("%s: buffers of %zu bytes", WHAT, nbytes);
-    memset(packed->buffer, 0, nbytes + ALIGNED);
-    place_buffers(plan, packed->receive, packed->nreceives, packed->buffer, place_buffers(plan, packed->send, packed->nsends, packed->buffer, 0));
+    memset(packed->buffer, 0, nbytes);
+    place_buffers(packed->fields, &packed->send, packed->buffer, 0);
+    place_buffers(packed->fields, &packed->receive, packed->buffer, sent);
     return MAESTRO_OK;
 }
 
 static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out) {
     packed_t *packed = *state_out = calloc(1, sizeof *packed);
     if (!packed) return mst_base_fail_errno(WHAT);
-    packed->type = type_of(plan->element_nbytes);
-    MST_TRY(make_peers(plan, sends, MST_ARRAY_PACK, &packed->nsends, &packed->send));
-    MST_TRY(make_peers(plan, receives, MST_ARRAY_UNPACK, &packed->nreceives, &packed->receive));
-    return make_buffers(plan, packed);
+    packed->fields = &plan->fields;
+    MST_TRY(make_side(plan, sends, MST_ARRAY_PACK, &packed->send));
+    MST_TRY(make_side(plan, receives, MST_ARRAY_UNPACK, &packed->receive));
+    return make_buffers(packed);
 }
 
-/* Whether a failed use has left messages that MPI may still read. */
-static bool is_sending(packed_t *packed) {
-    bool sending = false;
-    for (int i = 0; i < packed->nsends; i++) {
-        int sent = 1;
-        if (packed->send[i].under_way) MPI_Test(&packed->send[i].request, &sent, MPI_STATUS_IGNORE);
-        sending = sending || !sent;
-    }
-    return sending;
-}
-
-static void destroy_peers(peer_t *peer, int npeers) {
-    for (int i = 0; i < npeers; i++) mst_array_copy_destroy(peer[i].copy);
-    free(peer);
+static void destroy_side(const mst_mpi_fields_t *fields, side_t *side) {
+    for (int i = 0; i < side->npeers; i++) mst_mpi_copies_end(fields, &side->copy[i * fields->nkinds]);
+    free(side->copy);
+    free(side->peer);
 }
 
 static void destroy(void *state) {
     packed_t *packed = state;
+    bool reading = false; /* what a failed use has sent is left to MPI */
     if (!packed) return;
-    if (!is_sending(packed)) free(packed->buffer);
-    destroy_peers(packed->send, packed->nsends);
-    destroy_peers(packed->receive, packed->nreceives);
+    for (int i = 0; i < packed->send.npeers; i++) reading = mst_mpi_transfer_is_reading(&packed->send.peer[i].transfer) || reading;
+    if (!reading) free(packed->buffer);
+    destroy_side(packed->fields, &packed->send);
+    destroy_side(packed->fields, &packed->receive);
     free(packed);
 }
 
 /* ---- Use */
-static int count_of(const maestro_plan_t *plan, const peer_t *peer) { return (int)(peer->nelements * (int64_t)plan->nfields); }
-
 static bool is_line(const maestro_plan_t *plan, const peer_t *peer) { return peer->is_line && plan->nfields == 1; }
+
+static size_t nbytes_of(const maestro_plan_t *plan, const peer_t *peer) { return mst_mpi_packed_nbytes(&plan->fields, peer->count, plan->nfields); }
 
 static char *receive_buffer(const maestro_plan_t *plan, const peer_t *peer) { return is_line(plan, peer) ? (char *)plan->to[0] + peer->line_at : peer->buffer; }
 
-static const char *pack(const maestro_plan_t *plan, const peer_t *peer) {
+static const char *pack(const maestro_plan_t *plan, const packed_t *packed, int i) {
+    const mst_mpi_fields_t *fields = packed->fields;
+    const peer_t *peer = &packed->send.peer[i];
     if (is_line(plan, peer)) return (const char *)plan->from[0] + peer->line_at;
-    for (size_t f = 0; f < plan->nfields; f++) mst_array_copy_run(peer->copy, plan->from[f], peer->buffer + f * peer->nbytes);
+    for (size_t f = 0; f < plan->nfields; f++)
+        mst_array_copy_run(packed->send.copy[i * fields->nkinds + fields->kind_of[f]], plan->from[f],
+                           peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f));
     return peer->buffer;
+}
+
+static void unpack(const maestro_plan_t *plan, const packed_t *packed, int i) {
+    const mst_mpi_fields_t *fields = packed->fields;
+    const peer_t *peer = &packed->receive.peer[i];
+    for (size_t f = 0; f < plan->nfields && !is_line(plan, peer); f++)
+        mst_array_copy_run(packed->receive.copy[i * fields->nkinds + fields->kind_of[f]], peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f),
+                           plan->to[f]);
+}
+
+/* What an int cannot count is of one type, of as many bytes. */
+static maestro_status_t large_type(size_t nbytes, MPI_Datatype *type_out) {
+    enum { LARGE = 1 << 20 };
+    MPI_Datatype large, whole;
+    MST_TRY(mst_mpi_check(WHAT, MPI_Type_contiguous(LARGE, MPI_BYTE, &large)));
+    const MPI_Aint at[] = {0, (MPI_Aint)(nbytes / LARGE * LARGE)};
+    int code = MPI_Type_create_struct(2, (const int[]){(int)(nbytes / LARGE), (int)(nbytes % LARGE)}, at, (const MPI_Datatype[]){large, MPI_BYTE}, &whole);
+    MPI_Type_free(&large);
+    MST_TRY(mst_mpi_check(WHAT, code));
+    *type_out = whole;
+    return mst_mpi_check(WHAT, MPI_Type_commit(type_out));
+}
+
+static maestro_status_t send(const maestro_plan_t *plan, peer_t *peer, const char *from) {
+    size_t nbytes = nbytes_of(plan, peer);
+    MPI_Datatype type;
+    if (MST_LIKELY(nbytes <= INT_MAX)) return mst_mpi_transfer_send(plan, &peer->transfer, peer->rank, from, (int)nbytes, MPI_BYTE);
+    MST_TRY(large_type(nbytes, &type));
+    maestro_status_t status = mst_mpi_transfer_send(plan, &peer->transfer, peer->rank, from, 1, type);
+    MPI_Type_free(&type); /* in the end: MPI still uses it */
+    return status;
+}
+
+static maestro_status_t receive(const maestro_plan_t *plan, peer_t *peer) {
+    size_t nbytes = nbytes_of(plan, peer);
+    MPI_Datatype type;
+    char *to = receive_buffer(plan, peer);
+    if (MST_LIKELY(nbytes <= INT_MAX)) return mst_mpi_transfer_receive(plan, &peer->transfer, peer->rank, to, (int)nbytes, MPI_BYTE);
+    MST_TRY(large_type(nbytes, &type));
+    maestro_status_t status = mst_mpi_transfer_receive(plan, &peer->transfer, peer->rank, to, 1, type);
+    MPI_Type_free(&type);
+    return status;
 }
 
 static maestro_status_t start(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
-    for (int i = 0; i < packed->nreceives; i++) {
-        peer_t *peer = &packed->receive[i];
-        MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(receive_buffer(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm,
-                                              &peer->request)));
-        peer->under_way = true;
-    }
-    for (int i = 0; i < packed->nsends; i++) {
-        peer_t *peer = &packed->send[i];
-        MST_TRY(mst_mpi_check(WHAT, MPI_Isend(pack(plan, peer), count_of(plan, peer), packed->type, peer->rank, MST_MPI_TAG_DATA, plan->comm.comm,
-                                              &peer->request)));
-        peer->under_way = true;
-    }
+    for (int i = 0; i < packed->receive.npeers; i++) MST_TRY(receive(plan, &packed->receive.peer[i]));
+    for (int i = 0; i < packed->send.npeers; i++) MST_TRY(send(plan, &packed->send.peer[i], pack(plan, packed, i)));
     return MAESTRO_OK;
 }
 
-/* Other counts come from ranks that started another number of fields; more than there is room for is an error of MPI's. */
-static maestro_status_t check_arrived(const maestro_plan_t *plan, const packed_t *packed, const peer_t *peer, const MPI_Status *status, int code) {
-    int count = 0, class = MPI_SUCCESS;
-    if (code != MPI_SUCCESS) MPI_Error_class(code, &class);
-    if (class != MPI_SUCCESS && class != MPI_ERR_TRUNCATE) return mst_mpi_check(WHAT, code);
-    if (class == MPI_SUCCESS) MPI_Get_count(status, packed->type, &count);
-    if (count == count_of(plan, peer)) return MAESTRO_OK;
-    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d sends another number of fields than %zu, as here; all ranks must start as many", WHAT,
-                         peer->rank, plan->nfields);
-}
-
-static maestro_status_t unpack(const maestro_plan_t *plan, const packed_t *packed, const peer_t *peer, const MPI_Status *status, int code) {
-    MST_TRY(check_arrived(plan, packed, peer, status, code));
-    for (size_t f = 0; f < plan->nfields && !is_line(plan, peer); f++) mst_array_copy_run(peer->copy, peer->buffer + f * peer->nbytes, plan->to[f]);
-    return MAESTRO_OK;
-}
-
-/* One request after the other: MPI's calls for several tell the world of errors, whose handler aborts. */
 static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
     bool all = true;
-    for (int i = 0; i < packed->nreceives; i++) {
-        peer_t *peer = &packed->receive[i];
-        MPI_Status status;
-        int arrived = 0;
-        if (!peer->under_way) continue;
-        int code = MPI_Test(&peer->request, &arrived, &status);
-        peer->under_way = !arrived && code == MPI_SUCCESS;
-        if (!peer->under_way) MST_TRY(unpack(plan, packed, peer, &status, code));
-        all = all && arrived;
+    for (int i = 0; i < packed->receive.npeers; i++) {
+        peer_t *peer = &packed->receive.peer[i];
+        if (!peer->transfer.under_way) continue;
+        maestro_status_t status = mst_mpi_transfer_arrived(plan, &peer->transfer, peer->rank, MPI_BYTE, (int64_t)nbytes_of(plan, peer));
+        if (status < 0) return status;
+        if (status == MAESTRO_OK) unpack(plan, packed, i);
+        all = all && status == MAESTRO_OK;
     }
-    for (int i = 0; i < packed->nsends; i++) {
-        peer_t *peer = &packed->send[i];
-        int sent = 1;
-        if (peer->under_way) MST_TRY(mst_mpi_check(WHAT, MPI_Test(&peer->request, &sent, MPI_STATUS_IGNORE)));
-        peer->under_way = !sent;
-        all = all && sent;
+    for (int i = 0; i < packed->send.npeers; i++) {
+        maestro_status_t status = mst_mpi_transfer_sent(&packed->send.peer[i].transfer);
+        if (status < 0) return status;
+        all = all && status == MAESTRO_OK;
     }
     return all ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
 }
 
 static void abandon(void *state) {
     packed_t *packed = state;
-    for (int i = 0; i < packed->nreceives; i++) {
-        peer_t *peer = &packed->receive[i];
-        if (!peer->under_way) continue;
-        MPI_Cancel(&peer->request);
-        MPI_Wait(&peer->request, MPI_STATUS_IGNORE);
-        peer->under_way = false;
-    }
+    for (int i = 0; i < packed->receive.npeers; i++) mst_mpi_transfer_cancel(&packed->receive.peer[i].transfer);
 }
 
-const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .create = create, .start = start, 
+const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .between_nodes = "packed", .create = create, .start = start,
                                          .progress = progress, .abandon = abandon, .destroy = destroy};

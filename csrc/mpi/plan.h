@@ -1,15 +1,24 @@
-/* A plan: what a rank gives, gets and keeps, and a method that does it.  Methods stand in one table, in plan.c; each keeps its own state.
+/* A plan: what a rank gives, gets and keeps, and a method that does it.  Methods stand in one table, in make.c; each keeps its own state.
  * A use: the method starts, the own share is copied while messages fly, the method makes progress until it is done.
+ *
+ *   make.c      from a request to a plan
+ *   trial.c     which method
+ *   plan.c      use, explanation, end
+ *   bundle.c    the fields that go to one rank together
+ *   packed.c, datatypes.c, shared.c     the methods
  * Invariant: between uses nothing of a plan is under way in MPI. */
 #ifndef MST_MPI_PLAN_H
 #define MST_MPI_PLAN_H
 
-#include "array/copy.h"
+#include "mpi/bundle.h"
 #include "mpi/match.h"
 
-typedef struct mst_mpi_method {
+typedef struct mst_mpi_method mst_mpi_method_t;
+struct mst_mpi_method {
     maestro_method_t number;
     const char *name;
+    const char *between_nodes;        /* the name of what is done there */
+    const mst_mpi_method_t *state_of; /* NULL, or a method whose state this one can use as well */
     /* Collective: makes the state of what this rank gives and gets, its own share apart.  After an error _destroy ends what was made. */
     maestro_status_t (*create)(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out);
     /* Begins a use of plan->nfields of plan->from and plan->to. */
@@ -17,31 +26,51 @@ typedef struct mst_mpi_method {
     /* Does what can be done without waiting; IN_PROGRESS: not all. */
     maestro_status_t (*progress)(const maestro_plan_t *plan, void *state);
     void (*abandon)(void *state); /* after an error of either: from here on nothing is written to plan->to */
+    void (*forget)(void *state);  /* memory of others that it has mapped; NULL: it maps none */
     void (*destroy)(void *state); /* NULL is allowed */
-} mst_mpi_method_t;
+};
 
-extern const mst_mpi_method_t mst_mpi_packed, mst_mpi_shared; /* packed.c, shared.c */
+extern const mst_mpi_method_t mst_mpi_packed, mst_mpi_datatypes, mst_mpi_shared, mst_mpi_staged;
+enum { MST_MPI_METHODS = 4 };
+extern const mst_mpi_method_t *const mst_mpi_method[MST_MPI_METHODS]; /* make.c; the likely best first */
 
-typedef struct mst_mpi_traffic { /* with a rank, a field */
+typedef struct mst_mpi_traffic { /* with a rank, elements of a field */
     int rank;
-    int64_t sent_nbytes, received_nbytes;
+    int64_t sent, received;
 } mst_mpi_traffic_t;
 
 struct maestro_plan {
     mst_mpi_comm_t comm;
-    size_t element_nbytes, max_fields;
-    size_t moved_nbytes;      /* what this rank keeps and gets of a field: a copy of a part of it is a part of something as large */
+    mst_mpi_fields_t fields;
+    int tag;                  /* of its messages */
     const mst_mpi_method_t *method;
     void *state;
-    mst_array_copy_t *own;    /* NULL: this rank keeps nothing */
+    mst_array_copy_t **own;   /* one for each kind of field; NULL: this rank keeps nothing */
+    int64_t kept, moved;      /* elements of a field: that this rank keeps; that it keeps and gets */
     bool reads, writes;       /* whether it needs fields of the source, of the target */
     bool is_halo;             /* source and target are the same fields */
+    bool alive, running, failed;
+    double trial_s[MST_MPI_METHODS]; /* a use of each method; 0: not tried */
     int64_t ntraffic;
     mst_mpi_traffic_t *traffic;
-    bool running, failed;
     size_t nfields;
-    const void **from;        /* max_fields of each */
+    const void **from;        /* fields.count of each */
     void **to;
+    maestro_plan_t *next;     /* of those that have ended: registry.c */
 };
+
+/* trial.c.  Collective: makes what methods can be made, and leaves in the plan the quickest. */
+maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const mst_mpi_request_t *request, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
+
+/* registry.c: handles that applications use after the plan's end are recognised. */
+maestro_plan_t *mst_mpi_plan_new(void);
+void mst_mpi_plan_end(maestro_plan_t *plan);
+/* INVALID_ARGUMENT: NULL, or it has been destroyed. */
+maestro_status_t mst_mpi_plan_check(const maestro_plan_t *plan, const char *what);
+
+/* plan.c: of a plan whose fields stand in it. */
+maestro_status_t mst_mpi_plan_begin(maestro_plan_t *plan);
+maestro_status_t mst_mpi_plan_go_on(maestro_plan_t *plan);                   /* IN_PROGRESS: not done */
+maestro_status_t mst_mpi_plan_finish(maestro_plan_t *plan, double timeout_s); /* < 0: the default */
 
 #endif

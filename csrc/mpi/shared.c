@@ -1,114 +1,160 @@
-/* The method of shared memory: what another rank of the node has, a rank copies itself, straight out of the other's memory where that is from maestro_alloc,
- * else out of what the other has packed.  Ranks of other nodes are left to messages.
+/* The methods of shared memory.  What another rank of the node has, a rank reads itself: straight out of the other's memory, or out of what the other has
+ * packed for it.  Ranks of other nodes are left to messages.
  *
- * A source says on its board that use n is ready, and where; a target that has read it says so on its own.  Use n of the source is over when all its targets
- * have said so, so what stands on a board does not change while it is read. */
+ *   SHARED  long lines are read straight from memory of maestro_alloc: one copy, but the source waits until it has been read.  Short ones are packed by their
+ *           owner, for whom they cost less than for a rank that has to fetch a cache line for each; and whatever lies in memory that others cannot read.
+ *   STAGED  everything is packed: two copies, but the source is done when it has packed.
+ * A use of a channel (board.h): the source fills the slot, as soon as its target has read it as that of the last use but one, and says that it is ready; the
+ * target reads it and says so.  Both methods have the same state. */
 #include "mpi/board.h"
 #include "mpi/plan.h"
-
-#include <sys/mman.h>
+#include "mpi/window.h"
 
 static const char WHAT[] = "redistribution in shared memory";
 
-typedef struct target {
-    int number; /* in the node */
-    bool done;
-    size_t nbytes;
-    mst_array_copy_t *pack;
-} target_t;
+enum { LONG_NBYTES = 128 }; /* of a line that is read where it lies: see docs/arrays.md */
 
-typedef struct window window_t; /* a segment of a source, mapped */
-struct window {
-    uint64_t serial;
-    size_t nbytes;
-    const void *base;
-    window_t *next;
-};
+typedef struct part { /* of a field of one kind: its long lines come first in the room */
+    size_t long_nbytes;
+    mst_array_copy_t *direct, *long_lines, *short_lines; /* NULL: there are none; the latter two pack or unpack */
+} part_t;
 
-typedef struct source {
-    int rank, number;
-    bool done;
-    size_t nbytes;
-    mst_array_copy_t *direct, *unpack;
-    window_t *windows; /* the last used first */
-} source_t;
+typedef struct peer {
+    int rank, number; /* in the communicator, in the node */
+    int64_t count;    /* elements of a field */
+    part_t *part;     /* one for each kind */
+    mst_mpi_channel_t channel;
+    bool given, done; /* a source of its own: its slot is filled; nothing more has to be done */
+    mst_mpi_windows_t windows;
+} peer_t;
 
 typedef struct shared {
+    const mst_mpi_fields_t *fields;
     mst_mpi_boards_t boards;
     uint64_t use;
     int ntargets, nsources;
-    target_t *target;
-    source_t *source;
+    peer_t *target, *source;
     void *messages; /* the state of the packed method, for other nodes */
 } shared_t;
 
+/* ---- Long and short lines */
+static int64_t length_of(const mst_array_axis_t *axis) {
+    int64_t length = 0;
+    for (int64_t r = 0; r < axis->nruns; r++) length += axis->run[r].length;
+    return length;
+}
+
+/* Elements that lie one after the other in the source's memory: along the axis of that stride, and on along the next one where it goes on there. */
+static int64_t line_length(const mst_array_move_t *move) {
+    int64_t line = 1;
+    for (bool on = true; on;) {
+        on = false;
+        for (int a = 0; a < move->naxes && !on; a++) {
+            const mst_array_axis_t *axis = &move->axis[a];
+            int64_t length = length_of(axis);
+            if (axis->from_stride != line || length == 1) continue;
+            line *= length / axis->nruns;
+            if (axis->nruns > 1) return line;
+            on = true;
+        }
+    }
+    return line;
+}
+
+/* Those of the moves that have long lines, or those that have not; without copying.  The caller frees their list. */
+static maestro_status_t choose_moves(const mst_array_moves_t *moves, size_t size, bool long_ones, mst_array_moves_t *chosen_out) {
+    *chosen_out = (mst_array_moves_t){.move = malloc((size_t)moves->nmoves * sizeof *moves->move)};
+    if (!chosen_out->move) return mst_base_fail_errno(WHAT);
+    for (int64_t m = 0; m < moves->nmoves; m++) {
+        if ((line_length(&moves->move[m]) * (int64_t)size >= LONG_NBYTES) != long_ones) continue;
+        chosen_out->move[chosen_out->nmoves++] = moves->move[m];
+        chosen_out->count += moves->move[m].count;
+    }
+    return MAESTRO_OK;
+}
+
 /* ---- Making */
-/* Shares with ranks of the node are made into targets or sources; the others are listed as they are. */
-static bool is_of_node(const maestro_plan_t *plan, const shared_t *shared, const mst_mpi_share_t *share, int *number) {
-    *number = mst_mpi_boards_number(&shared->boards, share->rank);
-    return *number >= 0 && share->rank != plan->comm.rank && share->moves.count > 0;
+static maestro_status_t make_copy(const maestro_plan_t *plan, const mst_array_moves_t *moves, mst_array_way_t way, const maestro_field_t *kind,
+                                  mst_array_copy_t **copy_out) {
+    if (!moves->count) return MAESTRO_OK;
+    return mst_array_copy_create(moves, way, kind, (size_t)plan->moved * mst_array_element_nbytes(kind->to), copy_out);
 }
 
-static maestro_status_t make_targets(const maestro_plan_t *plan, shared_t *shared, const mst_mpi_shares_t *sends) {
-    shared->target = calloc((size_t)sends->nshares + 1, sizeof *shared->target);
-    if (!shared->target) return mst_base_fail_errno(WHAT);
-    for (int64_t i = 0; i < sends->nshares; i++) {
-        const mst_mpi_share_t *share = &sends->share[i];
-        int number;
-        if (!is_of_node(plan, shared, share, &number)) continue;
-        target_t *target = &shared->target[shared->ntargets++];
-        *target = (target_t){.number = number};
-        MST_TRY(mst_array_copy_create(&share->moves, MST_ARRAY_PACK, plan->element_nbytes, plan->moved_nbytes, &target->pack));
-        target->nbytes = mst_array_copy_nbytes(target->pack);
+static maestro_status_t make_part(const maestro_plan_t *plan, const mst_array_moves_t *moves, bool sent, const maestro_field_t *kind, part_t *part) {
+    mst_array_moves_t long_ones = {0}, short_ones = {0};
+    mst_array_way_t way = sent ? MST_ARRAY_PACK : MST_ARRAY_UNPACK;
+    size_t size = mst_array_element_nbytes(kind->from);
+    maestro_status_t status = choose_moves(moves, size, true, &long_ones);
+    if (status == MAESTRO_OK) status = choose_moves(moves, size, false, &short_ones);
+    if (status == MAESTRO_OK && !sent) status = make_copy(plan, &long_ones, MST_ARRAY_DIRECT, kind, &part->direct);
+    if (status == MAESTRO_OK) status = make_copy(plan, &long_ones, way, kind, &part->long_lines);
+    if (status == MAESTRO_OK) status = make_copy(plan, &short_ones, way, kind, &part->short_lines);
+    part->long_nbytes = (size_t)long_ones.count * size;
+    free(long_ones.move);
+    free(short_ones.move);
+    return status;
+}
+
+static maestro_status_t make_peer(const maestro_plan_t *plan, const mst_mpi_share_t *share, int number, bool sent, peer_t *peer) {
+    *peer = (peer_t){.rank = share->rank, .number = number, .count = share->moves.count};
+    peer->part = calloc((size_t)plan->fields.nkinds, sizeof *peer->part);
+    if (!peer->part) return mst_base_fail_errno(WHAT);
+    for (int k = 0; k < plan->fields.nkinds; k++) MST_TRY(make_part(plan, &share->moves, sent, &plan->fields.kind[k], &peer->part[k]));
+    return MAESTRO_OK;
+}
+
+/* Shares with other ranks of the node. */
+static maestro_status_t make_peers(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, bool sent, int *npeers, peer_t **peer_out) {
+    peer_t *peer = *peer_out = calloc((size_t)shares->nshares + 1, sizeof *peer);
+    if (!peer) return mst_base_fail_errno(WHAT);
+    for (int64_t i = 0; i < shares->nshares; i++) {
+        const mst_mpi_share_t *share = &shares->share[i];
+        int number = mst_mpi_comm_number(&plan->comm, share->rank);
+        if (number >= 0 && share->rank != plan->comm.rank && share->moves.count) MST_TRY(make_peer(plan, share, number, sent, &peer[(*npeers)++]));
     }
     return MAESTRO_OK;
 }
 
-static maestro_status_t make_sources(const maestro_plan_t *plan, shared_t *shared, const mst_mpi_shares_t *receives) {
-    shared->source = calloc((size_t)receives->nshares + 1, sizeof *shared->source);
-    if (!shared->source) return mst_base_fail_errno(WHAT);
-    for (int64_t i = 0; i < receives->nshares; i++) {
-        const mst_mpi_share_t *share = &receives->share[i];
-        int number;
-        if (!is_of_node(plan, shared, share, &number)) continue;
-        source_t *source = &shared->source[shared->nsources++];
-        *source = (source_t){.rank = share->rank, .number = number};
-        MST_TRY(mst_array_copy_create(&share->moves, MST_ARRAY_DIRECT, plan->element_nbytes, plan->moved_nbytes, &source->direct));
-        MST_TRY(mst_array_copy_create(&share->moves, MST_ARRAY_UNPACK, plan->element_nbytes, plan->moved_nbytes, &source->unpack));
-        source->nbytes = mst_array_copy_nbytes(source->unpack);
-    }
-    return MAESTRO_OK;
+static size_t room_nbytes(const shared_t *shared, const peer_t *peer) { return mst_mpi_packed_nbytes(shared->fields, peer->count, shared->fields->count); }
+
+static void find_channels(const maestro_plan_t *plan, shared_t *shared) {
+    int own = plan->comm.node_rank;
+    for (int i = 0; i < shared->ntargets; i++)
+        mst_mpi_boards_channel(&shared->boards, own, shared->target[i].number, room_nbytes(shared, &shared->target[i]), &shared->target[i].channel);
+    for (int i = 0; i < shared->nsources; i++)
+        mst_mpi_boards_channel(&shared->boards, shared->source[i].number, own, room_nbytes(shared, &shared->source[i]), &shared->source[i].channel);
 }
 
-/* `status`: this rank has failed already, and takes part with an empty board. */
+/* `status`: of this rank so far. */
 static maestro_status_t make_boards(const maestro_plan_t *plan, shared_t *shared, maestro_status_t status) {
-    size_t nnode = (size_t)shared->boards.plan.nnode, *room_nbytes = calloc(nnode + 1, sizeof *room_nbytes);
-    bool *reads = calloc(nnode + 1, sizeof *reads);
-    if (!room_nbytes || !reads) status = mst_base_fail_errno(WHAT);
+    size_t nnode = (size_t)plan->comm.nnode, *nbytes = calloc(nnode, sizeof *nbytes);
+    bool *reads = calloc(nnode, sizeof *reads);
+    if (!nbytes || !reads) status = mst_base_fail_errno(WHAT);
     for (int i = 0; i < shared->ntargets && status == MAESTRO_OK; i++) {
         reads[shared->target[i].number] = true;
-        room_nbytes[shared->target[i].number] = shared->target[i].nbytes * plan->max_fields;
+        nbytes[shared->target[i].number] = room_nbytes(shared, &shared->target[i]);
     }
     for (int i = 0; i < shared->nsources && status == MAESTRO_OK; i++) reads[shared->source[i].number] = true;
-    maestro_status_t made = room_nbytes && reads ? mst_mpi_boards_make(&plan->comm, plan->max_fields, room_nbytes, reads, &shared->boards) : status;
-    free(room_nbytes);
+    status = mst_mpi_boards_make(&plan->comm, shared->fields->count, nbytes, reads, status, &shared->boards);
+    if (status == MAESTRO_OK) find_channels(plan, shared);
+    free(nbytes);
     free(reads);
-    return status != MAESTRO_OK ? status : made;
+    return status;
 }
 
 /* Without copying: the moves stay those of `shares`. */
-static maestro_status_t of_other_nodes(const shared_t *shared, const mst_mpi_shares_t *shares, mst_mpi_shares_t *others) {
+static maestro_status_t of_other_nodes(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_mpi_shares_t *others) {
     others->share = malloc((size_t)(shares->nshares + 1) * sizeof *others->share);
     if (!others->share) return mst_base_fail_errno(WHAT);
     for (int64_t i = 0; i < shares->nshares; i++)
-        if (mst_mpi_boards_number(&shared->boards, shares->share[i].rank) < 0) others->share[others->nshares++] = shares->share[i];
+        if (mst_mpi_comm_number(&plan->comm, shares->share[i].rank) < 0) others->share[others->nshares++] = shares->share[i];
     return MAESTRO_OK;
 }
 
 static maestro_status_t make_messages(const maestro_plan_t *plan, shared_t *shared, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
     mst_mpi_shares_t sent = {0}, received = {0};
-    maestro_status_t status = of_other_nodes(shared, sends, &sent);
-    if (status == MAESTRO_OK) status = of_other_nodes(shared, receives, &received);
+    maestro_status_t status = of_other_nodes(plan, sends, &sent);
+    if (status == MAESTRO_OK) status = of_other_nodes(plan, receives, &received);
     if (status == MAESTRO_OK) status = mst_mpi_packed.create(plan, &sent, &received, &shared->messages);
     free(sent.share);
     free(received.share);
@@ -117,140 +163,152 @@ static maestro_status_t make_messages(const maestro_plan_t *plan, shared_t *shar
 
 static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out) {
     shared_t *shared = *state_out = calloc(1, sizeof *shared);
-    MST_TRY(mst_mpi_agree(&plan->comm, shared ? mst_mpi_boards_meet(&plan->comm, &shared->boards) : mst_base_fail_errno(WHAT), -1));
-    maestro_status_t status = make_targets(plan, shared, sends);
-    if (status == MAESTRO_OK) status = make_sources(plan, shared, receives);
+    MST_TRY(mst_mpi_agree(&plan->comm, shared ? MAESTRO_OK : mst_base_fail_errno(WHAT), -1));
+    shared->fields = &plan->fields;
+    maestro_status_t status = make_peers(plan, sends, true, &shared->ntargets, &shared->target);
+    if (status == MAESTRO_OK) status = make_peers(plan, receives, false, &shared->nsources, &shared->source);
     status = make_boards(plan, shared, status);
     return status == MAESTRO_OK ? make_messages(plan, shared, sends, receives) : status;
 }
 
-static void destroy_source(source_t *source) {
-    while (source->windows) {
-        window_t *window = source->windows;
-        source->windows = window->next;
-        munmap((void *)(uintptr_t)window->base, window->nbytes);
-        free(window);
+static void destroy_peers(const mst_mpi_fields_t *fields, peer_t *peer, int npeers) {
+    for (int i = 0; i < npeers; i++) {
+        for (int k = 0; peer[i].part && k < fields->nkinds; k++) {
+            mst_array_copy_destroy(peer[i].part[k].direct);
+            mst_array_copy_destroy(peer[i].part[k].long_lines);
+            mst_array_copy_destroy(peer[i].part[k].short_lines);
+        }
+        mst_mpi_windows_fini(&peer[i].windows);
+        free(peer[i].part);
     }
-    mst_array_copy_destroy(source->direct);
-    mst_array_copy_destroy(source->unpack);
+    free(peer);
+}
+
+/* The first reason counts. */
+static void end(shared_t *shared, uint64_t reason) {
+    uint64_t alive = 0;
+    atomic_compare_exchange_strong(&mst_mpi_board_head(shared->boards.own)->end, &alive, reason);
 }
 
 static void destroy(void *state) {
     shared_t *shared = state;
     if (!shared) return;
-    for (int i = 0; i < shared->ntargets; i++) mst_array_copy_destroy(shared->target[i].pack);
-    for (int i = 0; i < shared->nsources; i++) destroy_source(&shared->source[i]);
+    if (shared->boards.own) end(shared, MST_MPI_ENDED);
+    destroy_peers(shared->fields, shared->target, shared->ntargets);
+    destroy_peers(shared->fields, shared->source, shared->nsources);
     mst_mpi_packed.destroy(shared->messages);
     mst_mpi_boards_fini(&shared->boards);
-    free(shared->target);
-    free(shared->source);
     free(shared);
 }
 
-/* ---- The source's side */
-/* False: a field lies in memory that others cannot read. */
-static bool show_fields(const maestro_plan_t *plan, const shared_t *shared) {
-    mst_mpi_board_field_t *field = mst_mpi_board_fields(&shared->boards, shared->boards.own);
-    for (size_t f = 0; f < plan->nfields; f++)
-        if (!mst_mpi_memory_find(plan->from[f], &field[f].segment, &field[f].offset)) return false;
-    return true;
-}
-
-static void pack_all(const maestro_plan_t *plan, const shared_t *shared) {
-    for (int i = 0; i < shared->ntargets; i++) {
-        const target_t *target = &shared->target[i];
-        char *room = shared->boards.own + mst_mpi_board_places(&shared->boards, shared->boards.own)[target->number];
-        for (size_t f = 0; f < plan->nfields; f++) mst_array_copy_run(target->pack, plan->from[f], room + f * target->nbytes);
-    }
-}
-
-static maestro_status_t start(const maestro_plan_t *plan, void *state) {
+static void forget(void *state) {
     shared_t *shared = state;
-    shared->use++;
-    for (int i = 0; i < shared->ntargets; i++) shared->target[i].done = false;
-    for (int i = 0; i < shared->nsources; i++) shared->source[i].done = false;
-    if (shared->ntargets) {
-        mst_mpi_board_head_t *head = mst_mpi_board_head(shared->boards.own);
-        head->nfields = plan->nfields;
-        head->is_packed = !show_fields(plan, shared);
-        if (head->is_packed) pack_all(plan, shared);
-        atomic_store(&head->ready, shared->use); /* in the strictest order: what was written past the caches comes before it too */
-    }
-    return mst_mpi_packed.start(plan, shared->messages);
+    for (int i = 0; i < shared->nsources; i++) mst_mpi_windows_fini(&shared->source[i].windows);
 }
 
-static maestro_status_t check_failed(const shared_t *shared, int number) {
-    if (!atomic_load_explicit(&mst_mpi_board_head(shared->boards.base[number])->failed, memory_order_relaxed)) return MAESTRO_OK;
-    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the use has failed on rank %d; all ranks must start as many fields", WHAT, shared->boards.rank[number]);
+/* ---- Both sides */
+static int slot_of(uint64_t use) { return (int)(use % MST_MPI_SLOTS); }
+
+static mst_mpi_board_head_t *head_of(const shared_t *shared, const peer_t *peer) { return mst_mpi_board_head(shared->boards.base[peer->number]); }
+
+static bool is_alive(const shared_t *shared, const peer_t *peer) {
+    return !atomic_load_explicit(&head_of(shared, peer)->end, memory_order_acquire);
+}
+
+static maestro_status_t tell_death(const shared_t *shared, const peer_t *peer) {
+    if (atomic_load(&head_of(shared, peer)->end) == MST_MPI_FAILED)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: a use has failed on rank %d; all ranks must start as many fields", WHAT, peer->rank);
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d has destroyed the plan; all ranks must use it as often", WHAT, peer->rank);
+}
+
+/* Where a field begins in the room. */
+static size_t room_at(const shared_t *shared, const peer_t *peer, size_t f) { return mst_mpi_packed_nbytes(shared->fields, peer->count, f); }
+
+/* ---- The source's side */
+static void pack(const part_t *part, const void *from, char *room, bool long_ones) {
+    if (part->long_lines && long_ones) mst_array_copy_run(part->long_lines, from, room);
+    if (part->short_lines) mst_array_copy_run(part->short_lines, from, room + part->long_nbytes);
+}
+
+/* Fills the slot of this use, if the target has read what stands in it. */
+static void give(const maestro_plan_t *plan, shared_t *shared, peer_t *target) {
+    const mst_mpi_channel_t *channel = &target->channel;
+    int s = slot_of(shared->use);
+    bool is_read = false; /* something, where it lies */
+    if (atomic_load_explicit(channel->read, memory_order_acquire) + MST_MPI_SLOTS < shared->use) return;
+    for (size_t f = 0; f < plan->nfields; f++) {
+        const part_t *part = &target->part[shared->fields->kind_of[f]];
+        mst_mpi_board_field_t *field = &channel->field[s][f];
+        bool readable = part->long_lines && plan->method == &mst_mpi_shared && mst_mpi_memory_find(plan->from[f], &field->segment, &field->offset);
+        if (!readable) field->segment.nbytes = 0;
+        pack(part, plan->from[f], channel->room[s] + room_at(shared, target, f), !readable);
+        is_read = is_read || readable;
+    }
+    channel->slot[s]->nfields = plan->nfields;
+    atomic_store(&channel->slot[s]->ready, shared->use); /* in the strictest order: what was written past the caches comes before it too */
+    target->given = true;
+    target->done = !is_read;
+}
+
+static maestro_status_t serve_target(const maestro_plan_t *plan, shared_t *shared, peer_t *target) {
+    if (!target->given) give(plan, shared, target);
+    if (target->done) return MAESTRO_OK;
+    if (!target->given) return MAESTRO_IN_PROGRESS;
+    target->done = atomic_load_explicit(target->channel.read, memory_order_acquire) >= shared->use;
+    return target->done ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
 }
 
 /* ---- The target's side */
-static maestro_status_t open_window(source_t *source, const mst_mpi_segment_t *segment, const char **base_out) {
-    for (window_t *window = source->windows; window; window = window->next)
-        if (window->serial == segment->serial) {
-            *base_out = window->base;
-            return MAESTRO_OK;
-        }
-    window_t *window = calloc(1, sizeof *window);
-    if (!window) return mst_base_fail_errno(WHAT);
-    maestro_status_t status = mst_mpi_segment_map(segment, &window->base);
-    if (status != MAESTRO_OK) {
-        free(window);
-        return status;
+static maestro_status_t read_field(const maestro_plan_t *plan, shared_t *shared, peer_t *source, size_t f) {
+    const part_t *part = &source->part[shared->fields->kind_of[f]];
+    int s = slot_of(shared->use);
+    const mst_mpi_board_field_t *field = &source->channel.field[s][f];
+    const char *room = source->channel.room[s] + room_at(shared, source, f), *base;
+    if (part->short_lines) mst_array_copy_run(part->short_lines, room + part->long_nbytes, plan->to[f]);
+    if (!part->long_lines) return MAESTRO_OK;
+    if (!field->segment.nbytes) mst_array_copy_run(part->long_lines, room, plan->to[f]);
+    else {
+        MST_TRY(mst_mpi_windows_open(&source->windows, &field->segment, 4 * (shared->fields->count + 1), &base));
+        mst_array_copy_run(part->direct, base + field->offset, plan->to[f]);
     }
-    window->serial = segment->serial;
-    window->nbytes = segment->nbytes;
-    window->next = source->windows;
-    source->windows = window;
-    *base_out = window->base;
     return MAESTRO_OK;
 }
 
-static maestro_status_t read_source(const maestro_plan_t *plan, shared_t *shared, source_t *source) {
-    const char *board = shared->boards.base[source->number], *base;
-    const mst_mpi_board_head_t *head = mst_mpi_board_head(board);
-    if (head->nfields != plan->nfields)
+static maestro_status_t read_source(const maestro_plan_t *plan, shared_t *shared, peer_t *source) {
+    const mst_mpi_slot_t *slot = source->channel.slot[slot_of(shared->use)];
+    if (source->done) return MAESTRO_OK;
+    if (atomic_load_explicit(&slot->ready, memory_order_acquire) != shared->use) return MAESTRO_IN_PROGRESS;
+    if (slot->nfields != plan->nfields)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d gives %llu fields, this rank takes %zu; all ranks must start as many", WHAT, source->rank,
-                             (unsigned long long)head->nfields, plan->nfields);
-    const char *room = board + mst_mpi_board_places(&shared->boards, board)[shared->boards.plan.node_rank];
-    for (size_t f = 0; f < plan->nfields; f++) {
-        const mst_mpi_board_field_t *field = &mst_mpi_board_fields(&shared->boards, board)[f];
-        if (head->is_packed) {
-            mst_array_copy_run(source->unpack, room + f * source->nbytes, plan->to[f]);
-            continue;
-        }
-        MST_TRY(open_window(source, &field->segment, &base));
-        mst_array_copy_run(source->direct, base + field->offset, plan->to[f]);
-    }
+                             (unsigned long long)slot->nfields, plan->nfields);
+    for (size_t f = 0; f < plan->nfields; f++) MST_TRY(read_field(plan, shared, source, f));
+    atomic_store_explicit(source->channel.read, shared->use, memory_order_release);
+    source->done = true;
     return MAESTRO_OK;
 }
 
-/* Every source that is ready is read. */
-static maestro_status_t read_sources(const maestro_plan_t *plan, shared_t *shared, bool *all) {
-    for (int i = 0; i < shared->nsources; i++) {
-        source_t *source = &shared->source[i];
-        if (source->done) continue;
-        MST_TRY(check_failed(shared, source->number));
-        if (atomic_load_explicit(&mst_mpi_board_head(shared->boards.base[source->number])->ready, memory_order_acquire) < shared->use) {
-            *all = false;
-            continue;
-        }
-        MST_TRY(read_source(plan, shared, source));
-        atomic_store_explicit(mst_mpi_board_read(shared->boards.own, source->number), shared->use, memory_order_release);
-        source->done = true;
-    }
-    return MAESTRO_OK;
+/* ---- Use */
+static maestro_status_t start(const maestro_plan_t *plan, void *state) {
+    shared_t *shared = state;
+    shared->use++;
+    for (int i = 0; i < shared->nsources; i++) shared->source[i].done = false;
+    for (int i = 0; i < shared->ntargets; i++) shared->target[i].given = shared->target[i].done = false;
+    for (int i = 0; i < shared->ntargets; i++) give(plan, shared, &shared->target[i]);
+    return mst_mpi_packed.start(plan, shared->messages);
 }
 
-static maestro_status_t check_targets(shared_t *shared, bool *all) {
-    for (int i = 0; i < shared->ntargets; i++) {
-        target_t *target = &shared->target[i];
-        if (target->done) continue;
-        const char *board = shared->boards.base[target->number];
-        target->done = atomic_load_explicit(mst_mpi_board_read(board, shared->boards.plan.node_rank), memory_order_acquire) >= shared->use;
-        if (target->done) continue;
-        MST_TRY(check_failed(shared, target->number));
-        *all = false;
+/* A step with each peer.  Who has come so far may have ended since: what it has done is looked at once more before that counts. */
+typedef maestro_status_t (*step_fn)(const maestro_plan_t *plan, shared_t *shared, peer_t *peer);
+
+static maestro_status_t with_all(const maestro_plan_t *plan, shared_t *shared, peer_t *peer, int npeers, step_fn step, bool *all) {
+    for (int i = 0; i < npeers; i++) {
+        maestro_status_t status = step(plan, shared, &peer[i]);
+        if (status == MAESTRO_IN_PROGRESS && !is_alive(shared, &peer[i])) {
+            status = step(plan, shared, &peer[i]);
+            if (status == MAESTRO_IN_PROGRESS) status = tell_death(shared, &peer[i]);
+        }
+        if (status < 0) return status;
+        *all = *all && status == MAESTRO_OK;
     }
     return MAESTRO_OK;
 }
@@ -258,17 +316,19 @@ static maestro_status_t check_targets(shared_t *shared, bool *all) {
 static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
     shared_t *shared = state;
     bool all = true;
-    MST_TRY(read_sources(plan, shared, &all));
-    MST_TRY(check_targets(shared, &all));
+    MST_TRY(with_all(plan, shared, shared->source, shared->nsources, read_source, &all));
+    MST_TRY(with_all(plan, shared, shared->target, shared->ntargets, serve_target, &all));
     maestro_status_t status = mst_mpi_packed.progress(plan, shared->messages);
     return status == MAESTRO_OK && !all ? MAESTRO_IN_PROGRESS : status;
 }
 
 static void abandon(void *state) {
     shared_t *shared = state;
-    atomic_store(&mst_mpi_board_head(shared->boards.own)->failed, 1);
+    end(shared, MST_MPI_FAILED);
     mst_mpi_packed.abandon(shared->messages);
 }
 
-const mst_mpi_method_t mst_mpi_shared = {.number = MAESTRO_METHOD_SHARED, .name = "shared", .create = create, .start = start,
-                                         .progress = progress, .abandon = abandon, .destroy = destroy};
+const mst_mpi_method_t mst_mpi_shared = {.number = MAESTRO_METHOD_SHARED, .name = "shared", .between_nodes = "packed", .create = create, .start = start,
+                                         .progress = progress, .abandon = abandon, .forget = forget, .destroy = destroy};
+const mst_mpi_method_t mst_mpi_staged = {.number = MAESTRO_METHOD_STAGED, .name = "staged", .between_nodes = "packed", .state_of = &mst_mpi_shared,
+                                         .create = create, .start = start, .progress = progress, .abandon = abandon, .forget = forget, .destroy = destroy};

@@ -1,0 +1,22 @@
+/* The duplicate of a communicator: an attribute of the application's, so that whatever is made on it uses the same one. */
+#ifndef MST_MPI_DUPLICATE_H
+#define MST_MPI_DUPLICATE_H
+
+#include "mpi/comm.h"
+
+#include <stdatomic.h>
+
+struct mst_mpi_duplicate {
+    mst_mpi_comm_t comm;
+    int *node_ranks;
+    _Atomic int users;  /* what is open, and the application's communicator */
+    bool spoilt;        /* see mst_mpi_comm_spoil */
+    bool lost;          /* a collective call on it has not ended, so there can be no other */
+    int64_t nmade;      /* how many tags it has given */
+    int64_t first[2][3 + 2 * MST_MPI_SAME_MAX]; /* of mst_mpi_begin: MPI may write there after it has given up */
+};
+
+/* Collective where it is made. */
+maestro_status_t mst_mpi_duplicate_of(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out);
+
+#endif

@@ -1,0 +1,26 @@
+/* One message under way, to a rank or from one, of a use of a plan. */
+#ifndef MST_MPI_TRANSFER_H
+#define MST_MPI_TRANSFER_H
+
+#include "mpi/plan.h"
+
+typedef struct mst_mpi_transfer { /* all zero: none */
+    MPI_Request request;
+    bool under_way;
+} mst_mpi_transfer_t;
+
+maestro_status_t mst_mpi_transfer_send(const maestro_plan_t *plan, mst_mpi_transfer_t *transfer, int rank, const void *from, int count, MPI_Datatype type);
+maestro_status_t mst_mpi_transfer_receive(const maestro_plan_t *plan, mst_mpi_transfer_t *transfer, int rank, void *to, int count, MPI_Datatype type);
+
+/* One request at a time: MPI's calls for several tell the world of errors, whose handler aborts.  OK: it is done, and no more under way; or IN_PROGRESS. */
+maestro_status_t mst_mpi_transfer_sent(mst_mpi_transfer_t *transfer);
+/* Another length than `expected`, counted in elements of the basic type `basic`, or more than there is room for comes from a rank that started another number
+ * of fields: INVALID_ARGUMENT. */
+maestro_status_t mst_mpi_transfer_arrived(const maestro_plan_t *plan, mst_mpi_transfer_t *transfer, int rank, MPI_Datatype basic, int64_t expected);
+
+/* From here on nothing is received. */
+void mst_mpi_transfer_cancel(mst_mpi_transfer_t *transfer);
+/* Whether MPI may still read what was to be sent. */
+bool mst_mpi_transfer_is_reading(mst_mpi_transfer_t *transfer);
+
+#endif
