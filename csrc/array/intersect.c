@@ -186,15 +186,19 @@ static maestro_status_t intersect_list(const maestro_layout_t *list, const mst_a
     return end_of_runs(&rows.runs, moves);
 }
 
-static maestro_status_t intersect_lists(const maestro_layout_t *a, const maestro_layout_t *b, mst_array_moves_t *moves) {
+static void intersect_spans(const mst_array_span_t *from, const mst_array_span_t *to, runs_t *runs) {
+    int64_t begin = from->first > to->first ? from->first : to->first, from_end = from->first + from->length, to_end = to->first + to->length;
+    int64_t end = from_end < to_end ? from_end : to_end;
+    if (begin < end) add_run(runs, end - begin, from->position + begin - from->first, to->position + begin - to->first);
+}
+
+/* Targets that are ghost cells may overlap. */
+static maestro_status_t intersect_lists(const maestro_layout_t *from, const maestro_layout_t *to, mst_array_moves_t *moves) {
     runs_t runs = {.from_stride = 1, .to_stride = 1};
-    for (int64_t i = 0, j = 0; i < a->nspans && j < b->nspans;) {
-        const mst_array_span_t *x = &a->span[i], *y = &b->span[j];
-        int64_t begin = x->first > y->first ? x->first : y->first, x_end = x->first + x->length, y_end = y->first + y->length;
-        int64_t end = x_end < y_end ? x_end : y_end;
-        if (begin < end) add_run(&runs, end - begin, x->position + begin - x->first, y->position + begin - y->first);
-        if (x_end <= y_end) i++;
-        else j++;
+    for (int64_t i = 0, j = 0; j < to->nspans; j++) {
+        const mst_array_span_t *y = &to->span[j];
+        while (i < from->nspans && from->span[i].first + from->span[i].length <= y->first) i++;
+        for (int64_t k = i; k < from->nspans && from->span[k].first < y->first + y->length; k++) intersect_spans(&from->span[k], y, &runs);
     }
     return end_of_runs(&runs, moves);
 }

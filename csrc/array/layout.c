@@ -130,8 +130,7 @@ static maestro_status_t take_box(maestro_layout_t *layout, int64_t number, const
         if (begin[d] < 0 || end[d] < begin[d] || end[d] > layout->cut[d].size)
             return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of boxes: box %lld, dimension %d: from %lld to %lld in a size of %lld", (long long)number, d,
                                  (long long)begin[d], (long long)end[d], (long long)layout->cut[d].size);
-        piece.comb[d] = (mst_array_comb_t){.first = begin[d], .length = end[d] > begin[d] ? end[d] - begin[d] : 1, .period = 4 * MST_ARRAY_LIMIT,
-                                           .end = end[d]};
+        piece.comb[d] = mst_array_comb_of(begin[d], end[d] - begin[d]);
     }
     int64_t nelements = mst_array_piece_lay(&piece, layout->order, layout->cut, shape);
     if (nelements < 0) return too_large("layout of boxes");
@@ -203,18 +202,33 @@ maestro_status_t maestro_layout_boxes(int ndims, const int64_t *shape, int64_t n
 }
 
 /* ---- Indices */
+static maestro_status_t check_range(const maestro_layout_t *layout, int64_t count, const int64_t *indices) {
+    int64_t limit = 1;
+    for (int d = 0; d < layout->ndims; d++) limit *= layout->cut[d].size;
+    for (int64_t i = 0; i < count; i++)
+        if (indices[i] < -1 || indices[i] >= limit)
+            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of indices: index %lld at place %lld; the array's are 0 to %lld, and -1 is nothing of it",
+                                 (long long)indices[i], (long long)i, (long long)limit - 1);
+    return MAESTRO_OK;
+}
+
+static maestro_status_t fill_indices(maestro_layout_t *layout, int64_t count, const int64_t *indices, const bool *is_ghost) {
+    int64_t nplaces;
+    MST_TRY(check_range(layout, count, indices));
+    MST_TRY(mst_array_spans_make(indices, is_ghost, false, count, &layout->span, &layout->nspans, &layout->nowned));
+    if (is_ghost) MST_TRY(mst_array_spans_make(indices, is_ghost, true, count, &layout->ghost, &layout->nghosts, &nplaces));
+    layout->nelements = count;
+    return MAESTRO_OK;
+}
+
 maestro_status_t maestro_layout_indices(int ndims, const int64_t *shape, int64_t count, const int64_t *indices, const bool *is_ghost,
                                         maestro_layout_t **layout_out) {
     maestro_layout_t *layout = NULL;
-    (void)is_ghost;
     if (count < 0 || count > MST_ARRAY_LIMIT / (int64_t)sizeof *layout->span)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of indices: %lld indices; there may be 0 or more, as memory allows", (long long)count);
     if (!layout_out || (count && !indices)) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "layout of indices: the indices or the output is NULL");
     MST_TRY(make("layout of indices", MST_ARRAY_INDICES, ndims, shape, NULL, NULL, &layout));
-    int64_t limit = 1;
-    for (int d = 0; d < ndims; d++) limit *= shape[d];
-    maestro_status_t status = mst_array_spans_make(indices, count, limit, &layout->span, &layout->nspans);
-    layout->nowned = layout->nelements = count;
+    maestro_status_t status = fill_indices(layout, count, indices, is_ghost);
     if (status != MAESTRO_OK) maestro_layout_destroy(layout);
     else *layout_out = layout;
     return status;
@@ -225,6 +239,7 @@ void maestro_layout_destroy(maestro_layout_t *layout) {
     if (!layout) return;
     free(layout->piece);
     free(layout->span);
+    free(layout->ghost);
     free(layout);
 }
 

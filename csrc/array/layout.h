@@ -2,6 +2,7 @@
  *   a piece: in each dimension a comb of blocks, stored as an n-dimensional array.  A regular layout's part is one piece, which is computed; a part of
  *            boxes has one piece per box;
  *   spans:   consecutive global row-major indices that are stored consecutively, sorted by index: a part of indices.
+ * Ghost cells have the same two forms: as a layout of one part (ghosts.c), whose pieces or spans may stand for an element several times.
  * Invariant: nothing here grows with the number of parts, and no number of elements, stride or index of a valid layout exceeds MST_ARRAY_LIMIT. */
 #ifndef MST_ARRAY_LAYOUT_H
 #define MST_ARRAY_LAYOUT_H
@@ -42,9 +43,9 @@ struct maestro_layout {
     int64_t nparts;
     mst_array_cut_t cut[MST_ARRAY_MAX]; /* of boxes and indices: one part in each dimension; size alone counts, and the ghosts of a single box */
     int64_t nowned, nelements;          /* of boxes and indices */
-    int64_t npieces, nspans;
+    int64_t npieces, nspans, nghosts;
     mst_array_piece_t *piece;           /* of boxes */
-    mst_array_span_t *span;             /* of indices */
+    mst_array_span_t *span, *ghost;     /* of indices: what is owned, what is a ghost cell; their ends ascend as their beginnings do */
 };
 
 /* ---- Indices of one dimension.  The number of the first block that ends behind index i. */
@@ -59,6 +60,11 @@ static inline int64_t mst_array_comb_begin(const mst_array_comb_t *comb, int64_t
 static inline int64_t mst_array_comb_end(const mst_array_comb_t *comb, int64_t block) {
     int64_t end = mst_array_comb_begin(comb, block) + comb->length;
     return end < comb->end ? end : comb->end;
+}
+
+/* One block. */
+static inline mst_array_comb_t mst_array_comb_of(int64_t first, int64_t length) {
+    return (mst_array_comb_t){.first = first, .length = length ? length : 1, .period = 4 * MST_ARRAY_LIMIT, .end = first + length};
 }
 
 int64_t mst_array_comb_count(const mst_array_comb_t *comb);
@@ -81,8 +87,14 @@ int64_t mst_array_piece_lay(mst_array_piece_t *piece, maestro_order_t order, con
 int64_t mst_array_piece_offset(const mst_array_piece_t *piece, const int64_t *index);
 
 /* ---- indices.c: lists as spans. */
-maestro_status_t mst_array_spans_make(const int64_t *indices, int64_t count, int64_t limit, mst_array_span_t **span_out, int64_t *nspans_out);
+/* Those of the owned places (of which no index may come twice) or of the ghost cells, and how many places they are. */
+maestro_status_t mst_array_spans_make(const int64_t *indices, const bool *is_ghost, bool ghosts, int64_t count, mst_array_span_t **span_out,
+                                      int64_t *nspans_out, int64_t *nplaces_out);
 int64_t mst_array_spans_position(const mst_array_span_t *span, int64_t nspans, int64_t index);
+
+/* ---- ghosts.c.  The ghost cells of a part as a layout of one part in the part's memory: of pieces, cut where periodic dimensions begin again, or of spans;
+ * those that stand for nothing are left out.  The caller destroys it.  Errors: SYSTEM. */
+maestro_status_t mst_array_ghosts(const maestro_layout_t *layout, int64_t part, const bool *periodic, maestro_layout_t **ghosts_out);
 
 /* ---- layout.c */
 int64_t mst_array_layout_linear(const maestro_layout_t *layout, const int64_t *index); /* row-major */

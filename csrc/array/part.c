@@ -1,8 +1,6 @@
 /* What one part of a layout holds: computed from the layout and the part's number alone. */
 #include "array/layout.h"
 
-#define ONE_BLOCK (4 * MST_ARRAY_LIMIT) /* a period behind which nothing comes */
-
 /* ---- One dimension */
 int64_t mst_array_comb_count(const mst_array_comb_t *comb) {
     if (comb->end <= comb->first) return 0;
@@ -17,20 +15,16 @@ int64_t mst_array_comb_position(const mst_array_comb_t *comb, int64_t i) {
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static mst_array_comb_t one_block(int64_t first, int64_t length) {
-    return (mst_array_comb_t){.first = first, .length = length ? length : 1, .period = ONE_BLOCK, .end = first + length};
-}
-
 static mst_array_comb_t balanced_comb(const mst_array_cut_t *cut, int64_t coordinate) {
     int64_t quotient = cut->size / cut->nparts, longer = cut->size % cut->nparts;
-    return one_block(coordinate * quotient + smaller(coordinate, longer), quotient + (coordinate < longer));
+    return mst_array_comb_of(coordinate * quotient + smaller(coordinate, longer), quotient + (coordinate < longer));
 }
 
 static mst_array_comb_t cyclic_comb(const mst_array_cut_t *cut, int64_t coordinate) {
     int64_t nblocks = cut->size / cut->block + (cut->size % cut->block != 0);
-    if (coordinate >= nblocks) return one_block(0, 0);
+    if (coordinate >= nblocks) return mst_array_comb_of(0, 0);
     int64_t first = coordinate * cut->block;
-    if (nblocks <= cut->nparts) return one_block(first, smaller(cut->block, cut->size - first));
+    if (nblocks <= cut->nparts) return mst_array_comb_of(first, smaller(cut->block, cut->size - first));
     return (mst_array_comb_t){.first = first, .length = cut->block, .period = cut->block * cut->nparts, .end = cut->size};
 }
 
@@ -126,7 +120,8 @@ maestro_status_t maestro_layout_local(const maestro_layout_t *layout, int64_t pa
         describe_piece(layout, &piece, &local);
     } else {
         local.ndims = 1;
-        local.shape[0] = local.nelements = local.nowned = layout->nowned;
+        local.shape[0] = local.nelements = layout->nelements;
+        local.nowned = layout->nowned;
         local.stride[0] = 1;
     }
     *local_out = local;

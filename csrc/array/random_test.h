@@ -46,6 +46,15 @@ static inline void random_options(random_array_t *array, bool ghosts, maestro_la
     }
 }
 
+/* None in some dimensions, a few as a rule, now and then more than the dimension has elements. */
+static inline void random_ghosts(random_array_t *array, maestro_layout_options_t *options) {
+    for (int d = 0; d < array->ndims; d++) {
+        int64_t most = random_below(array, 4) ? 4 : random_below(array, 4) ? 1 : 12;
+        options->low[d] = random_below(array, most);
+        options->high[d] = random_below(array, most);
+    }
+}
+
 static inline maestro_layout_t *random_regular(random_array_t *array) {
     maestro_layout_options_t options;
     maestro_layout_t *layout = NULL;

@@ -1,0 +1,229 @@
+/* Ghost cells against a walk over all places of a part: each gets the element that it stands for, and nothing else is written. */
+#include "array/copy.h"
+#include "array/random_test.h"
+
+enum { NOTHING = -1, OUTSIDE = -2 };
+
+/* ---- What should come */
+/* The global index that a place of a part stands for, OUTSIDE where it is none; *owned: the part's own element. */
+static int64_t element_of(const random_array_t *array, const maestro_local_t *local, int64_t place, const bool *periodic, bool *owned) {
+    int64_t linear = 0;
+    *owned = true;
+    for (int d = 0; d < array->ndims; d++) {
+        int64_t size = array->shape[d], at = place / local->stride[d] % local->shape[d];
+        *owned = *owned && at >= local->low[d] && at < local->shape[d] - local->high[d];
+        int64_t index = local->first[d] + at - local->low[d];
+        if (!periodic[d] && (index < 0 || index >= size)) return *owned = false, OUTSIDE;
+        linear = linear * size + ((index % size) + size) % size;
+    }
+    return linear;
+}
+
+/* The memory of a part: elements have their global indices as values. */
+static int64_t *fill_owned(const random_array_t *array, const maestro_layout_t *layout, int64_t part, int64_t *nplaces) {
+    maestro_local_t local;
+    int64_t index[MST_ARRAY_MAX] = {0}, offset;
+    CHECK_OK(maestro_layout_local(layout, part, &local));
+    int64_t *memory = malloc((size_t)(local.nelements + 1) * sizeof *memory);
+    for (int64_t i = 0; i < local.nelements; i++) memory[i] = NOTHING;
+    if (array->count > 0) do {
+        CHECK_OK(maestro_layout_offset(layout, part, index, &offset));
+        if (offset >= 0) memory[offset] = mst_array_layout_linear(layout, index);
+    } while (random_next_index(array, index));
+    *nplaces = local.nelements;
+    return memory;
+}
+
+/* The ghost cells of `memory` from what a part owns. */
+static void fill_ghosts(const random_array_t *array, const maestro_layout_t *layout, int64_t part, const maestro_layout_t *ghosts, int64_t *memory) {
+    mst_array_moves_t moves;
+    mst_array_copy_t *copy = NULL;
+    int64_t nplaces, *source = fill_owned(array, layout, part, &nplaces);
+    CHECK_OK(mst_array_intersect(layout, part, ghosts, 0, &moves));
+    CHECK_OK(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, sizeof *memory, 0, &copy));
+    mst_array_copy_run(copy, source, memory);
+    mst_array_copy_destroy(copy);
+    mst_array_moves_fini(&moves);
+    free(source);
+}
+
+/* ---- Regular layouts and single boxes */
+static void check_part(const random_array_t *array, const maestro_layout_t *layout, int64_t part, const bool *periodic) {
+    maestro_layout_t *ghosts = NULL;
+    maestro_local_t local;
+    int64_t nplaces, *memory = fill_owned(array, layout, part, &nplaces);
+    CHECK_OK(maestro_layout_local(layout, part, &local));
+    CHECK_OK(mst_array_ghosts(layout, part, periodic, &ghosts));
+    for (int64_t p = 0; p < maestro_layout_nparts(layout); p++) fill_ghosts(array, layout, p, ghosts, memory);
+    for (int64_t i = 0; i < nplaces; i++) {
+        bool owned;
+        int64_t element = element_of(array, &local, i, periodic, &owned);
+        CHECK(memory[i] == (element == OUTSIDE ? NOTHING : element));
+    }
+    maestro_layout_destroy(ghosts);
+    free(memory);
+}
+
+static maestro_layout_t *blocks_with_ghosts(random_array_t *array) {
+    maestro_layout_t *layout = NULL;
+    maestro_layout_options_t options;
+    int64_t grid[MST_ARRAY_MAX], block[MST_ARRAY_MAX];
+    bool balanced = random_below(array, 2);
+    random_options(array, false, &options);
+    random_ghosts(array, &options);
+    for (int d = 0; d < array->ndims; d++) {
+        grid[d] = 1 + random_below(array, array->ndims > 2 ? 2 : 5);
+        block[d] = 1 + array->shape[d] / grid[d] + random_below(array, 3); /* one block a part */
+    }
+    if (balanced) CHECK_OK(maestro_layout_blocks(array->ndims, array->shape, grid, &options, &layout));
+    else CHECK_OK(maestro_layout_block_cyclic(array->ndims, array->shape, block, grid, &options, &layout));
+    return layout;
+}
+
+static void test_ghost_cells_around_blocks_get_their_elements(void) {
+    random_array_t array;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        int before = test_failures;
+        bool periodic[MST_ARRAY_MAX];
+        random_array_init(&array, seed);
+        for (int d = 0; d < MST_ARRAY_MAX; d++) periodic[d] = random_below(&array, 2);
+        maestro_layout_t *layout = blocks_with_ghosts(&array);
+        for (int64_t part = 0; part < maestro_layout_nparts(layout); part++) check_part(&array, layout, part, periodic);
+        if (test_failures > before) fprintf(stderr, "  with seed %llu\n", (unsigned long long)seed);
+        maestro_layout_destroy(layout);
+    }
+}
+
+/* The whole array as one box, so that all its elements are there. */
+static void test_a_single_box_may_be_its_own_neighbour(void) {
+    random_array_t array;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        bool periodic[MST_ARRAY_MAX];
+        maestro_layout_t *layout = NULL;
+        maestro_layout_options_t options;
+        random_array_init(&array, seed);
+        random_options(&array, false, &options);
+        random_ghosts(&array, &options);
+        for (int d = 0; d < MST_ARRAY_MAX; d++) periodic[d] = random_below(&array, 2);
+        CHECK_OK(maestro_layout_boxes(array.ndims, array.shape, 1, (int64_t[MST_ARRAY_MAX]){0}, array.shape, &options, &layout));
+        check_part(&array, layout, 0, periodic);
+        maestro_layout_destroy(layout);
+    }
+}
+
+/* A dimension without ghosts may be dealt in several blocks: ghost rows have the columns that owned rows have. */
+static void check_rows(const random_array_t *array, const maestro_layout_t *layout, int64_t part, const bool *periodic) {
+    maestro_layout_t *ghosts = NULL;
+    maestro_local_t local;
+    int64_t nplaces, *memory = fill_owned(array, layout, part, &nplaces);
+    CHECK_OK(maestro_layout_local(layout, part, &local));
+    CHECK_OK(mst_array_ghosts(layout, part, periodic, &ghosts));
+    for (int64_t p = 0; p < maestro_layout_nparts(layout); p++) fill_ghosts(array, layout, p, ghosts, memory);
+    for (int64_t i = 0; i < local.shape[0]; i++)
+        for (int64_t j = 0; j < local.shape[1]; j++) {
+            int64_t row = (local.first[0] + i - local.low[0] + array->shape[0]) % array->shape[0];
+            int64_t column = memory[local.low[0] * local.stride[0] + j * local.stride[1]] % array->shape[1];
+            CHECK(memory[i * local.stride[0] + j * local.stride[1]] == row * array->shape[1] + column);
+        }
+    maestro_layout_destroy(ghosts);
+    free(memory);
+}
+
+static void test_blocks_in_turn_beside_ghosts_keep_their_places(void) {
+    const random_array_t array = {.ndims = 2, .shape = {7, 23}, .count = 7 * 23};
+    const bool periodic[MST_ARRAY_MAX] = {true, true};
+    maestro_layout_t *layout = NULL;
+    maestro_layout_options_t options;
+    maestro_layout_options_init(&options);
+    options.low[0] = 2;
+    options.high[0] = 1;
+    CHECK_OK(maestro_layout_block_cyclic(2, array.shape, (int64_t[]){4, 3}, (int64_t[]){2, 2}, &options, &layout));
+    for (int64_t part = 0; part < 4; part++) check_rows(&array, layout, part, periodic);
+    maestro_layout_destroy(layout);
+}
+
+static void test_what_owns_nothing_has_no_ghost_cells(void) {
+    maestro_layout_t *layout = NULL, *ghosts = NULL;
+    maestro_layout_options_t options;
+    maestro_layout_options_init(&options);
+    options.low[0] = options.high[0] = 1;
+    CHECK_OK(maestro_layout_blocks(1, (int64_t[]){2}, (int64_t[]){3}, &options, &layout));
+    CHECK_OK(mst_array_ghosts(layout, 2, (bool[]){true}, &ghosts));
+    CHECK(ghosts->npieces == 0);
+    maestro_layout_destroy(ghosts);
+    maestro_layout_destroy(layout);
+}
+
+/* ---- Indices: owned once, ghosts of any elements in any places, holes among them */
+typedef struct list {
+    int64_t count, *index;
+    bool *is_ghost;
+} list_t;
+
+static list_t random_list(random_array_t *array) {
+    list_t list = {.index = calloc((size_t)(3 * array->count + 1), sizeof *list.index), .is_ghost = calloc((size_t)(3 * array->count + 1), 1)};
+    int64_t next = 0, chance = 1 + random_below(array, 6), at = 0;
+    while (array->count && list.count < 3 * array->count) {
+        int64_t kind = random_below(array, 8), i = list.count++;
+        list.is_ghost[i] = kind < 4;
+        if (kind >= 4 && next < array->count) list.index[i] = next++;
+        else if (kind >= 4 || kind == 0) list.index[i] = -1;
+        else list.index[i] = at = random_below(array, 6) < chance && i && at + 1 < array->count ? at + 1 : random_below(array, array->count);
+    }
+    return list;
+}
+
+static void test_ghost_cells_of_indices_may_come_several_times(void) {
+    random_array_t array;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        int before = test_failures;
+        int64_t nplaces, nowned = 0;
+        const bool periodic[MST_ARRAY_MAX] = {false};
+        maestro_layout_t *layout = NULL, *whole = NULL, *ghosts = NULL;
+        maestro_local_t local;
+        random_array_init(&array, seed);
+        list_t list = random_list(&array);
+        CHECK_OK(maestro_layout_indices(array.ndims, array.shape, list.count, list.index, list.is_ghost, &layout));
+        CHECK_OK(maestro_layout_blocks(array.ndims, array.shape, (int64_t[]){1, 1, 1, 1, 1, 1, 1}, NULL, &whole));
+        CHECK_OK(mst_array_ghosts(layout, 0, periodic, &ghosts));
+        int64_t *memory = fill_owned(&array, layout, 0, &nplaces), *again = fill_owned(&array, layout, 0, &nplaces);
+        CHECK(nplaces == list.count);
+        fill_ghosts(&array, whole, 0, ghosts, memory);
+        for (int64_t i = 0; i < nplaces; i++) CHECK(memory[i] == list.index[i]);
+        fill_ghosts(&array, layout, 0, ghosts, again); /* from the list's own elements */
+        for (int64_t i = 0; i < nplaces; i++) nowned += !list.is_ghost[i] && list.index[i] >= 0;
+        for (int64_t i = 0; i < nplaces; i++) CHECK(again[i] == (list.index[i] < nowned ? list.index[i] : NOTHING)); /* the first ones are owned */
+        CHECK_OK(maestro_layout_local(layout, 0, &local));
+        CHECK(local.nowned == nowned && local.ndims == 1 && local.shape[0] == list.count);
+        if (test_failures > before) fprintf(stderr, "  with seed %llu\n", (unsigned long long)seed);
+        maestro_layout_destroy(layout);
+        maestro_layout_destroy(whole);
+        maestro_layout_destroy(ghosts);
+        free(memory);
+        free(again);
+        free(list.index);
+        free(list.is_ghost);
+    }
+}
+
+static void test_wrong_indices_beside_ghosts_are_refused(void) {
+    maestro_layout_t *layout = NULL;
+    const bool ghost[] = {false, true, true, false};
+    CHECK_STATUS(maestro_layout_indices(1, (int64_t[]){5}, 4, (int64_t[]){3, 4, 4, 3}, ghost, &layout), MAESTRO_INVALID_ARGUMENT);
+    CHECK_ERROR_SAYS("index 3 comes twice");
+    CHECK_STATUS(maestro_layout_indices(1, (int64_t[]){5}, 4, (int64_t[]){3, 4, 5, 2}, ghost, &layout), MAESTRO_INVALID_ARGUMENT);
+    CHECK_ERROR_SAYS("index 5 at place 2");
+    CHECK_STATUS(maestro_layout_indices(1, (int64_t[]){5}, 4, (int64_t[]){3, -1, -2, 2}, ghost, &layout), MAESTRO_INVALID_ARGUMENT);
+    CHECK_ERROR_SAYS("index -2 at place 2");
+    CHECK(layout == NULL);
+}
+
+int main(void) {
+    test_ghost_cells_around_blocks_get_their_elements();
+    test_a_single_box_may_be_its_own_neighbour();
+    test_blocks_in_turn_beside_ghosts_keep_their_places();
+    test_what_owns_nothing_has_no_ghost_cells();
+    test_ghost_cells_of_indices_may_come_several_times();
+    test_wrong_indices_beside_ghosts_are_refused();
+    return TEST_END;
+}
