@@ -24,7 +24,7 @@ endfunction()
 # A program of one MPI family, which finds its library where it was found when it was built.
 function(install_for_family target)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME ${target}-${MAESTRO_MPI_FAMILY} INSTALL_RPATH_USE_LINK_PATH ON)
-  install(TARGETS ${target} RUNTIME DESTINATION _bin COMPONENT link EXCLUDE_FROM_ALL)
+  install(TARGETS ${target} RUNTIME DESTINATION _bin COMPONENT mpi EXCLUDE_FROM_ALL)
 endfunction()
 
 add_program(maestro-pool csrc/tools/pool.c bin maestro_core)
