@@ -94,8 +94,8 @@ static void measure(const char *name, const grid_t *grid, const rounds_words_t *
     rounds = (rounds_t){.what = name, .clear = clear, .right = right, .rank = rank};
     rounds_add(&rounds, "copy in place", false, copy_in_place, &bound, NULL);
     rounds_add(&rounds, "packed by hand", false, hand_packed, &hand, grid);
-    rounds_add(&rounds, "datatypes", false, hand_datatypes, &hand, grid);
-    rounds_add(&rounds, "datatypes, a region", false, hand_regions, &hand, grid);
+    rounds_add(&rounds, "datatypes by hand", false, hand_datatypes, &hand, grid);
+    rounds_add(&rounds, "a message a region", false, hand_regions, &hand, grid);
     rounds_add(&rounds, "persistent", false, hand_persistent, &hand, grid);
     rounds_add(&rounds, "phases", false, hand_phases, &hand, grid);
     rounds_add(&rounds, "Neighbor_alltoallw", false, hand_neighbour, &hand, grid);
