@@ -124,7 +124,7 @@ static inline void hand_describe(hand_t *hand) {
         hand->type[0][p] = hand_send_type(cut, p);
         hand->type[1][p] = hand_receive_type(cut, p);
     }
-    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, cut->nranks, all, MPI_UNWEIGHTED, cut->nranks, all, MPI_UNWEIGHTED, MPI_INFO_NULL, 0, &hand->neighbours);
+    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, cut->nranks, all, hand->ones, cut->nranks, all, hand->ones, MPI_INFO_NULL, 0, &hand->neighbours);
 }
 
 /* ---- One copy out of a shared window */

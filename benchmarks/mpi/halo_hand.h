@@ -198,7 +198,7 @@ static inline void hand_find_peers(hand_t *hand) {
 
 static inline void hand_describe(hand_t *hand) {
     const grid_t *grid = &hand->grid;
-    int to[REGIONS_MAX], from[REGIONS_MAX], count = 0;
+    int to[REGIONS_MAX], from[REGIONS_MAX], ones[REGIONS_MAX], count = 0;
     for (int k = 0; k < grid->nregions; k++) {
         hand->ghosts[k] = hand_type(grid, &grid->ghosts[k]);
         hand->edge[k] = hand_type(grid, &grid->edge[k]);
@@ -206,13 +206,14 @@ static inline void hand_describe(hand_t *hand) {
             MPI_Recv_init(grid->fields, 1, hand->ghosts[k], grid->peer[k], 64 + hand_facing(grid, k), MPI_COMM_WORLD, &hand->kept[hand->nkept++]);
             MPI_Send_init(grid->fields, 1, hand->edge[k], grid->peer[k], 64 + k, MPI_COMM_WORLD, &hand->kept[hand->nkept++]);
         }
+        ones[k] = 1;
         if (grid_is_halo(grid, k)) from[count] = grid->peer[hand_facing(grid, k)], to[count++] = grid->peer[k];
     }
     for (int p = 0; p < hand->npeers; p++) {
         hand->to_peer[p] = hand_peer_type(hand, hand->peer[p], hand->edge, false);
         hand->from_peer[p] = hand_peer_type(hand, hand->peer[p], hand->ghosts, true);
     }
-    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, count, from, MPI_UNWEIGHTED, count, to, MPI_UNWEIGHTED, MPI_INFO_NULL, 0, &hand->neighbours);
+    MPI_Dist_graph_create_adjacent(MPI_COMM_WORLD, count, from, ones, count, to, ones, MPI_INFO_NULL, 0, &hand->neighbours);
 }
 
 static inline void hand_make_phases(hand_t *hand, double *buffer) {
