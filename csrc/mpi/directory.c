@@ -1,7 +1,7 @@
 /* See directory.h: who meets whom is told to both, with the moves, so that both have the same. */
 #include "mpi/directory.h"
 
-static const char WHAT[] = "redistribute";
+static const char WHAT[] = "match two layouts";
 
 /* ---- Moves as bytes */
 typedef struct head {
@@ -104,8 +104,8 @@ static maestro_status_t exchange_moves(const mst_mpi_comm_t *comm, mst_mpi_mail_
     return mst_mpi_agree(comm, status, -1);
 }
 
-maestro_status_t mst_mpi_directory_match(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, bool partial,
-                                         mst_mpi_shares_t *sends, mst_mpi_shares_t *receives) {
+maestro_status_t mst_mpi_directory_match(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const mst_mpi_side_t side[MST_MPI_SIDES],
+                                         const mst_mpi_holders_t *holders, mst_mpi_shares_t *sends, mst_mpi_shares_t *receives) {
     maestro_layout_t *stretches = NULL;
     mst_mpi_entries_t entries[MST_MPI_SIDES] = {{0}};
     mst_mpi_meeting_t meeting = {.order = -1};
@@ -113,7 +113,7 @@ maestro_status_t mst_mpi_directory_match(const mst_mpi_comm_t *comm, const mst_m
     maestro_status_t status = mst_mpi_agree(comm, mst_mpi_stretches(comm, side[MST_MPI_FROM].layout, &stretches), -1);
     if (status == MAESTRO_OK) {
         status = mst_mpi_entries_collect(comm, side, holders, stretches, entries);
-        if (status == MAESTRO_OK) status = mst_mpi_meet(stretches, comm->rank, entries, partial, &meeting);
+        if (status == MAESTRO_OK) status = mst_mpi_meet(request, stretches, comm->rank, entries, &meeting);
         if (status == MAESTRO_OK) status = tell_pairs(entries, &meeting, &out);
         status = mst_mpi_agree(comm, status, meeting.order);
     }

@@ -37,8 +37,8 @@ typedef struct mst_mpi_meeting {
     int64_t order; /* of an error: the element's row-major number, or -1 */
 } mst_mpi_meeting_t;
 
-/* Errors: DUPLICATE, NOT_FOUND (unless partial), SYSTEM. */
-maestro_status_t mst_mpi_meet(const maestro_layout_t *stretches, int64_t own, const mst_mpi_entries_t entries[MST_MPI_SIDES], bool partial,
-                              mst_mpi_meeting_t *meeting_out);
+/* Errors: DUPLICATE (of a halo: among what is owned), NOT_FOUND (unless the option partial allows it), SYSTEM. */
+maestro_status_t mst_mpi_meet(const mst_mpi_request_t *request, const maestro_layout_t *stretches, int64_t own,
+                              const mst_mpi_entries_t entries[MST_MPI_SIDES], mst_mpi_meeting_t *meeting_out);
 
 #endif

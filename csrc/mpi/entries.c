@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const char WHAT[] = "redistribute";
+static const char WHAT[] = "match two layouts";
 
 /* The leading dimensions are cut, so that a part is contiguous. */
 maestro_status_t mst_mpi_stretches(const mst_mpi_comm_t *comm, const maestro_layout_t *of, maestro_layout_t **stretches_out) {

@@ -1,7 +1,7 @@
 /* Which rank has which part of a regular layout. */
 #include "mpi/match.h"
 
-static const char WHAT[] = "redistribute";
+static const char WHAT[] = "match two layouts";
 
 /* The parts' numbers cut evenly over the ranks. */
 static int keeper(const mst_mpi_comm_t *comm, const mst_mpi_side_t *side, int64_t part) {
@@ -37,18 +37,18 @@ static maestro_status_t take_holders(const mst_mpi_mail_t *mail, mst_mpi_holders
     return MAESTRO_OK;
 }
 
-static maestro_status_t check_twice(const mst_mpi_holders_t *holders) {
+static maestro_status_t check_twice(const mst_mpi_request_t *request, const mst_mpi_holders_t *holders) {
     for (int64_t i = 1; i < holders->nholders; i++) {
         const mst_mpi_holder_t *a = &holders->holder[i - 1], *b = &holders->holder[i];
         if (a->side == b->side && a->part == b->part)
-            return mst_base_fail(MAESTRO_DUPLICATE, "%s: part %lld of the %s is that of rank %lld and of rank %lld; each part may be of one rank", WHAT,
-                                 (long long)a->part,
-                                 mst_mpi_side_name[a->side], (long long)a->rank, (long long)b->rank);
+            return mst_base_fail(MAESTRO_DUPLICATE, "%s: part %lld of the %slayout is that of rank %lld and of rank %lld; each part may be of one rank",
+                                 request->what, (long long)a->part, mst_mpi_side_word(request, (int)a->side), (long long)a->rank, (long long)b->rank);
     }
     return MAESTRO_OK;
 }
 
-maestro_status_t mst_mpi_holders_learn(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], mst_mpi_holders_t *holders_out) {
+maestro_status_t mst_mpi_holders_learn(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const mst_mpi_side_t side[MST_MPI_SIDES],
+                                       mst_mpi_holders_t *holders_out) {
     mst_mpi_mail_t out = {0}, in = {0};
     maestro_status_t status = MAESTRO_OK;
     *holders_out = (mst_mpi_holders_t){0};
@@ -60,7 +60,7 @@ maestro_status_t mst_mpi_holders_learn(const mst_mpi_comm_t *comm, const mst_mpi
     maestro_status_t exchanged = mst_mpi_exchange(comm, MST_MPI_TAG_PARTS, &out, &in);
     if (status == MAESTRO_OK) status = exchanged;
     if (status == MAESTRO_OK) status = take_holders(&in, holders_out);
-    if (status == MAESTRO_OK) status = check_twice(holders_out);
+    if (status == MAESTRO_OK) status = check_twice(request, holders_out);
     mst_mpi_mail_fini(&out);
     mst_mpi_mail_fini(&in);
     return mst_mpi_agree(comm, status, -1);

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const char WHAT[] = "redistribute";
+static const char WHAT[] = "match two layouts";
 
 /* ---- Shares */
 mst_array_moves_t *mst_mpi_shares_with(mst_mpi_shares_t *shares, int rank) {
@@ -57,14 +57,20 @@ static int64_t first_of_combs(const mst_array_comb_t *a, const mst_array_comb_t 
     return i;
 }
 
-/* The row-major number of the first element that two parts, which meet, have in common. */
-static int64_t first_element(const maestro_layout_t *a, int64_t a_part, const maestro_layout_t *b, int64_t b_part) {
+int64_t mst_mpi_first_common(const maestro_layout_t *layout, const mst_array_piece_t *a, const mst_array_piece_t *b) {
     int64_t index[MST_ARRAY_MAX];
+    for (int d = 0; d < layout->ndims; d++) {
+        index[d] = first_of_combs(&a->comb[d], &b->comb[d]);
+        if (index[d] >= a->comb[d].end || index[d] >= b->comb[d].end) return INT64_MAX;
+    }
+    return mst_array_layout_linear(layout, index);
+}
+
+static int64_t first_element(const maestro_layout_t *a, int64_t a_part, const maestro_layout_t *b, int64_t b_part) {
     mst_array_piece_t x, y;
     mst_array_part_piece(a, a_part, &x);
     mst_array_part_piece(b, b_part, &y);
-    for (int d = 0; d < a->ndims; d++) index[d] = first_of_combs(&x.comb[d], &y.comb[d]);
-    return mst_array_layout_linear(a, index);
+    return mst_mpi_first_common(a, &x, &y);
 }
 
 typedef struct uncovered {
@@ -98,31 +104,44 @@ static maestro_status_t meet(const mst_mpi_comm_t *comm, const mst_mpi_side_t si
     return status;
 }
 
-static maestro_status_t match_regular(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, bool partial,
-                                      mst_mpi_shares_t *sends, mst_mpi_shares_t *receives) {
+static maestro_status_t match_regular(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const mst_mpi_side_t side[MST_MPI_SIDES],
+                                      const mst_mpi_holders_t *holders, mst_mpi_shares_t *sends, mst_mpi_shares_t *receives) {
     uncovered_t unwanted = {INT64_MAX, -1}, uncovered = {INT64_MAX, -1};
     maestro_status_t status = meet(comm, side, holders, MST_MPI_FROM, sends, &unwanted);
     maestro_status_t step = meet(comm, side, holders, MST_MPI_TO, receives, &uncovered);
     if (status == MAESTRO_OK) status = step;
-    if (status != MAESTRO_OK || partial || uncovered.part < 0) return mst_mpi_agree(comm, status, -1);
+    if (status != MAESTRO_OK || request->options.partial || uncovered.part < 0) return mst_mpi_agree(comm, status, -1);
     char text[200];
-    status = mst_base_fail(MAESTRO_NOT_FOUND, "%s: %s of the target is in part %lld of the source, which no rank has; %s", WHAT,
+    status = mst_base_fail(MAESTRO_NOT_FOUND, "%s: %s of the target is in part %lld of the source, which no rank has; %s", request->what,
                            mst_mpi_element_text(side[MST_MPI_TO].layout, uncovered.first, text, sizeof text), (long long)uncovered.part,
                            "give it, or allow such elements by the option partial");
     return mst_mpi_agree(comm, status, uncovered.first);
 }
 
-/* ---- Both */
-maestro_status_t mst_mpi_match(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, mst_mpi_shares_t *sends_out, mst_mpi_shares_t *receives_out) {
-    mst_mpi_side_t side[MST_MPI_SIDES];
+/* ---- All together */
+static maestro_status_t match_sides(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const mst_mpi_side_t side[MST_MPI_SIDES],
+                                    mst_mpi_shares_t *sends, mst_mpi_shares_t *receives) {
     mst_mpi_holders_t holders;
-    *sends_out = *receives_out = (mst_mpi_shares_t){0};
-    MST_TRY(mst_mpi_sides_learn(comm, request, side));
-    maestro_status_t status = mst_mpi_holders_learn(comm, side, &holders);
+    maestro_status_t status = mst_mpi_holders_learn(comm, request, side, &holders);
     if (status == MAESTRO_OK) {
-        bool regular = side[MST_MPI_FROM].regular && side[MST_MPI_TO].regular;
-        status = (regular ? match_regular : mst_mpi_directory_match)(comm, side, &holders, request->options.partial, sends_out, receives_out);
+        bool from = side[MST_MPI_FROM].regular, both = from && side[MST_MPI_TO].regular;
+        status = (request->is_halo && from ? mst_mpi_halo_match : both ? match_regular : mst_mpi_directory_match)(comm, request, side, &holders, sends, receives);
     }
     mst_mpi_holders_fini(&holders);
+    return status;
+}
+
+maestro_status_t mst_mpi_match(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, mst_mpi_shares_t *sends_out, mst_mpi_shares_t *receives_out) {
+    mst_mpi_side_t side[MST_MPI_SIDES];
+    maestro_layout_t *ghosts = NULL;
+    *sends_out = *receives_out = (mst_mpi_shares_t){0};
+    MST_TRY(mst_mpi_sides_learn(comm, request, side));
+    if (request->is_halo) {
+        const mst_mpi_side_t *own = &side[MST_MPI_FROM];
+        MST_TRY(mst_mpi_agree(comm, own->part < 0 ? MAESTRO_OK : mst_array_ghosts(own->layout, own->part, request->options.periodic, &ghosts), -1));
+        side[MST_MPI_TO] = (mst_mpi_side_t){.layout = ghosts, .part = ghosts ? 0 : -1};
+    }
+    maestro_status_t status = match_sides(comm, request, side, sends_out, receives_out);
+    maestro_layout_destroy(ghosts);
     return status;
 }

@@ -3,7 +3,8 @@
  *   sides.c     both sides as all ranks understand them
  *   holders.c   which rank has which part of a regular layout
  *   directory.h parts that only their ranks know (boxes, indices): who meets whom is found by third parties, each for a cut of the global array
- *   match.c     the two together
+ *   halo.c      halos of regular layouts; those of boxes and indices go through the directory, from what is owned to the ghost cells
+ *   match.c     all together
  * Invariants: no rank's memory grows with the number of elements of the global array, nor with that of other ranks' parts; both ranks of a pair have the same
  * moves in the same order. */
 #ifndef MST_MPI_MATCH_H
@@ -15,10 +16,8 @@
 enum { MST_MPI_FROM, MST_MPI_TO, MST_MPI_SIDES };
 enum { MST_MPI_TAG_PARTS = 1, MST_MPI_TAG_ASK, MST_MPI_TAG_ANSWER, MST_MPI_TAG_HELD, MST_MPI_TAG_MOVES, MST_MPI_TAG_DATA };
 
-extern const char *const mst_mpi_side_name[MST_MPI_SIDES];
-
 typedef struct mst_mpi_side {
-    const maestro_layout_t *layout; /* this rank's own, or that of a regular side which it learned: below; NULL: neither */
+    const maestro_layout_t *layout; /* this rank's own, or what it learned of it: below; NULL: neither.  Of a halo's targets: the ghost cells */
     int64_t part;                   /* that this rank has; -1: none */
     bool regular;
     maestro_layout_t learned;
@@ -44,7 +43,8 @@ typedef struct mst_mpi_shares {
 } mst_mpi_shares_t;
 
 /* match.c.  Collective: the same status on all ranks.  What a rank keeps for itself is among the sends alone.  The caller ends both.
- * Errors: INVALID_ARGUMENT, NOT_FOUND (an element of the target has no source), DUPLICATE (an element has several sources or targets), SYSTEM. */
+ * Errors: INVALID_ARGUMENT, NOT_FOUND (an element of the target has no source), DUPLICATE (an element has several sources, or several targets that are no
+ * ghost cells), SYSTEM. */
 maestro_status_t mst_mpi_match(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, mst_mpi_shares_t *sends_out, mst_mpi_shares_t *receives_out);
 /* The moves with a rank, which are none where it is new; valid until the next new one; NULL without memory. */
 mst_array_moves_t *mst_mpi_shares_with(mst_mpi_shares_t *shares, int rank);
@@ -53,8 +53,14 @@ void mst_mpi_shares_fini(mst_mpi_shares_t *shares);
 /* "element 17 (1, 5)": the global index of a row-major number, for messages. */
 const char *mst_mpi_element_text(const maestro_layout_t *layout, int64_t linear, char *text, size_t room);
 
-/* sides.c.  Collective: the same status on all ranks. */
+/* The row-major number of the first element that two pieces of a layout's array have in common; INT64_MAX: they have none. */
+int64_t mst_mpi_first_common(const maestro_layout_t *layout, const mst_array_piece_t *a, const mst_array_piece_t *b);
+
+/* sides.c.  Collective: the same status on all ranks.  Of a halo the source alone is learned. */
 maestro_status_t mst_mpi_sides_learn(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, mst_mpi_side_t side_out[MST_MPI_SIDES]);
+
+/* What stands before "layout" in messages: "source ", "target ", or nothing where there is but one. */
+const char *mst_mpi_side_word(const mst_mpi_request_t *request, int side);
 
 /* Which rank has which part of the regular sides: each rank keeps the answers for an even cut of the parts' numbers. */
 typedef struct mst_mpi_holder {
@@ -67,15 +73,20 @@ typedef struct mst_mpi_holders {
 } mst_mpi_holders_t;
 
 /* Collective: the same status on all ranks.  DUPLICATE: two ranks have one part. */
-maestro_status_t mst_mpi_holders_learn(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], mst_mpi_holders_t *holders_out);
+maestro_status_t mst_mpi_holders_learn(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const mst_mpi_side_t side[MST_MPI_SIDES],
+                                       mst_mpi_holders_t *holders_out);
 /* Collective: the ranks of ascending parts; -1: none has it. */
 maestro_status_t mst_mpi_holders_ask(const mst_mpi_comm_t *comm, const mst_mpi_holders_t *holders, const mst_mpi_side_t *side, int64_t which,
                                      const int64_t *parts, int64_t nparts,
                                      int64_t *ranks_out);
 void mst_mpi_holders_fini(mst_mpi_holders_t *holders);
 
+/* halo.c.  Collective; the layout is regular. */
+maestro_status_t mst_mpi_halo_match(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const mst_mpi_side_t side[MST_MPI_SIDES],
+                                    const mst_mpi_holders_t *holders, mst_mpi_shares_t *sends, mst_mpi_shares_t *receives);
+
 /* directory.c.  Collective; at least one of the sides is not regular. */
-maestro_status_t mst_mpi_directory_match(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, bool partial,
-                                         mst_mpi_shares_t *sends, mst_mpi_shares_t *receives);
+maestro_status_t mst_mpi_directory_match(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const mst_mpi_side_t side[MST_MPI_SIDES],
+                                         const mst_mpi_holders_t *holders, mst_mpi_shares_t *sends, mst_mpi_shares_t *receives);
 
 #endif

@@ -1,7 +1,7 @@
 /* Who meets whom in a stretch: what each entry has of it as runs of the stretch's row-major numbers, sorted; then one walk over both sides. */
 #include "mpi/directory.h"
 
-static const char WHAT[] = "redistribute";
+static const char WHAT[] = "match two layouts";
 
 typedef struct run {
     int64_t begin, end, entry;
@@ -62,6 +62,7 @@ static maestro_status_t runs_of(const maestro_layout_t *stretches, int64_t own, 
 
 /* ---- What is wrong */
 typedef struct walk {
+    const mst_mpi_request_t *request;
     const maestro_layout_t *stretches;
     const mst_mpi_entries_t *entries;
     const runs_t *runs;
@@ -77,9 +78,9 @@ static maestro_status_t check_twice(walk_t *walk, int side) {
         if (run[i].begin >= run[i - 1].end) continue;
         walk->meeting->order = walk->first + run[i].begin;
         mst_mpi_element_text(walk->stretches, walk->meeting->order, text, sizeof text);
-        return mst_base_fail(MAESTRO_DUPLICATE, "%s: %s of the %s is with rank %d and with rank %d; each element may be with one", WHAT, text,
-                             mst_mpi_side_name[side],
-                             walk->entries[side].entry[run[i - 1].entry].rank, walk->entries[side].entry[run[i].entry].rank);
+        return mst_base_fail(MAESTRO_DUPLICATE, "%s: %s of the %slayout is with rank %d and with rank %d; each element may be with one", walk->request->what,
+                             text, mst_mpi_side_word(walk->request, side), walk->entries[side].entry[run[i - 1].entry].rank,
+                             walk->entries[side].entry[run[i].entry].rank);
     }
     return MAESTRO_OK;
 }
@@ -88,9 +89,12 @@ static maestro_status_t uncovered(walk_t *walk, const run_t *run, int64_t at) {
     char text[200];
     walk->meeting->order = walk->first + at;
     mst_mpi_element_text(walk->stretches, walk->meeting->order, text, sizeof text);
-    return mst_base_fail(MAESTRO_NOT_FOUND, "%s: %s of the target, of rank %d, has no source; give it, or allow such elements by the option partial", WHAT,
-                         text,
-                         walk->entries[MST_MPI_TO].entry[run->entry].rank);
+    int rank = walk->entries[MST_MPI_TO].entry[run->entry].rank;
+    if (walk->request->is_halo)
+        return mst_base_fail(MAESTRO_NOT_FOUND, "%s: %s, of which rank %d has a ghost cell, is with no rank; let one own it, or make the cell no ghost",
+                             walk->request->what, text, rank);
+    return mst_base_fail(MAESTRO_NOT_FOUND, "%s: %s of the target, of rank %d, has no source; give it, or allow such elements by the option partial",
+                         walk->request->what, text, rank);
 }
 
 /* ---- Pairs */
@@ -125,12 +129,15 @@ static maestro_status_t add_pair(walk_t *walk, int64_t from, int64_t to) {
     return MAESTRO_OK;
 }
 
-static maestro_status_t walk_both(walk_t *walk, bool partial) {
+/* Targets that are ghost cells may overlap: each looks from the first source that ends behind its beginning. */
+static maestro_status_t walk_both(walk_t *walk) {
     const runs_t *from = &walk->runs[MST_MPI_FROM], *to = &walk->runs[MST_MPI_TO];
-    int64_t f = 0;
+    bool partial = walk->request->options.partial && !walk->request->is_halo;
+    int64_t first = 0;
     for (int64_t t = 0; t < to->nruns; t++) {
         int64_t at = to->run[t].begin, end = to->run[t].end;
-        while (at < end) {
+        while (first < from->nruns && from->run[first].end <= at) first++;
+        for (int64_t f = first; at < end;) {
             while (f < from->nruns && from->run[f].end <= at) f++;
             bool covered = f < from->nruns && from->run[f].begin <= at;
             if (!covered && !partial) return uncovered(walk, &to->run[t], at);
@@ -151,16 +158,17 @@ static int64_t first_number(const maestro_layout_t *stretches, int64_t own) {
     return mst_array_layout_linear(stretches, index);
 }
 
-maestro_status_t mst_mpi_meet(const maestro_layout_t *stretches, int64_t own, const mst_mpi_entries_t entries[MST_MPI_SIDES], bool partial,
-                              mst_mpi_meeting_t *meeting_out) {
+maestro_status_t mst_mpi_meet(const mst_mpi_request_t *request, const maestro_layout_t *stretches, int64_t own,
+                              const mst_mpi_entries_t entries[MST_MPI_SIDES], mst_mpi_meeting_t *meeting_out) {
     runs_t runs[MST_MPI_SIDES] = {{0}};
     *meeting_out = (mst_mpi_meeting_t){.order = -1};
     if (own >= stretches->nparts) return MAESTRO_OK;
-    walk_t walk = {.stretches = stretches, .entries = entries, .runs = runs, .first = first_number(stretches, own), .meeting = meeting_out};
+    walk_t walk = {.request = request, .stretches = stretches, .entries = entries, .runs = runs, .first = first_number(stretches, own), .meeting = meeting_out};
     maestro_status_t status = MAESTRO_OK;
     for (int s = 0; s < MST_MPI_SIDES && status == MAESTRO_OK; s++) status = runs_of(stretches, own, &entries[s], &runs[s]);
-    for (int s = 0; s < MST_MPI_SIDES && status == MAESTRO_OK; s++) status = check_twice(&walk, s);
-    if (status == MAESTRO_OK) status = walk_both(&walk, partial);
+    if (status == MAESTRO_OK) status = check_twice(&walk, MST_MPI_FROM);
+    if (status == MAESTRO_OK && !request->is_halo) status = check_twice(&walk, MST_MPI_TO);
+    if (status == MAESTRO_OK) status = walk_both(&walk);
     for (int s = 0; s < MST_MPI_SIDES; s++) free(runs[s].run);
     return status;
 }

@@ -34,7 +34,7 @@ maestro_status_t mst_mpi_plan_go_on(maestro_plan_t *plan) {
 
 /* Looks at the clock take as long as a test does: now and then.  What takes longer than a moment leaves the core to others. */
 maestro_status_t mst_mpi_plan_finish(maestro_plan_t *plan, double timeout_s) {
-    enum { LOOKS = 256, MOMENT = 20000 };
+    enum { LOOKS = 256, MOMENT = 2000 };
     int64_t until_ns = 0;
     if (timeout_s < 0) timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S);
     for (unsigned i = 1;; i++) {

@@ -4,6 +4,7 @@
 
 #include "mpi/memory.h"
 
+#include <complex.h>
 #include <dirent.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -14,31 +15,86 @@ enum { GUARD = 64, UNTOUCHED = 0xdd };
 static int rank, nranks;
 static maestro_comm_t world;
 
+/* ---- Elements: random bits, or small numbers of a type, which convert exactly. */
+enum { FIELDS = 3 };
+
+typedef double complex number_t;
+
+static void store_number(maestro_element_t element, number_t value, unsigned char *bytes) {
+    switch (element) {
+    case MAESTRO_I32: memcpy(bytes, &(int32_t){(int32_t)creal(value)}, 4); break;
+    case MAESTRO_I64: memcpy(bytes, &(int64_t){(int64_t)creal(value)}, 8); break;
+    case MAESTRO_F32: memcpy(bytes, &(float){(float)creal(value)}, 4); break;
+    case MAESTRO_F64: memcpy(bytes, &(double){creal(value)}, 8); break;
+    case MAESTRO_C64: memcpy(bytes, &(float complex){(float complex)value}, 8); break;
+    default: memcpy(bytes, &value, 16);
+    }
+}
+
+static number_t number_of(maestro_element_t element, int64_t i, size_t field) {
+    double value = (double)(i % 1000 + 1000 * (int64_t)field);
+    return element == MAESTRO_C64 || element == MAESTRO_C128 ? value + I * (value + 1) : value;
+}
+
+static void source_value(const maestro_field_t *kind, int64_t i, size_t field, unsigned char *bytes) {
+    uint64_t bits[2] = {mst_base_mix((uint64_t)i * 8 + field + 1), mst_base_mix((uint64_t)i * 8 + field + 77)};
+    if (kind->from > 0xff) store_number(kind->from, number_of(kind->from, i, field), bytes);
+    else memcpy(bytes, bits, kind->from);
+}
+
+static void target_value(const maestro_field_t *kind, int64_t i, size_t field, unsigned char *bytes) {
+    if (kind->from <= 0xff) {
+        source_value(kind, i, field, bytes);
+        return;
+    }
+    number_t value = number_of(kind->from, i, field), scale = kind->scale + I * kind->scale_imaginary;
+    store_number(kind->to, scale * (kind->conjugate ? conj(value) : value), bytes);
+}
+
+static bool is_complex(maestro_element_t element) { return element == MAESTRO_C64 || element == MAESTRO_C128; }
+
+/* Of one size of elements as often as not, else of types, some of them converted. */
+static maestro_field_t random_field(random_array_t *array, bool converts) {
+    static const maestro_element_t opaque[] = {MAESTRO_BYTES_1, MAESTRO_BYTES_2, MAESTRO_BYTES_4, MAESTRO_BYTES_8, MAESTRO_BYTES_16};
+    static const maestro_element_t typed[] = {MAESTRO_I32, MAESTRO_I64, MAESTRO_F32, MAESTRO_F64, MAESTRO_C64, MAESTRO_C128};
+    maestro_field_t field;
+    maestro_field_init(&field, opaque[random_below(array, 5)]);
+    if (random_below(array, 3) == 0) return field;
+    maestro_field_init(&field, typed[random_below(array, 6)]);
+    if (!converts || random_below(array, 3) == 0) return field;
+    field.to = is_complex(field.from) ? typed[4 + random_below(array, 2)] : typed[random_below(array, 6)];
+    field.scale = (double)(1 + random_below(array, 3));
+    if (is_complex(field.to)) field.scale_imaginary = (double)random_below(array, 2);
+    field.conjugate = random_below(array, 2);
+    return field;
+}
+
 /* ---- One random redistribution */
 typedef struct field {
+    const maestro_field_t *kind;
+    size_t from_size, to_size; /* of elements */
     unsigned char *from, *to;
-    size_t from_nbytes, to_nbytes;
+    size_t to_nbytes;
     void *shared; /* from maestro_alloc: the source lies in it */
 } field_t;
 
-static void element_value(int64_t element, size_t number, unsigned char *bytes) {
-    uint64_t value[2] = {mst_base_mix((uint64_t)element * 8 + number + 1), mst_base_mix((uint64_t)element * 8 + number + 77)};
-    memcpy(bytes, value, sizeof value);
-}
+static size_t room(const scenario_t *scenario, int side) { return scenario_room(scenario, side, rank) / scenario->element_nbytes; }
 
-static field_t make_field(const scenario_t *scenario, random_array_t *choices, size_t number) {
-    field_t field = {.from_nbytes = scenario_room(scenario, MST_MPI_FROM, rank), .to_nbytes = scenario_room(scenario, MST_MPI_TO, rank)};
+static field_t make_field(const scenario_t *scenario, random_array_t *choices, const maestro_field_t *kind, size_t number) {
+    field_t field = {.kind = kind, .from_size = kind->from & 0xff, .to_size = kind->to & 0xff};
+    size_t from_nbytes = room(scenario, MST_MPI_FROM) * field.from_size;
     unsigned char value[16];
+    field.to_nbytes = room(scenario, MST_MPI_TO) * field.to_size;
     if (random_below(choices, 2)) {
-        CHECK_OK(maestro_alloc(field.from_nbytes + GUARD, &field.shared));
+        CHECK_OK(maestro_alloc(from_nbytes + GUARD, &field.shared));
         field.from = (unsigned char *)field.shared + random_below(choices, 3) * 16;
-    } else field.from = calloc(1, field.from_nbytes + 1);
+    } else field.from = calloc(1, from_nbytes + 1);
     field.to = malloc(field.to_nbytes + 2 * GUARD);
     memset(field.to, UNTOUCHED, field.to_nbytes + 2 * GUARD);
     for (int64_t i = 0; i < scenario->array.count; i++) {
         if (scenario->side[MST_MPI_FROM].owner[i] != rank) continue;
-        element_value(i, number, value);
-        memcpy(field.from + (size_t)scenario_offset(scenario, MST_MPI_FROM, rank, i) * scenario->element_nbytes, value, scenario->element_nbytes);
+        source_value(kind, i, number, value);
+        memcpy(field.from + (size_t)scenario_offset(scenario, MST_MPI_FROM, rank, i) * field.from_size, value, field.from_size);
     }
     return field;
 }
@@ -47,25 +103,24 @@ static field_t make_field(const scenario_t *scenario, random_array_t *choices, s
 static bool check_field(const scenario_t *scenario, const field_t *field, size_t number) {
     bool good = true;
     unsigned char value[16];
-    size_t size = scenario->element_nbytes;
     for (int64_t i = 0; i < scenario->array.count; i++) {
         if (scenario->side[MST_MPI_TO].owner[i] != rank || scenario->side[MST_MPI_FROM].owner[i] < 0) continue;
-        unsigned char *at = field->to + GUARD + (size_t)scenario_offset(scenario, MST_MPI_TO, rank, i) * size;
-        element_value(i, number, value);
-        good = good && memcmp(at, value, size) == 0;
-        memset(at, UNTOUCHED, size);
+        unsigned char *at = field->to + GUARD + (size_t)scenario_offset(scenario, MST_MPI_TO, rank, i) * field->to_size;
+        target_value(field->kind, i, number, value);
+        good = good && memcmp(at, value, field->to_size) == 0;
+        memset(at, UNTOUCHED, field->to_size);
     }
     for (size_t b = 0; b < field->to_nbytes + 2 * GUARD; b++) good = good && field->to[b] == UNTOUCHED;
     return good;
 }
 
 /* `choices` differ from rank to rank. */
-static void use_plan(const scenario_t *scenario, random_array_t *choices, maestro_plan_t *plan, size_t nfields, bool in_steps) {
-    field_t field[3];
-    const void *from[3];
-    void *to[3];
+static void use_plan(const scenario_t *scenario, random_array_t *choices, maestro_plan_t *plan, const maestro_field_t *kind, size_t nfields, bool in_steps) {
+    field_t field[FIELDS];
+    const void *from[FIELDS];
+    void *to[FIELDS];
     for (size_t f = 0; f < nfields; f++) {
-        field[f] = make_field(scenario, choices, f);
+        field[f] = make_field(scenario, choices, &kind[f], f);
         from[f] = field[f].from;
         to[f] = field[f].to + GUARD;
     }
@@ -90,12 +145,26 @@ static maestro_status_t make_plan(scenario_t *scenario, maestro_plan_t **plan_ou
                                 &scenario->options, plan_out);
 }
 
+/* A trial takes longer: few have one. */
+static void choose_fields(scenario_t *scenario, maestro_field_t kind[FIELDS]) {
+    random_array_t *array = &scenario->array;
+    maestro_method_t method = random_below(array, 8) ? 1 + random_below(array, 4) : MAESTRO_METHOD_AUTO;
+    bool several = random_below(array, 2), converts = several && method != MAESTRO_METHOD_DATATYPES;
+    for (size_t f = 0; f < FIELDS; f++) {
+        maestro_field_init(&kind[f], (maestro_element_t)scenario->element_nbytes);
+        if (several) kind[f] = random_field(array, converts);
+    }
+    scenario->options.method = method;
+    scenario->options.fields = several ? kind : NULL;
+}
+
 static void check_case(uint64_t seed) {
     scenario_t scenario;
     maestro_plan_t *plan = NULL;
+    maestro_field_t kind[FIELDS];
     char said[64];
     scenario_init(&scenario, seed, nranks);
-    scenario.options.method = (maestro_method_t)(random_below(&scenario.array, 8) ? 1 + random_below(&scenario.array, 4) : MAESTRO_METHOD_AUTO);
+    choose_fields(&scenario, kind);
     random_array_t choices = {.state = seed * 64 + (uint64_t)rank};
     if (scenario.uncovered >= 0 && !scenario.options.partial) {
         CHECK_STATUS(make_plan(&scenario, &plan), MAESTRO_NOT_FOUND);
@@ -104,8 +173,8 @@ static void check_case(uint64_t seed) {
         CHECK(!plan);
     } else {
         CHECK_OK(make_plan(&scenario, &plan));
-        if (plan) use_plan(&scenario, &choices, plan, scenario.options.max_fields, false);
-        if (plan) use_plan(&scenario, &choices, plan, 1, true);
+        if (plan) use_plan(&scenario, &choices, plan, kind, scenario.options.max_fields, false);
+        if (plan) use_plan(&scenario, &choices, plan, kind, 1, true);
         CHECK_OK(maestro_plan_destroy(plan));
     }
     scenario_fini(&scenario);

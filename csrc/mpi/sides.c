@@ -4,18 +4,22 @@
 
 #include <stdio.h>
 
-static const char WHAT[] = "redistribute";
-const char *const mst_mpi_side_name[MST_MPI_SIDES] = {"source", "target"};
+const char *mst_mpi_side_word(const mst_mpi_request_t *request, int side) {
+    static const char *const word[MST_MPI_SIDES] = {"source ", "target "};
+    return request->is_halo ? "" : word[side];
+}
 
 /* ---- This rank's own arguments */
-static maestro_status_t check_own(const mst_mpi_comm_t *comm, const maestro_layout_t *layout, int64_t part, int which, mst_mpi_side_t *side) {
+static maestro_status_t check_own(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, int which, mst_mpi_side_t *side) {
+    const maestro_layout_t *layout = which == MST_MPI_FROM ? request->from : request->to;
+    int64_t part = which == MST_MPI_FROM ? request->options.from_part : request->options.to_part;
     *side = (mst_mpi_side_t){.layout = layout, .part = -1};
     if (!layout) return MAESTRO_OK;
     side->regular = layout->family == MST_ARRAY_REGULAR;
     side->part = part >= 0 ? part : side->regular ? comm->rank : 0;
     if (part >= -1 && side->part < layout->nparts) return MAESTRO_OK;
-    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d has no part %lld of the %s layout, whose parts are 0 to %lld; %s", WHAT, comm->rank,
-                         (long long)(part < -1 ? part : side->part), mst_mpi_side_name[which], (long long)layout->nparts - 1,
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d has no part %lld of the %slayout, whose parts are 0 to %lld; %s", request->what, comm->rank,
+                         (long long)(part < -1 ? part : side->part), mst_mpi_side_word(request, which), (long long)layout->nparts - 1,
                          "give the part in the options, or NULL as the layout on ranks that have none");
 }
 
@@ -39,30 +43,40 @@ static void tell(const maestro_layout_t *layout, told_t *told) {
     }
 }
 
-static maestro_status_t differ(const char *side, int rank, int dimension, const char *thing, int64_t own, int64_t other) {
+typedef struct difference { /* of this rank's layout from that of the first rank that has one */
+    const mst_mpi_request_t *request;
+    int side, rank;
+} difference_t;
+
+static maestro_status_t differ(const difference_t *difference, int dimension, const char *thing, int64_t own, int64_t other) {
     char where[40] = "";
     if (dimension >= 0) snprintf(where, sizeof where, "dimension %d: ", dimension);
     return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
-                         "%s: the ranks' %s layouts differ: %s%s %lld on rank %d, %lld on the first rank that has one; all must give the same", WHAT, side,
-                         where, thing, (long long)own, rank, (long long)other);
+                         "%s: the ranks' %slayouts differ: %s%s %lld on rank %d, %lld on the first rank that has one; all must give the same",
+                         difference->request->what, mst_mpi_side_word(difference->request, difference->side), where, thing, (long long)own, difference->rank,
+                         (long long)other);
 }
 
-static maestro_status_t compare(const char *side, int rank, const told_t *own, const told_t *other) {
-    if (own->is_own != other->is_own)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
-                             "%s: the ranks' %s layouts differ: rank %d gives %s, the first rank that has one %s; all must be of one kind", WHAT, side, rank,
-                             own->is_own ? "its own boxes or indices" : "a regular layout", own->is_own ? "a regular layout" : "its own boxes or indices");
-    if (own->ndims != other->ndims) return differ(side, rank, -1, "number of dimensions", own->ndims, other->ndims);
+static maestro_status_t differ_in_kind(const difference_t *difference, bool is_own) {
+    static const char *const kind[] = {"a regular layout", "its own boxes or indices"};
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
+                         "%s: the ranks' %slayouts differ: rank %d gives %s, the first rank that has one %s; all must be of one kind",
+                         difference->request->what, mst_mpi_side_word(difference->request, difference->side), difference->rank, kind[is_own], kind[!is_own]);
+}
+
+static maestro_status_t compare(const difference_t *what, const told_t *own, const told_t *other) {
+    if (own->is_own != other->is_own) return differ_in_kind(what, own->is_own);
+    if (own->ndims != other->ndims) return differ(what, -1, "number of dimensions", own->ndims, other->ndims);
     for (int d = 0; d < own->ndims; d++) {
         const mst_array_cut_t *a = &own->cut[d], *b = &other->cut[d];
-        if (a->size != b->size) return differ(side, rank, d, "size", a->size, b->size);
-        if (a->nparts != b->nparts) return differ(side, rank, d, "number of parts", a->nparts, b->nparts);
-        if (a->block != b->block) return differ(side, rank, d, "block", a->block, b->block);
-        if (a->low != b->low) return differ(side, rank, d, "low ghosts", a->low, b->low);
-        if (a->high != b->high) return differ(side, rank, d, "high ghosts", a->high, b->high);
+        if (a->size != b->size) return differ(what, d, "size", a->size, b->size);
+        if (a->nparts != b->nparts) return differ(what, d, "number of parts", a->nparts, b->nparts);
+        if (a->block != b->block) return differ(what, d, "block", a->block, b->block);
+        if (a->low != b->low) return differ(what, d, "low ghosts", a->low, b->low);
+        if (a->high != b->high) return differ(what, d, "high ghosts", a->high, b->high);
     }
-    if (own->order != other->order) return differ(side, rank, -1, "order", own->order, other->order);
-    if (own->grid_order != other->grid_order) return differ(side, rank, -1, "order of the grid", own->grid_order, other->grid_order);
+    if (own->order != other->order) return differ(what, -1, "order", own->order, other->order);
+    if (own->grid_order != other->grid_order) return differ(what, -1, "order of the grid", own->grid_order, other->grid_order);
     return MAESTRO_OK;
 }
 
@@ -82,53 +96,66 @@ static void learn(const told_t *told, mst_mpi_side_t *side) {
 
 /* ---- Agreement */
 typedef struct common { /* of all ranks */
-    int64_t element_nbytes, method, partial, max_fields;
+    int64_t element_nbytes, method, partial, max_fields, periodic;
 } common_t;
 
-static maestro_status_t compare_common(const mst_mpi_comm_t *comm, const common_t *own, const common_t *first) {
-    static const char *const thing[] = {"size of elements", "method", "option partial", "option max_fields"};
-    const int64_t a[] = {own->element_nbytes, own->method, own->partial, own->max_fields}, b[] = {first->element_nbytes, first->method, first->partial,
-                                                                                                  first->max_fields};
-    for (size_t i = 0; i < MST_COUNT(a); i++)
-        if (a[i] != b[i])
-            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s is %lld on rank %d and %lld on rank 0; all ranks must give the same", WHAT, thing[i],
-                                 (long long)a[i],
-                                 comm->rank, (long long)b[i]);
+static common_t common_of(const mst_mpi_request_t *request) {
+    const maestro_plan_options_t *options = &request->options;
+    common_t common = {(int64_t)request->element_nbytes, options->method, options->partial, (int64_t)options->max_fields, 0};
+    for (int d = 0; d < MST_ARRAY_MAX; d++) common.periodic |= (int64_t)options->periodic[d] << d;
+    return common;
+}
+
+static maestro_status_t compare_common(const mst_mpi_comm_t *comm, const char *what, const common_t *own, const common_t *first) {
+    const struct {
+        const char *name;
+        int64_t own, first;
+    } thing[] = {{"size of elements", own->element_nbytes, first->element_nbytes}, {"method", own->method, first->method},
+                 {"option partial", own->partial, first->partial}, {"option max_fields", own->max_fields, first->max_fields},
+                 {"option periodic, as bits,", own->periodic, first->periodic}};
+    for (size_t i = 0; i < MST_COUNT(thing); i++)
+        if (thing[i].own != thing[i].first)
+            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s is %lld on rank %d and %lld on rank 0; all ranks must give the same", what,
+                                 thing[i].name, (long long)thing[i].own, comm->rank, (long long)thing[i].first);
     return MAESTRO_OK;
 }
 
 /* The lowest ranks that have the sides; the number of ranks where none has. */
-static maestro_status_t find_first(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], int first_out[MST_MPI_SIDES]) {
+static maestro_status_t find_first(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, int nsides, const mst_mpi_side_t side[MST_MPI_SIDES],
+                                   int first_out[MST_MPI_SIDES]) {
     int own[MST_MPI_SIDES];
-    for (int s = 0; s < MST_MPI_SIDES; s++) own[s] = side[s].layout ? comm->rank : comm->nranks;
-    MST_TRY(mst_mpi_check(WHAT, MPI_Allreduce(own, first_out, MST_MPI_SIDES, MPI_INT, MPI_MIN, comm->comm)));
-    for (int s = 0; s < MST_MPI_SIDES; s++)
-        if (first_out[s] == comm->nranks) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: no rank gives a %s layout; at least one must", WHAT,
-                                                               mst_mpi_side_name[s]);
+    for (int s = 0; s < nsides; s++) own[s] = side[s].layout ? comm->rank : comm->nranks;
+    MST_TRY(mst_mpi_check(request->what, MPI_Allreduce(own, first_out, nsides, MPI_INT, MPI_MIN, comm->comm)));
+    for (int s = 0; s < nsides; s++)
+        if (first_out[s] == comm->nranks) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: no rank gives a %slayout; at least one must", request->what,
+                                                               mst_mpi_side_word(request, s));
     return MAESTRO_OK;
 }
 
-static maestro_status_t learn_side(const mst_mpi_comm_t *comm, int first, int which, mst_mpi_side_t *side, maestro_status_t *difference) {
+static maestro_status_t learn_side(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, int first, int which, mst_mpi_side_t *side,
+                                   maestro_status_t *status) {
+    const difference_t difference = {request, which, comm->rank};
     told_t told, own;
     if (side->layout) tell(side->layout, &own);
     if (comm->rank == first) told = own;
-    MST_TRY(mst_mpi_check(WHAT, MPI_Bcast(&told, sizeof told, MPI_BYTE, first, comm->comm)));
+    MST_TRY(mst_mpi_check(request->what, MPI_Bcast(&told, sizeof told, MPI_BYTE, first, comm->comm)));
     if (!side->layout) learn(&told, side);
-    else if (*difference == MAESTRO_OK) *difference = compare(mst_mpi_side_name[which], comm->rank, &own, &told);
+    else if (*status == MAESTRO_OK) *status = compare(&difference, &own, &told);
     return MAESTRO_OK;
 }
 
 maestro_status_t mst_mpi_sides_learn(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, mst_mpi_side_t side[MST_MPI_SIDES]) {
-    const maestro_plan_options_t *options = &request->options;
-    common_t own = {(int64_t)request->element_nbytes, options->method, options->partial, (int64_t)options->max_fields}, common = own;
-    int first[MST_MPI_SIDES];
-    maestro_status_t status = check_own(comm, request->from, options->from_part, MST_MPI_FROM, &side[MST_MPI_FROM]);
-    maestro_status_t other = check_own(comm, request->to, options->to_part, MST_MPI_TO, &side[MST_MPI_TO]);
-    MST_TRY(mst_mpi_agree(comm, status != MAESTRO_OK ? status : other, -1));
-    MST_TRY(find_first(comm, side, first));
-    MST_TRY(mst_mpi_check(WHAT, MPI_Bcast(&common, sizeof common, MPI_BYTE, 0, comm->comm)));
-    status = compare_common(comm, &own, &common);
-    for (int s = 0; s < MST_MPI_SIDES; s++) MST_TRY(learn_side(comm, first[s], s, &side[s], &status));
+    const common_t own = common_of(request);
+    common_t common = own;
+    int first[MST_MPI_SIDES], nsides = request->is_halo ? 1 : MST_MPI_SIDES;
+    maestro_status_t status = MAESTRO_OK;
+    for (int s = 0; s < nsides && status == MAESTRO_OK; s++) status = check_own(comm, request, s, &side[s]);
     MST_TRY(mst_mpi_agree(comm, status, -1));
+    MST_TRY(find_first(comm, request, nsides, side, first));
+    MST_TRY(mst_mpi_check(request->what, MPI_Bcast(&common, sizeof common, MPI_BYTE, 0, comm->comm)));
+    status = compare_common(comm, request->what, &own, &common);
+    for (int s = 0; s < nsides; s++) MST_TRY(learn_side(comm, request, first[s], s, &side[s], &status));
+    MST_TRY(mst_mpi_agree(comm, status, -1));
+    if (request->is_halo) return MAESTRO_OK;
     return mst_array_layout_check_shapes(side[MST_MPI_FROM].layout, side[MST_MPI_TO].layout, "redistribute, from the one layout to the other");
 }
