@@ -56,3 +56,11 @@ foreach(example IN ITEMS transpose writers)
     set_tests_properties(mpi.example_${example} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS 3)
   endif()
 endforeach()
+# Bit for bit the same on any number of ranks.
+if(TARGET example_stencil AND NOT MAESTRO_SANITIZE)
+  foreach(ranks IN LISTS ranks_tested)
+    add_test(NAME mpi.example_stencil.${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:example_stencil>)
+    set_tests_properties(mpi.example_stencil.${ranks} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS ${ranks}
+      PASS_REGULAR_EXPRESSION "2D: u ce7b4317, v 64bc584b\n3D: t 5331a3e6, c 44de8fa1\n")
+  endforeach()
+endif()

@@ -2,23 +2,9 @@
 #include "array/copy.h"
 #include "array/random_test.h"
 
-enum { NOTHING = -1, OUTSIDE = -2 };
+enum { NOTHING = -1 };
 
 /* ---- What should come */
-/* The global index that a place of a part stands for, OUTSIDE where it is none; *owned: the part's own element. */
-static int64_t element_of(const random_array_t *array, const maestro_local_t *local, int64_t place, const bool *periodic, bool *owned) {
-    int64_t linear = 0;
-    *owned = true;
-    for (int d = 0; d < array->ndims; d++) {
-        int64_t size = array->shape[d], at = place / local->stride[d] % local->shape[d];
-        *owned = *owned && at >= local->low[d] && at < local->shape[d] - local->high[d];
-        int64_t index = local->first[d] + at - local->low[d];
-        if (!periodic[d] && (index < 0 || index >= size)) return *owned = false, OUTSIDE;
-        linear = linear * size + ((index % size) + size) % size;
-    }
-    return linear;
-}
-
 /* The memory of a part: elements have their global indices as values. */
 static int64_t *fill_owned(const random_array_t *array, const maestro_layout_t *layout, int64_t part, int64_t *nplaces) {
     maestro_local_t local;
@@ -57,8 +43,8 @@ static void check_part(const random_array_t *array, const maestro_layout_t *layo
     for (int64_t p = 0; p < maestro_layout_nparts(layout); p++) fill_ghosts(array, layout, p, ghosts, memory);
     for (int64_t i = 0; i < nplaces; i++) {
         bool owned;
-        int64_t element = element_of(array, &local, i, periodic, &owned);
-        CHECK(memory[i] == (element == OUTSIDE ? NOTHING : element));
+        int64_t element = random_element_of(array, &local, i, periodic, &owned);
+        CHECK(memory[i] == (element == RANDOM_OUTSIDE ? NOTHING : element));
     }
     maestro_layout_destroy(ghosts);
     free(memory);

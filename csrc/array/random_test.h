@@ -55,6 +55,22 @@ static inline void random_ghosts(random_array_t *array, maestro_layout_options_t
     }
 }
 
+enum { RANDOM_OUTSIDE = -2 };
+
+/* The row-major number of the element that a place of a block with ghosts stands for, or RANDOM_OUTSIDE; *owned: it is the block's own. */
+static inline int64_t random_element_of(const random_array_t *array, const maestro_local_t *local, int64_t place, const bool *periodic, bool *owned) {
+    int64_t linear = 0;
+    bool inside = true;
+    *owned = true;
+    for (int d = 0; d < array->ndims; d++) {
+        int64_t size = array->shape[d], at = place / local->stride[d] % local->shape[d], index = local->first[d] + at - local->low[d];
+        *owned = *owned && at >= local->low[d] && at < local->shape[d] - local->high[d];
+        inside = inside && (periodic[d] || (index >= 0 && index < size));
+        linear = linear * size + ((index % size) + size) % size;
+    }
+    return inside ? linear : RANDOM_OUTSIDE;
+}
+
 static inline maestro_layout_t *random_regular(random_array_t *array) {
     maestro_layout_options_t options;
     maestro_layout_t *layout = NULL;

@@ -124,8 +124,8 @@ static maestro_status_t match_sides(const mst_mpi_comm_t *comm, const mst_mpi_re
     mst_mpi_holders_t holders;
     maestro_status_t status = mst_mpi_holders_learn(comm, request, side, &holders);
     if (status == MAESTRO_OK) {
-        bool from = side[MST_MPI_FROM].regular, both = from && side[MST_MPI_TO].regular;
-        status = (request->is_halo && from ? mst_mpi_halo_match : both ? match_regular : mst_mpi_directory_match)(comm, request, side, &holders, sends, receives);
+        bool regular = side[MST_MPI_FROM].regular && (request->is_halo || side[MST_MPI_TO].regular);
+        status = (!regular ? mst_mpi_directory_match : request->is_halo ? mst_mpi_halo_match : match_regular)(comm, request, side, &holders, sends, receives);
     }
     mst_mpi_holders_fini(&holders);
     return status;

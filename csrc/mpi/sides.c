@@ -95,31 +95,6 @@ static void learn(const told_t *told, mst_mpi_side_t *side) {
 }
 
 /* ---- Agreement */
-typedef struct common { /* of all ranks */
-    int64_t element_nbytes, method, partial, max_fields, periodic;
-} common_t;
-
-static common_t common_of(const mst_mpi_request_t *request) {
-    const maestro_plan_options_t *options = &request->options;
-    common_t common = {(int64_t)request->element_nbytes, options->method, options->partial, (int64_t)options->max_fields, 0};
-    for (int d = 0; d < MST_ARRAY_MAX; d++) common.periodic |= (int64_t)options->periodic[d] << d;
-    return common;
-}
-
-static maestro_status_t compare_common(const mst_mpi_comm_t *comm, const char *what, const common_t *own, const common_t *first) {
-    const struct {
-        const char *name;
-        int64_t own, first;
-    } thing[] = {{"size of elements", own->element_nbytes, first->element_nbytes}, {"method", own->method, first->method},
-                 {"option partial", own->partial, first->partial}, {"option max_fields", own->max_fields, first->max_fields},
-                 {"option periodic, as bits,", own->periodic, first->periodic}};
-    for (size_t i = 0; i < MST_COUNT(thing); i++)
-        if (thing[i].own != thing[i].first)
-            return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s is %lld on rank %d and %lld on rank 0; all ranks must give the same", what,
-                                 thing[i].name, (long long)thing[i].own, comm->rank, (long long)thing[i].first);
-    return MAESTRO_OK;
-}
-
 /* The lowest ranks that have the sides; the number of ranks where none has. */
 static maestro_status_t find_first(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, int nsides, const mst_mpi_side_t side[MST_MPI_SIDES],
                                    int first_out[MST_MPI_SIDES]) {
@@ -145,15 +120,11 @@ static maestro_status_t learn_side(const mst_mpi_comm_t *comm, const mst_mpi_req
 }
 
 maestro_status_t mst_mpi_sides_learn(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, mst_mpi_side_t side[MST_MPI_SIDES]) {
-    const common_t own = common_of(request);
-    common_t common = own;
     int first[MST_MPI_SIDES], nsides = request->is_halo ? 1 : MST_MPI_SIDES;
     maestro_status_t status = MAESTRO_OK;
     for (int s = 0; s < nsides && status == MAESTRO_OK; s++) status = check_own(comm, request, s, &side[s]);
     MST_TRY(mst_mpi_agree(comm, status, -1));
     MST_TRY(find_first(comm, request, nsides, side, first));
-    MST_TRY(mst_mpi_check(request->what, MPI_Bcast(&common, sizeof common, MPI_BYTE, 0, comm->comm)));
-    status = compare_common(comm, request->what, &own, &common);
     for (int s = 0; s < nsides; s++) MST_TRY(learn_side(comm, request, first[s], s, &side[s], &status));
     MST_TRY(mst_mpi_agree(comm, status, -1));
     if (request->is_halo) return MAESTRO_OK;
