@@ -91,9 +91,9 @@ mst_array_conversion_t mst_array_conversion_of(const maestro_field_t *field) {
 
 /* ---- The leaf */
 /* At most ROWS elements of the outer axis and one run of the inner one. */
-static void convert_rows(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to, int64_t ni, int64_t nj) {
-    const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
-    const mst_array_conversion_t *conversion = &copy->conversion;
+static void convert_rows(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to, int64_t ni,
+                         int64_t nj) {
+    const mst_array_conversion_t *conversion = mst_array_copy_conversion(copy);
     double strip[2 * STRIP];
     for (int64_t j = 0; j < nj; j += STRIP)
         for (int64_t i = 0, n = nj - j < STRIP ? nj - j : STRIP; i < ni; i++) {
@@ -103,14 +103,13 @@ static void convert_rows(const mst_array_copy_t *copy, const mst_array_step_t *s
         }
 }
 
-void mst_array_leaf_convert(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
-    const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
+void mst_array_leaf_convert(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
     for (int64_t r = 0; r < outer->nruns; r++)
         for (int64_t i = 0; i < outer->run[r].length; i += ROWS)
             for (int64_t k = 0; k < inner->nruns; k++) {
                 const char *source = from + outer->run[r].from + i * outer->from_stride + inner->run[k].from;
                 char *target = to + outer->run[r].to + i * outer->to_stride + inner->run[k].to;
                 int64_t ni = outer->run[r].length - i < ROWS ? outer->run[r].length - i : ROWS;
-                convert_rows(copy, step, source, target, ni, inner->run[k].length);
+                convert_rows(copy, outer, inner, source, target, ni, inner->run[k].length);
             }
 }

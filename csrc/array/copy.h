@@ -39,16 +39,31 @@ void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to
 /* Whether it is one line of bytes that are moved as they are, in the part's memory as in the buffer; where in the part's memory it begins. */
 bool mst_array_copy_is_line(const mst_array_copy_t *copy, mst_array_way_t way, int64_t *at_out);
 
-/* prepare.c: what is run. */
-typedef struct mst_array_step mst_array_step_t;
-typedef void (*mst_array_leaf_fn)(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
+/* prepare.c: what is run.  A move in bytes, its axes in the order of the loops, the last two for a leaf; lengths of runs count elements.  Plans have many copies
+ * of little each, so a copy is one block of memory: itself, its conversion, and steps one behind the other, each with its axes and then their runs. */
+typedef enum mst_array_leaf {
+    MST_ARRAY_LEAF_ROWS,    /* leaf.c: the last axis is contiguous on both sides */
+    MST_ARRAY_LEAF_TILES,   /* the last one in the source and the other in the target */
+    MST_ARRAY_LEAF_STRIDED, /* else */
+    MST_ARRAY_LEAF_POINTS,  /* points.c: one axis of many short runs, given as points instead */
+    MST_ARRAY_LEAF_CONVERT  /* convert.c: elements are converted, however they lie */
+} mst_array_leaf_t;
 
-/* A move in bytes, its axes in the order of the loops: at least two, of which the last two are the leaf's.  Lengths of runs count elements. */
-struct mst_array_step {
-    int naxes;
+typedef struct mst_array_point { /* counts elements */
+    int32_t from, to;
+} mst_array_point_t;
+
+typedef struct mst_array_step {
+    uint8_t naxes, leaf;
     int64_t from, to;
-    mst_array_leaf_fn leaf;
-    mst_array_axis_t *axis;
+    mst_array_axis_t axis[];
+} mst_array_step_t;
+
+struct mst_array_copy {
+    size_t nbytes;
+    int64_t nsteps;
+    uint8_t from_nbytes, to_nbytes; /* of an element; the same where nothing is converted */
+    bool large, converts;
 };
 
 /* convert.c: `n` elements, `stride` bytes apart, into a strip and out of it. */
@@ -65,20 +80,30 @@ typedef struct mst_array_conversion {
 /* Of a field that is not plain. */
 mst_array_conversion_t mst_array_conversion_of(const maestro_field_t *field);
 
-struct mst_array_copy {
-    size_t from_nbytes, to_nbytes; /* of an element; the same where nothing is converted */
-    size_t nbytes;
-    bool large, converts;
-    mst_array_conversion_t conversion;
-    int64_t nsteps;
-    mst_array_step_t *step;
-};
+static inline mst_array_conversion_t *mst_array_copy_conversion(const mst_array_copy_t *copy) { return (mst_array_conversion_t *)(uintptr_t)(copy + 1); }
 
-/* leaf.c: the kernels, by what the last two axes have in common.  Rows: the last is contiguous on both sides; tiles: the last one in the source and the other
- * in the target; strided: else.  convert.c: whatever they have, where elements are converted. */
-void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
-void mst_array_leaf_tiles(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
-void mst_array_leaf_strided(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
-void mst_array_leaf_convert(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to);
+static inline mst_array_step_t *mst_array_copy_step(const mst_array_copy_t *copy) { /* the first */
+    return (mst_array_step_t *)((uintptr_t)(copy + 1) + (copy->converts ? sizeof(mst_array_conversion_t) : 0));
+}
+
+/* Of a step with points, whose only axis says how many instead of how many runs. */
+static inline mst_array_point_t *mst_array_axis_points(const mst_array_axis_t *axis) { return (mst_array_point_t *)(uintptr_t)(axis + 1); }
+
+static inline mst_array_step_t *mst_array_step_next(const mst_array_step_t *step) {
+    const mst_array_axis_t *last = step->axis + step->naxes - 1;
+    if (!step->naxes) return (mst_array_step_t *)(uintptr_t)step->axis;
+    if (step->leaf == MST_ARRAY_LEAF_POINTS) return (mst_array_step_t *)(mst_array_axis_points(last) + last->nruns);
+    return (mst_array_step_t *)(last->run + last->nruns);
+}
+
+/* points.c.  Whether an axis that is a move's only one is better given as points; how many they are; all of them, in an order in which they lie near to each
+ * other on both sides. */
+bool mst_array_points_pay(const mst_array_axis_t *axis);
+int64_t mst_array_points_count(const mst_array_axis_t *axis);
+bool mst_array_points_make(const mst_array_axis_t *axis, mst_array_point_t *point_out); /* false: there is no memory */
+
+/* The loops over the last two axes; where there are fewer, one of one element stands for them. */
+typedef void mst_array_leaf_fn(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to);
+mst_array_leaf_fn mst_array_leaf_rows, mst_array_leaf_tiles, mst_array_leaf_strided, mst_array_leaf_points, mst_array_leaf_convert;
 
 #endif

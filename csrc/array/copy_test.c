@@ -137,6 +137,46 @@ static void test_larger_arrays_are_transposed_in_tiles(void) {
     }
 }
 
+/* Lists whose runs are a few elements, or whole rows, against both orders, and against each other. */
+static void test_larger_lists_meet_blocks_of_both_orders(void) {
+    random_array_t array = {.state = 5, .ndims = 2};
+    for (int i = 0; i < 60; i++) {
+        maestro_layout_options_t options;
+        maestro_layout_t *blocks = NULL, *list, *other;
+        array.count = 1;
+        for (int d = 0; d < 2; d++) array.count *= array.shape[d] = 20 + random_below(&array, 80);
+        list = random_indices(&array);
+        other = random_indices(&array);
+        maestro_layout_options_init(&options);
+        options.order = (maestro_order_t)(i % 2);
+        CHECK_OK(maestro_layout_blocks(2, array.shape, (int64_t[]){1, 1}, &options, &blocks));
+        check_copies(&array, &(parts_t){list, blocks, 0, 0}, (size_t)1 << i % 5);
+        check_copies(&array, &(parts_t){blocks, list, 0, 0}, (size_t)1 << i % 5);
+        check_copies(&array, &(parts_t){list, other, 0, 0}, (size_t)1 << i % 5);
+        maestro_layout_destroy(blocks);
+        maestro_layout_destroy(list);
+        maestro_layout_destroy(other);
+    }
+}
+
+/* Places beyond 32 bits are no points; nor are few runs, or long ones. */
+static void test_points_are_made_of_many_short_runs_that_are_near(void) {
+    mst_array_run_t run[20];
+    mst_array_axis_t axis = {.from_stride = 1, .to_stride = 1000, .nruns = 20, .run = run};
+    for (int r = 0; r < 20; r++) run[r] = (mst_array_run_t){.length = 2, .from = 100 - 3 * r, .to = r * r};
+    CHECK(mst_array_points_pay(&axis) && mst_array_points_count(&axis) == 40);
+    run[7].to = INT32_MAX - 999;
+    CHECK(!mst_array_points_pay(&axis));
+    run[7].to = INT32_MAX - 1000;
+    CHECK(mst_array_points_pay(&axis));
+    run[3].from = INT32_MAX;
+    CHECK(!mst_array_points_pay(&axis));
+    run[3] = (mst_array_run_t){.length = 1000};
+    CHECK(!mst_array_points_pay(&axis));
+    axis.nruns = 3;
+    CHECK(!mst_array_points_pay(&axis));
+}
+
 /* ---- Kernels */
 static bool is_transposed(const mst_array_rectangle_t *r, size_t size) {
     for (int64_t i = 0; i < r->ni; i++)
@@ -229,6 +269,8 @@ static void test_a_copy_of_nothing_touches_nothing(void) {
 int main(void) {
     test_random_copies_bring_every_element_and_touch_nothing_else();
     test_larger_arrays_are_transposed_in_tiles();
+    test_larger_lists_meet_blocks_of_both_orders();
+    test_points_are_made_of_many_short_runs_that_are_near();
     test_rectangles_of_all_sizes_and_strides();
     test_large_rectangles();
     test_lines_of_all_lengths();

@@ -1,66 +1,97 @@
 /* Intersection of two parts: combs dimension by dimension, spans row by row, spans with spans by merging. */
 #include "array/intersect.h"
 
-/* ---- Lists that grow */
+static const char WHAT[] = "intersect two parts";
+
+/* ---- Moves */
+void mst_array_moves_fini(mst_array_moves_t *moves) {
+    for (int64_t i = 0; i < moves->nmoves; i++) free(moves->move[i].axis);
+    free(moves->move);
+    *moves = (mst_array_moves_t){0};
+}
+
+/* A copy of the axes and their runs in one block. */
+static mst_array_axis_t *copy_axes(const mst_array_move_t *move) {
+    size_t nruns = 0;
+    for (int a = 0; a < move->naxes; a++) nruns += (size_t)move->axis[a].nruns;
+    mst_array_axis_t *axis = malloc((size_t)move->naxes * sizeof *axis + nruns * sizeof(mst_array_run_t));
+    mst_array_run_t *run = (mst_array_run_t *)(axis + move->naxes);
+    for (int a = 0; axis && a < move->naxes; a++) {
+        axis[a] = move->axis[a];
+        axis[a].run = memcpy(run, move->axis[a].run, (size_t)axis[a].nruns * sizeof *run);
+        run += axis[a].nruns;
+    }
+    return axis;
+}
+
+/* The list doubles when its length is a power of two. */
+maestro_status_t mst_array_moves_add(mst_array_moves_t *moves, const mst_array_move_t *move) {
+    if (!move->count) return MAESTRO_OK;
+    if ((moves->nmoves & (moves->nmoves - 1)) == 0) {
+        mst_array_move_t *grown = realloc(moves->move, (size_t)(moves->nmoves ? 2 * moves->nmoves : 1) * sizeof *grown);
+        if (!grown) return mst_base_fail_errno(WHAT);
+        moves->move = grown;
+    }
+    mst_array_axis_t *axis = move->naxes ? copy_axes(move) : NULL;
+    if (move->naxes && !axis) return mst_base_fail_errno(WHAT);
+    moves->move[moves->nmoves] = *move;
+    moves->move[moves->nmoves++].axis = axis;
+    moves->count += move->count;
+    return MAESTRO_OK;
+}
+
+/* ---- The move that is being made: its axes one after the other */
 typedef struct runs {
-    mst_array_run_t *run;
-    int64_t nruns, capacity;
+    mst_array_move_t move;
+    mst_array_axis_t axis[MST_ARRAY_MAX];
+    mst_array_run_t *run; /* of all axes */
+    size_t nruns, capacity, first; /* first: of the axis */
     int64_t from_stride, to_stride; /* by which a run's next element follows: such runs are one */
     bool failed;
 } runs_t;
 
 static void add_run(runs_t *runs, int64_t length, int64_t from, int64_t to) {
-    mst_array_run_t *last = runs->nruns ? &runs->run[runs->nruns - 1] : NULL;
+    mst_array_run_t *last = runs->nruns > runs->first ? &runs->run[runs->nruns - 1] : NULL;
     if (last && last->from + last->length * runs->from_stride == from && last->to + last->length * runs->to_stride == to) {
         last->length += length;
         return;
     }
-    if (runs->nruns == runs->capacity) {
-        int64_t capacity = runs->capacity ? 2 * runs->capacity : 1; /* most are alone */
-        mst_array_run_t *grown = realloc(runs->run, (size_t)capacity * sizeof *grown);
-        if (!grown) {
-            runs->failed = true;
-            return;
-        }
-        runs->run = grown;
-        runs->capacity = capacity;
+    runs->failed = runs->failed || !MST_RESERVE(runs->run, runs->capacity, runs->nruns + 1, 8);
+    if (!runs->failed) runs->run[runs->nruns++] = (mst_array_run_t){.length = length, .from = from, .to = to};
+}
+
+static void begin_axis(runs_t *runs, int64_t from_stride, int64_t to_stride) {
+    runs->first = runs->nruns;
+    runs->from_stride = from_stride;
+    runs->to_stride = to_stride;
+}
+
+/* A run that is alone begins at 0, and an axis of one element is none. */
+static void end_axis(runs_t *runs) {
+    mst_array_move_t *move = &runs->move;
+    mst_array_run_t *run = &runs->run[runs->first];
+    int64_t count = 0, nruns = (int64_t)(runs->nruns - runs->first);
+    for (int64_t r = 0; r < nruns; r++) count += run[r].length;
+    move->count *= count;
+    if (nruns == 1) {
+        move->from += run->from;
+        move->to += run->to;
+        run->from = run->to = 0;
     }
-    runs->run[runs->nruns++] = (mst_array_run_t){.length = length, .from = from, .to = to};
+    if (count == 1) runs->nruns = runs->first;
+    else runs->axis[move->naxes++] = (mst_array_axis_t){.from_stride = runs->from_stride, .to_stride = runs->to_stride, .nruns = nruns};
 }
 
-static maestro_status_t no_memory(void) { return mst_base_fail_errno("intersect two parts"); }
-
-static void move_fini(mst_array_move_t *move) {
-    for (int a = 0; a < move->naxes; a++) free(move->axis[a].run);
-}
-
-void mst_array_moves_fini(mst_array_moves_t *moves) {
-    for (int64_t i = 0; i < moves->nmoves; i++) move_fini(&moves->move[i]);
-    free(moves->move);
-    *moves = (mst_array_moves_t){0};
-}
-
-/* Takes the move over, also where it fails; one without elements is dropped.  The list doubles when its length is a power of two. */
-static maestro_status_t add_move(mst_array_moves_t *moves, mst_array_move_t *move) {
-    bool full = (moves->nmoves & (moves->nmoves - 1)) == 0;
-    mst_array_move_t *grown = moves->move;
-    if (move->count && full) grown = realloc(moves->move, (size_t)(moves->nmoves ? 2 * moves->nmoves : 1) * sizeof *grown);
-    if (!move->count || !grown) {
-        move_fini(move);
-        return move->count ? no_memory() : MAESTRO_OK;
+static maestro_status_t end_move(runs_t *runs, mst_array_moves_t *moves) {
+    mst_array_run_t *run = runs->run;
+    for (int a = 0; a < runs->move.naxes; a++) {
+        runs->axis[a].run = run;
+        run += runs->axis[a].nruns;
     }
-    moves->move = grown;
-    moves->move[moves->nmoves++] = *move;
-    moves->count += move->count;
-    return MAESTRO_OK;
-}
-
-/* The axis takes the runs over; returns their elements. */
-static int64_t add_axis(mst_array_move_t *move, const runs_t *runs) {
-    int64_t count = 0;
-    for (int64_t i = 0; i < runs->nruns; i++) count += runs->run[i].length;
-    move->axis[move->naxes++] = (mst_array_axis_t){.from_stride = runs->from_stride, .to_stride = runs->to_stride, .nruns = runs->nruns, .run = runs->run};
-    return count;
+    runs->move.axis = runs->axis;
+    maestro_status_t status = runs->failed ? mst_base_fail_errno(WHAT) : mst_array_moves_add(moves, &runs->move);
+    free(runs->run);
+    return status;
 }
 
 /* ---- Combs */
@@ -79,17 +110,13 @@ static void intersect_combs(const mst_array_comb_t *a, const mst_array_comb_t *b
 }
 
 static maestro_status_t intersect_pieces(const mst_array_piece_t *from, const mst_array_piece_t *to, mst_array_moves_t *moves) {
-    mst_array_move_t move = {.from = from->start, .to = to->start, .count = from->count && to->count};
-    bool failed = false;
-    for (int d = 0; move.count && !failed && d < from->ndims; d++) {
-        runs_t runs = {.from_stride = from->stride[d], .to_stride = to->stride[d]};
+    runs_t runs = {.move = {.from = from->start, .to = to->start, .count = from->count && to->count}};
+    for (int d = 0; runs.move.count && d < from->ndims; d++) {
+        begin_axis(&runs, from->stride[d], to->stride[d]);
         intersect_combs(&from->comb[d], &to->comb[d], &runs);
-        failed = runs.failed;
-        move.count *= add_axis(&move, &runs);
+        end_axis(&runs);
     }
-    if (!failed) return add_move(moves, &move);
-    move_fini(&move);
-    return no_memory();
+    return end_move(&runs, moves);
 }
 
 /* ---- Spans and a piece */
@@ -165,25 +192,17 @@ static int64_t first_span_behind(const maestro_layout_t *list, int64_t linear) {
     return low;
 }
 
-static maestro_status_t end_of_runs(runs_t *runs, mst_array_moves_t *moves) {
-    mst_array_move_t move = {0};
-    move.count = add_axis(&move, runs);
-    if (!runs->failed) return add_move(moves, &move);
-    move_fini(&move);
-    return no_memory();
-}
-
 static maestro_status_t intersect_list(const maestro_layout_t *list, const mst_array_piece_t *piece, bool list_is_source, mst_array_moves_t *moves) {
     int64_t shape[MST_ARRAY_MAX], stride = piece->stride[piece->ndims - 1];
     if (!piece->count) return MAESTRO_OK;
     for (int d = 0; d < list->ndims; d++) shape[d] = list->cut[d].size;
-    rows_t rows = {.shape = shape, .piece = piece, .list_is_source = list_is_source};
-    rows.runs.from_stride = list_is_source ? 1 : stride;
-    rows.runs.to_stride = list_is_source ? stride : 1;
+    rows_t rows = {.shape = shape, .piece = piece, .list_is_source = list_is_source, .runs.move.count = 1};
+    begin_axis(&rows.runs, list_is_source ? 1 : stride, list_is_source ? stride : 1);
     int64_t last = linear_end(&rows, true);
     for (int64_t i = first_span_behind(list, linear_end(&rows, false)); i < list->nspans && list->span[i].first <= last; i++)
         intersect_span(&rows, &list->span[i]);
-    return end_of_runs(&rows.runs, moves);
+    end_axis(&rows.runs);
+    return end_move(&rows.runs, moves);
 }
 
 static void intersect_spans(const mst_array_span_t *from, const mst_array_span_t *to, runs_t *runs) {
@@ -194,13 +213,15 @@ static void intersect_spans(const mst_array_span_t *from, const mst_array_span_t
 
 /* Targets that are ghost cells may overlap. */
 static maestro_status_t intersect_lists(const maestro_layout_t *from, const maestro_layout_t *to, mst_array_moves_t *moves) {
-    runs_t runs = {.from_stride = 1, .to_stride = 1};
+    runs_t runs = {.move.count = 1};
+    begin_axis(&runs, 1, 1);
     for (int64_t i = 0, j = 0; j < to->nspans; j++) {
         const mst_array_span_t *y = &to->span[j];
         while (i < from->nspans && from->span[i].first + from->span[i].length <= y->first) i++;
         for (int64_t k = i; k < from->nspans && from->span[k].first < y->first + y->length; k++) intersect_spans(&from->span[k], y, &runs);
     }
-    return end_of_runs(&runs, moves);
+    end_axis(&runs);
+    return end_move(&runs, moves);
 }
 
 /* ---- Parts */

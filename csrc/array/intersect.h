@@ -4,7 +4,7 @@
  *     element (i0, i1, ...) of runs (r0, r1, ...) goes from   move.from + sum of r.from + i * axis.from_stride
  *                                                      to     move.to   + sum of r.to   + i * axis.to_stride
  * so that memory and time go with the sum of the axes' runs, not with their product.  Two pieces give one move whose axes are the dimensions; spans give
- * one of one axis.  All numbers count elements.
+ * one of one axis.  Axes of one element vanish: there may be none.  All numbers count elements.
  * Invariant: the moves of two parts and their order follow from the two layouts alone, so both sides of a message have the same. */
 #ifndef MST_ARRAY_INTERSECT_H
 #define MST_ARRAY_INTERSECT_H
@@ -18,14 +18,14 @@ typedef struct mst_array_run {
 typedef struct mst_array_axis {
     int64_t from_stride, to_stride;
     int64_t nruns;
-    mst_array_run_t *run; /* the move's own */
+    mst_array_run_t *run; /* of one run, from and to are 0 */
 } mst_array_axis_t;
 
 typedef struct mst_array_move {
-    int naxes;
+    int naxes;               /* at most MST_ARRAY_MAX */
     int64_t from, to;
-    int64_t count; /* elements, more than 0 */
-    mst_array_axis_t axis[MST_ARRAY_MAX];
+    int64_t count;           /* elements, more than 0 */
+    mst_array_axis_t *axis;  /* with all runs in one block of memory, in the axes' order; NULL: none */
 } mst_array_move_t;
 
 typedef struct mst_array_moves {
@@ -38,6 +38,8 @@ typedef struct mst_array_moves {
 maestro_status_t mst_array_intersect(const maestro_layout_t *from, int64_t from_part, const maestro_layout_t *to, int64_t to_part,
                                      mst_array_moves_t *moves_out);
 void mst_array_moves_fini(mst_array_moves_t *moves);
+/* Adds a copy of the move, of its axes, and of their runs, which may lie anywhere; a move without elements is left out.  Errors: SYSTEM. */
+maestro_status_t mst_array_moves_add(mst_array_moves_t *moves, const mst_array_move_t *move);
 
 /* peers.c: the parts of the regular layout `other` with which a part has elements in common, ascending; computed from the part's blocks, so that time and
  * memory go with these and with the number of peers.  The caller frees the array, which is never NULL.

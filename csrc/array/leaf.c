@@ -28,10 +28,9 @@ INLINE void copy_line(mst_array_lines_t *lines, char *to, const char *from, size
     else memcpy(to, from, nbytes);
 }
 
-void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
+void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
     const size_t size = copy->from_nbytes;
     const bool large = copy->large;
-    const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
     mst_array_lines_t lines;
     lines.count = 0;
     for (int64_t r = 0; r < outer->nruns; r++)
@@ -44,9 +43,106 @@ void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_step_t *s
     if (lines.count) mst_array_lines_flush(&lines);
 }
 
+/* ---- Elements one by one, in small tiles */
+/* The two axes lie differently on the two sides, or runs lie anywhere: ROWS rows of COLUMNS elements at a time, so that a cache line is used up while it is
+ * near, whichever of the axes it lies along.  Rows need not be of one length. */
+enum { ROWS = 16, COLUMNS = 8 };
+
+typedef struct rows {
+    int count;
+    const char *from[ROWS];
+    char *to[ROWS];
+    int64_t length[ROWS];
+} rows_t;
+
+INLINE void copy_elements(char *to, int64_t to_stride, const char *from, int64_t from_stride, int64_t n, size_t size) {
+    for (int64_t j = 0; j < n; j++) memcpy(to + j * to_stride, from + j * from_stride, size);
+}
+
+INLINE void copy_rows(const rows_t *rows, const mst_array_axis_t *axis, size_t size) {
+    const int64_t from_stride = axis->from_stride, to_stride = axis->to_stride;
+    int64_t longest = 0;
+    for (int i = 0; i < rows->count; i++) longest = rows->length[i] > longest ? rows->length[i] : longest;
+    for (int64_t j = 0; j < longest; j += COLUMNS)
+        for (int i = 0; i < rows->count; i++) {
+            int64_t rest = rows->length[i] - j;
+            char *to = rows->to[i] + j * to_stride;
+            const char *from = rows->from[i] + j * from_stride;
+            if (rest >= COLUMNS) copy_elements(to, to_stride, from, from_stride, COLUMNS, size);
+            else copy_elements(to, to_stride, from, from_stride, rest, size);
+        }
+}
+
+/* All elements of one axis that are one row each, of a run of the other. */
+INLINE void tile_run(const mst_array_axis_t *outer, const mst_array_axis_t *inner, const mst_array_run_t *run, const char *from, char *to, size_t size) {
+    rows_t rows;
+    rows.count = 0;
+    for (int64_t r = 0; r < outer->nruns; r++)
+        for (int64_t i = 0; i < outer->run[r].length; i++) {
+            rows.from[rows.count] = from + outer->run[r].from + i * outer->from_stride + run->from;
+            rows.to[rows.count] = to + outer->run[r].to + i * outer->to_stride + run->to;
+            rows.length[rows.count] = run->length;
+            if (++rows.count < ROWS) continue;
+            copy_rows(&rows, inner, size);
+            rows.count = 0;
+        }
+    copy_rows(&rows, inner, size);
+}
+
+/* All runs of one axis, each a row. */
+INLINE void tile_runs(const mst_array_axis_t *axis, const char *from, char *to, size_t size) {
+    rows_t rows;
+    for (int64_t r = 0; r < axis->nruns; r += ROWS) {
+        rows.count = axis->nruns - r < ROWS ? (int)(axis->nruns - r) : ROWS;
+        for (int i = 0; i < rows.count; i++) {
+            rows.from[i] = from + axis->run[r + i].from;
+            rows.to[i] = to + axis->run[r + i].to;
+            rows.length[i] = axis->run[r + i].length;
+        }
+        copy_rows(&rows, axis, size);
+    }
+}
+
+INLINE void loop(const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to, size_t size) {
+    for (int64_t r = 0; r < outer->nruns; r++)
+        for (int64_t i = 0; i < outer->run[r].length; i++)
+            for (int64_t k = 0; k < inner->nruns; k++) {
+                const char *source = from + outer->run[r].from + i * outer->from_stride + inner->run[k].from;
+                char *target = to + outer->run[r].to + i * outer->to_stride + inner->run[k].to;
+                copy_elements(target, inner->to_stride, source, inner->from_stride, inner->run[k].length, size);
+            }
+}
+
+INLINE void strided(const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to, size_t size) {
+    bool alone = outer->nruns == 1 && outer->run[0].length == 1;
+    if (alone && inner->nruns > 1) tile_runs(inner, from + outer->run[0].from, to + outer->run[0].to, size);
+    else if (inner->from_stride <= outer->from_stride && inner->to_stride <= outer->to_stride) loop(outer, inner, from, to, size);
+    else
+        for (int64_t k = 0; k < inner->nruns; k++) tile_run(outer, inner, &inner->run[k], from, to, size);
+}
+
+void mst_array_leaf_strided(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
+    switch (copy->from_nbytes) {
+    case 1: strided(outer, inner, from, to, 1); break;
+    case 2: strided(outer, inner, from, to, 2); break;
+    case 4: strided(outer, inner, from, to, 4); break;
+    case 8: strided(outer, inner, from, to, 8); break;
+    default: strided(outer, inner, from, to, 16);
+    }
+}
+
 /* ---- The contiguous dimensions differ */
-void mst_array_leaf_tiles(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
-    const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
+static bool has_long_runs(const mst_array_axis_t *axis) {
+    int64_t length = 0;
+    for (int64_t r = 0; r < axis->nruns; r++) length += axis->run[r].length;
+    return length >= ROWS * axis->nruns;
+}
+
+void mst_array_leaf_tiles(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
+    if (!has_long_runs(outer) || !has_long_runs(inner)) {
+        mst_array_leaf_strided(copy, outer, inner, from, to);
+        return;
+    }
     for (int64_t r = 0; r < outer->nruns; r++)
         for (int64_t k = 0; k < inner->nruns; k++) {
             const mst_array_run_t *i = &outer->run[r], *j = &inner->run[k];
@@ -54,26 +150,4 @@ void mst_array_leaf_tiles(const mst_array_copy_t *copy, const mst_array_step_t *
                                                .to_stride = inner->to_stride, .ni = i->length, .nj = j->length};
             mst_array_transpose(&rectangle, copy->from_nbytes, copy->large);
         }
-}
-
-/* ---- Nothing is contiguous on both sides */
-INLINE void strided(const mst_array_step_t *step, const char *from, char *to, size_t size) {
-    const mst_array_axis_t *outer = &step->axis[step->naxes - 2], *inner = outer + 1;
-    for (int64_t r = 0; r < outer->nruns; r++)
-        for (int64_t i = 0; i < outer->run[r].length; i++)
-            for (int64_t k = 0; k < inner->nruns; k++) {
-                const char *source = from + outer->run[r].from + i * outer->from_stride + inner->run[k].from;
-                char *target = to + outer->run[r].to + i * outer->to_stride + inner->run[k].to;
-                for (int64_t j = 0; j < inner->run[k].length; j++) memcpy(target + j * inner->to_stride, source + j * inner->from_stride, size);
-            }
-}
-
-void mst_array_leaf_strided(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
-    switch (copy->from_nbytes) {
-    case 1: strided(step, from, to, 1); break;
-    case 2: strided(step, from, to, 2); break;
-    case 4: strided(step, from, to, 4); break;
-    case 8: strided(step, from, to, 8); break;
-    default: strided(step, from, to, 16);
-    }
 }

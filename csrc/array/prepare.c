@@ -13,33 +13,28 @@ typedef struct draft { /* counts elements until the end */
     int naxes;
     int64_t from, to;
     mst_array_axis_t axis[AXES_MAX];
+    mst_array_run_t *spare; /* runs that no axis has yet */
 } draft_t;
 
-static int64_t length_of(const mst_array_axis_t *axis) {
-    int64_t length = 0;
-    for (int64_t r = 0; r < axis->nruns; r++) length += axis->run[r].length;
-    return length;
-}
-
-static void draft_fini(draft_t *draft) {
-    for (int a = 0; a < draft->naxes; a++) free(draft->axis[a].run);
-}
-
-static bool draft_init(draft_t *draft, const mst_array_move_t *move) {
-    *draft = (draft_t){.from = move->from, .to = move->to};
+/* `room` is for as many runs as runs_needed says. */
+static void draft_init(draft_t *draft, const mst_array_move_t *move, mst_array_run_t *room) {
+    *draft = (draft_t){.naxes = move->naxes, .from = move->from, .to = move->to};
     for (int a = 0; a < move->naxes; a++) {
-        mst_array_axis_t axis = move->axis[a];
-        size_t nbytes = (size_t)axis.nruns * sizeof *axis.run;
-        axis.run = malloc(nbytes);
-        if (!axis.run) return false;
-        memcpy(axis.run, move->axis[a].run, nbytes);
-        draft->axis[draft->naxes++] = axis;
+        draft->axis[a] = move->axis[a];
+        draft->axis[a].run = memcpy(room, move->axis[a].run, (size_t)move->axis[a].nruns * sizeof *room);
+        room += move->axis[a].nruns;
     }
-    return true;
+    draft->spare = room;
+}
+
+/* An axis that is split needs one more. */
+static size_t runs_needed(const mst_array_move_t *move) {
+    size_t nruns = AXES_MAX;
+    for (int a = 0; a < move->naxes; a++) nruns += (size_t)move->axis[a].nruns;
+    return nruns;
 }
 
 static void remove_axis(draft_t *draft, int a) {
-    free(draft->axis[a].run);
     memmove(&draft->axis[a], &draft->axis[a + 1], (size_t)(--draft->naxes - a) * sizeof *draft->axis);
 }
 
@@ -62,8 +57,6 @@ static void lie_in_buffer(draft_t *draft, mst_array_way_t way) {
     if (way == MST_ARRAY_DIRECT) return;
     if (way == MST_ARRAY_PACK) draft->to = 0;
     else draft->from = 0;
-    for (int a = 0; a < draft->naxes; a++)
-        if (length_of(&draft->axis[a]) == 1) draft->axis[a].from_stride = 0; /* means nothing, and must not count in the order */
     sort_axes(draft, wider_in_source);
     for (int a = draft->naxes - 1; a >= 0; a--) {
         mst_array_axis_t *axis = &draft->axis[a];
@@ -95,28 +88,24 @@ static bool is_regular(const mst_array_axis_t *axis) {
 }
 
 /* Equal runs at equal distances: an axis of the runs, and one within a run. */
-static bool split(draft_t *draft, mst_array_axis_t *axis) {
-    mst_array_axis_t *within = &draft->axis[draft->naxes];
-    *within = (mst_array_axis_t){.from_stride = axis->from_stride, .to_stride = axis->to_stride, .nruns = 1, .run = malloc(sizeof *within->run)};
-    if (!within->run) return false;
-    draft->naxes++;
+static void split(draft_t *draft, mst_array_axis_t *axis) {
+    mst_array_axis_t *within = &draft->axis[draft->naxes++];
+    *within = (mst_array_axis_t){.from_stride = axis->from_stride, .to_stride = axis->to_stride, .nruns = 1, .run = draft->spare++};
     within->run[0] = (mst_array_run_t){.length = axis->run[0].length};
     axis->from_stride = axis->run[1].from - axis->run[0].from;
     axis->to_stride = axis->run[1].to - axis->run[0].to;
     axis->run[0].length = axis->nruns;
     axis->nruns = 1;
     begin_at_zero(draft, axis);
-    return true;
 }
 
-static bool simplify(draft_t *draft) {
+static void simplify(draft_t *draft) {
     for (int a = 0, n = draft->naxes; a < n; a++) {
         if (draft->axis[a].nruns == 1) begin_at_zero(draft, &draft->axis[a]);
-        else if (is_regular(&draft->axis[a]) && !split(draft, &draft->axis[a])) return false;
+        else if (is_regular(&draft->axis[a])) split(draft, &draft->axis[a]);
     }
     for (int a = draft->naxes - 1; a >= 0; a--)
         if (draft->axis[a].nruns == 1 && draft->axis[a].run[0].length == 1) remove_axis(draft, a);
-    return true;
 }
 
 /* ---- 3. Fewer axes */
@@ -145,126 +134,137 @@ static void put_last(draft_t *draft, int a) {
     draft->axis[draft->naxes - 1] = axis;
 }
 
-static int find_contiguous(const draft_t *draft, bool in_source, bool in_target) {
-    for (int a = 0; a < draft->naxes; a++)
-        if ((!in_source || draft->axis[a].from_stride == 1) && (!in_target || draft->axis[a].to_stride == 1)) return a;
-    return -1;
+static int nearest_in_source(const draft_t *draft) {
+    int nearest = 0;
+    for (int a = 1; a < draft->naxes; a++)
+        if (draft->axis[a].from_stride < draft->axis[nearest].from_stride) nearest = a;
+    return nearest;
 }
 
-static mst_array_leaf_fn choose_leaf(draft_t *draft) {
+/* The axis whose elements lie nearest to each other in the source comes last, before it the one of the target, where it is another. */
+static mst_array_leaf_t order_axes(draft_t *draft) {
+    if (!draft->naxes) return MST_ARRAY_LEAF_ROWS;
     sort_axes(draft, wider_in_target);
-    int both = find_contiguous(draft, true, true);
-    if (both >= 0) {
-        put_last(draft, both);
-        return mst_array_leaf_rows;
-    }
-    if (find_contiguous(draft, true, false) < 0 || find_contiguous(draft, false, true) < 0) return mst_array_leaf_strided;
-    put_last(draft, find_contiguous(draft, false, true));
-    put_last(draft, find_contiguous(draft, true, false));
-    return mst_array_leaf_tiles;
-}
-
-/* The leaves take two axes: an axis of one element stands in front of fewer. */
-static bool pad(draft_t *draft) {
-    while (draft->naxes < 2) {
-        mst_array_run_t *run = malloc(sizeof *run);
-        if (!run) return false;
-        *run = (mst_array_run_t){.length = 1};
-        memmove(&draft->axis[1], &draft->axis[0], (size_t)draft->naxes++ * sizeof *draft->axis);
-        draft->axis[0] = (mst_array_axis_t){.nruns = 1, .run = run};
-    }
-    return true;
+    put_last(draft, nearest_in_source(draft));
+    const mst_array_axis_t *last = &draft->axis[draft->naxes - 1], *other = draft->naxes > 1 ? last - 1 : last;
+    if (last->from_stride != 1) return MST_ARRAY_LEAF_STRIDED;
+    if (last->to_stride == 1) return MST_ARRAY_LEAF_ROWS;
+    return other->to_stride == 1 ? MST_ARRAY_LEAF_TILES : MST_ARRAY_LEAF_STRIDED;
 }
 
 /* ---- The step */
-static bool finish(draft_t *draft, mst_array_leaf_fn leaf, int64_t from_nbytes, int64_t to_nbytes, mst_array_step_t *step_out) {
-    mst_array_axis_t *axes = malloc((size_t)draft->naxes * sizeof *axes);
-    if (!axes) return false;
-    for (int a = 0; a < draft->naxes; a++) {
-        axes[a] = draft->axis[a];
-        axes[a].from_stride *= from_nbytes;
-        axes[a].to_stride *= to_nbytes;
-        for (int64_t r = 0; r < axes[a].nruns; r++) {
-            axes[a].run[r].from *= from_nbytes;
-            axes[a].run[r].to *= to_nbytes;
-        }
-    }
-    *step_out = (mst_array_step_t){.naxes = draft->naxes, .from = draft->from * from_nbytes, .to = draft->to * to_nbytes, .leaf = leaf, .axis = axes};
-    return true;
+typedef struct block { /* the copy's memory, which grows; capacity bytes */
+    char *bytes;
+    size_t nbytes, capacity;
+} block_t;
+
+/* Room for so many bytes more, all zero; NULL without memory. */
+static void *block_add(block_t *block, size_t nbytes) {
+    if (!MST_RESERVE(block->bytes, block->capacity, block->nbytes + nbytes, 1)) return NULL;
+    block->nbytes += nbytes;
+    return memset(block->bytes + block->nbytes - nbytes, 0, nbytes);
 }
 
-static bool prepare(const mst_array_copy_t *copy, const mst_array_move_t *move, mst_array_way_t way, int64_t buffered, mst_array_step_t *step_out) {
-    draft_t draft;
-    bool done = draft_init(&draft, move);
-    if (done) lie_in_buffer(&draft, way);
-    if (way == MST_ARRAY_PACK) draft.to = buffered;
-    else if (way == MST_ARRAY_UNPACK) draft.from = buffered;
-    done = done && simplify(&draft);
-    mst_array_leaf_fn leaf = NULL;
-    if (done) {
-        join_all(&draft);
-        leaf = choose_leaf(&draft);
+/* A step whose only axis is given as points. */
+static bool add_points(const draft_t *draft, int64_t nbytes, block_t *block) {
+    const int64_t count = mst_array_points_count(draft->axis);
+    mst_array_step_t *step = block_add(block, sizeof *step + sizeof *step->axis + (size_t)count * sizeof(mst_array_point_t));
+    if (!step) return false;
+    *step = (mst_array_step_t){.naxes = 1, .leaf = MST_ARRAY_LEAF_POINTS, .from = draft->from * nbytes, .to = draft->to * nbytes};
+    step->axis[0] = (mst_array_axis_t){.nruns = count};
+    return mst_array_points_make(draft->axis, mst_array_axis_points(step->axis));
+}
+
+static bool add_step(const draft_t *draft, mst_array_leaf_t leaf, int64_t from_nbytes, int64_t to_nbytes, block_t *block) {
+    size_t nruns = 0;
+    for (int a = 0; a < draft->naxes; a++) nruns += (size_t)draft->axis[a].nruns;
+    mst_array_step_t *step = block_add(block, sizeof *step + (size_t)draft->naxes * sizeof *step->axis + nruns * sizeof(mst_array_run_t));
+    if (!step) return false;
+    *step = (mst_array_step_t){.naxes = (uint8_t)draft->naxes, .leaf = (uint8_t)leaf, .from = draft->from * from_nbytes, .to = draft->to * to_nbytes};
+    mst_array_run_t *run = (mst_array_run_t *)(step->axis + draft->naxes);
+    for (int a = 0; a < draft->naxes; a++) {
+        const mst_array_axis_t *axis = &draft->axis[a];
+        step->axis[a] = (mst_array_axis_t){.from_stride = axis->from_stride * from_nbytes, .to_stride = axis->to_stride * to_nbytes, .nruns = axis->nruns};
+        for (int64_t r = 0; r < axis->nruns; r++, run++)
+            *run = (mst_array_run_t){.length = axis->run[r].length, .from = axis->run[r].from * from_nbytes, .to = axis->run[r].to * to_nbytes};
     }
-    if (copy->converts) leaf = mst_array_leaf_convert;
-    done = done && pad(&draft) && finish(&draft, leaf, (int64_t)copy->from_nbytes, (int64_t)copy->to_nbytes, step_out);
-    if (!done) draft_fini(&draft);
-    return done;
+    return true;
 }
 
 /* ---- The copy */
-void mst_array_copy_destroy(mst_array_copy_t *copy) {
-    if (!copy) return;
-    for (int64_t s = 0; s < copy->nsteps; s++) {
-        for (int a = 0; a < copy->step[s].naxes; a++) free(copy->step[s].axis[a].run);
-        free(copy->step[s].axis);
-    }
-    free(copy->step);
-    free(copy);
+void mst_array_copy_destroy(mst_array_copy_t *copy) { free(copy); }
+
+static bool add_move(const mst_array_copy_t *copy, const mst_array_move_t *move, mst_array_way_t way, int64_t buffered, mst_array_run_t *room, block_t *block) {
+    draft_t draft;
+    draft_init(&draft, move, room);
+    lie_in_buffer(&draft, way);
+    if (way == MST_ARRAY_PACK) draft.to = buffered;
+    else if (way == MST_ARRAY_UNPACK) draft.from = buffered;
+    simplify(&draft);
+    join_all(&draft);
+    mst_array_leaf_t leaf = order_axes(&draft);
+    if (draft.naxes == 1 && !copy->converts && mst_array_points_pay(draft.axis)) return add_points(&draft, copy->from_nbytes, block);
+    return add_step(&draft, copy->converts ? MST_ARRAY_LEAF_CONVERT : leaf, copy->from_nbytes, copy->to_nbytes, block);
 }
 
-static bool prepare_all(const mst_array_moves_t *moves, mst_array_way_t way, mst_array_copy_t *copy) {
-    int64_t buffered = 0;
-    copy->step = malloc((size_t)(moves->nmoves ? moves->nmoves : 1) * sizeof *copy->step);
-    if (!copy->step) return false;
-    for (int64_t m = 0; m < moves->nmoves; m++) {
-        if (!prepare(copy, &moves->move[m], way, buffered, &copy->step[m])) return false;
-        copy->nsteps++;
+static bool add_moves(const mst_array_copy_t *copy, const mst_array_moves_t *moves, mst_array_way_t way, block_t *block) {
+    size_t nruns = 0;
+    for (int64_t m = 0; m < moves->nmoves; m++) nruns = runs_needed(&moves->move[m]) > nruns ? runs_needed(&moves->move[m]) : nruns;
+    mst_array_run_t *room = malloc((nruns + 1) * sizeof *room);
+    bool done = room != NULL;
+    for (int64_t m = 0, buffered = 0; done && m < moves->nmoves; m++) {
+        done = add_move(copy, &moves->move[m], way, buffered, room, block);
         buffered += moves->move[m].count;
     }
-    return true;
+    free(room);
+    return done;
 }
 
-static void take_field(mst_array_copy_t *copy, mst_array_way_t way, const maestro_field_t *field) {
-    copy->converts = way != MST_ARRAY_PACK && !mst_array_field_is_plain(field);
-    copy->from_nbytes = mst_array_element_nbytes(field->from);
-    copy->to_nbytes = copy->converts ? mst_array_element_nbytes(field->to) : copy->from_nbytes;
-    if (copy->converts) copy->conversion = mst_array_conversion_of(field);
+/* The block is whole: it is made as small as it can be, and axes find their runs. */
+static mst_array_copy_t *finish(block_t *block) {
+    mst_array_copy_t *copy = realloc(block->bytes, block->nbytes);
+    if (!copy) copy = (mst_array_copy_t *)(uintptr_t)block->bytes;
+    mst_array_step_t *step = mst_array_copy_step(copy);
+    for (int64_t s = 0; s < copy->nsteps; s++) {
+        mst_array_run_t *run = (mst_array_run_t *)(step->axis + step->naxes);
+        for (int a = 0; a < step->naxes && step->leaf != MST_ARRAY_LEAF_POINTS; run += step->axis[a++].nruns) step->axis[a].run = run;
+        step = mst_array_step_next(step);
+    }
+    return copy;
+}
+
+static mst_array_copy_t describe(const mst_array_moves_t *moves, mst_array_way_t way, const maestro_field_t *field, size_t whole_nbytes) {
+    mst_array_copy_t copy = {.nsteps = moves->nmoves, .converts = way != MST_ARRAY_PACK && !mst_array_field_is_plain(field)};
+    copy.from_nbytes = (uint8_t)mst_array_element_nbytes(field->from);
+    copy.to_nbytes = copy.converts ? (uint8_t)mst_array_element_nbytes(field->to) : copy.from_nbytes;
+    copy.nbytes = (size_t)moves->count * copy.from_nbytes;
+    copy.large = mst_array_is_large(whole_nbytes > copy.nbytes ? whole_nbytes : copy.nbytes);
+    return copy;
 }
 
 maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array_way_t way, const maestro_field_t *field, size_t whole_nbytes,
                                        mst_array_copy_t **copy_out) {
     MST_TRY(mst_array_field_check(field));
-    mst_array_copy_t *copy = calloc(1, sizeof *copy);
-    if (!copy) return mst_base_fail_errno("prepare a copy");
-    take_field(copy, way, field);
-    copy->nbytes = (size_t)moves->count * copy->from_nbytes;
-    copy->large = mst_array_is_large(whole_nbytes > copy->nbytes ? whole_nbytes : copy->nbytes);
-    if (!prepare_all(moves, way, copy)) {
-        mst_array_copy_destroy(copy);
+    block_t block = {0};
+    mst_array_copy_t copy = describe(moves, way, field, whole_nbytes), *head = block_add(&block, sizeof copy);
+    if (head) *head = copy;
+    mst_array_conversion_t *conversion = head && copy.converts ? block_add(&block, sizeof *conversion) : NULL;
+    if (conversion) *conversion = mst_array_conversion_of(field);
+    if (!head || (copy.converts && !conversion) || !add_moves(&copy, moves, way, &block)) {
+        free(block.bytes);
         return mst_base_fail_errno("prepare a copy of %lld moves", (long long)moves->nmoves);
     }
-    *copy_out = copy;
+    *copy_out = finish(&block);
     return MAESTRO_OK;
 }
 
 size_t mst_array_copy_nbytes(const mst_array_copy_t *copy) { return copy->nbytes; }
 
 bool mst_array_copy_is_line(const mst_array_copy_t *copy, mst_array_way_t way, int64_t *at_out) {
-    const mst_array_step_t *step = copy->step;
-    if (copy->converts || copy->nsteps != 1 || step->naxes != 2) return false;
-    const mst_array_axis_t *outer = &step->axis[0], *inner = &step->axis[1];
-    const int64_t size = (int64_t)copy->from_nbytes;
-    if (outer->nruns != 1 || outer->run[0].length != 1 || inner->nruns != 1 || inner->from_stride != size || inner->to_stride != size) return false;
-    *at_out = way == MST_ARRAY_PACK ? step->from + inner->run[0].from : step->to + inner->run[0].to;
+    const mst_array_step_t *step = mst_array_copy_step(copy);
+    if (copy->converts || copy->nsteps != 1 || step->naxes > 1) return false;
+    const mst_array_axis_t *axis = step->axis;
+    if (step->naxes && (step->leaf != MST_ARRAY_LEAF_ROWS || axis->nruns != 1)) return false;
+    *at_out = way == MST_ARRAY_PACK ? step->from : step->to;
     return true;
 }

@@ -24,22 +24,18 @@ static void write_move(mst_base_buffer_t *content, int role, int peer, const mst
     }
 }
 
-/* Returns what follows; NULL without memory, and the move is good for _fini in any case. */
-static const char *read_move(const char *bytes, head_t *head, mst_array_move_t *move) {
+/* Returns what follows.  The runs of the axes stay in the letter, whose content is aligned and has nothing but numbers of eight bytes. */
+static const char *read_move(const char *bytes, head_t *head, mst_array_axis_t axis[MST_ARRAY_MAX], mst_array_move_t *move) {
     memcpy(head, bytes, sizeof *head);
     bytes += sizeof *head;
-    *move = (mst_array_move_t){.from = head->from, .to = head->to, .count = head->count};
+    *move = (mst_array_move_t){.naxes = (int)head->naxes, .from = head->from, .to = head->to, .count = head->count, .axis = axis};
     for (int a = 0; a < head->naxes; a++) {
         axis_head_t axis_head;
         memcpy(&axis_head, bytes, sizeof axis_head);
         bytes += sizeof axis_head;
-        size_t nbytes = (size_t)axis_head.nruns * sizeof(mst_array_run_t);
-        mst_array_run_t *run = malloc(nbytes);
-        if (!run) return NULL;
-        memcpy(run, bytes, nbytes);
-        bytes += nbytes;
-        move->axis[move->naxes++] = (mst_array_axis_t){.from_stride = axis_head.from_stride, .to_stride = axis_head.to_stride, .nruns = axis_head.nruns,
-                                                       .run = run};
+        axis[a] = (mst_array_axis_t){.from_stride = axis_head.from_stride, .to_stride = axis_head.to_stride, .nruns = axis_head.nruns,
+                                     .run = (mst_array_run_t *)(uintptr_t)bytes};
+        bytes += (size_t)axis_head.nruns * sizeof *axis[a].run;
     }
     return bytes;
 }
@@ -68,29 +64,16 @@ static maestro_status_t tell_pairs(const mst_mpi_entries_t entries[MST_MPI_SIDES
 }
 
 /* ---- Hearing */
-static maestro_status_t keep(mst_array_moves_t *moves, const mst_array_move_t *move) {
-    bool full = (moves->nmoves & (moves->nmoves - 1)) == 0; /* the list doubles when its length is a power of two */
-    if (full) {
-        mst_array_move_t *grown = realloc(moves->move, (size_t)(moves->nmoves ? 2 * moves->nmoves : 1) * sizeof *grown);
-        if (!grown) return mst_base_fail_errno(WHAT);
-        moves->move = grown;
-    }
-    moves->move[moves->nmoves++] = *move;
-    moves->count += move->count;
-    return MAESTRO_OK;
-}
-
 static maestro_status_t hear(const mst_mpi_letter_t *letter, mst_mpi_shares_t *sends, mst_mpi_shares_t *receives) {
     const char *bytes = letter->content.data, *end = bytes + letter->content.nbytes;
     while (bytes < end) {
         head_t head;
         mst_array_move_t move;
-        bytes = read_move(bytes, &head, &move);
-        mst_array_moves_t *moves = bytes ? mst_mpi_shares_with(head.role == MST_MPI_FROM ? sends : receives, (int)head.peer) : NULL;
-        maestro_status_t status = moves ? keep(moves, &move) : mst_base_fail_errno(WHAT);
-        if (status == MAESTRO_OK) continue;
-        for (int a = 0; a < move.naxes; a++) free(move.axis[a].run);
-        return status;
+        mst_array_axis_t axis[MST_ARRAY_MAX];
+        bytes = read_move(bytes, &head, axis, &move);
+        mst_array_moves_t *moves = mst_mpi_shares_with(head.role == MST_MPI_FROM ? sends : receives, (int)head.peer);
+        if (!moves) return mst_base_fail_errno(WHAT);
+        MST_TRY(mst_array_moves_add(moves, &move));
     }
     return MAESTRO_OK;
 }

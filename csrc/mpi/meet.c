@@ -32,14 +32,18 @@ static void add_run(runs_t *runs, int64_t entry, int64_t begin, int64_t end) {
     runs->run[runs->nruns++] = (run_t){begin, end, entry};
 }
 
-/* A move from the stretch: its last axis is contiguous there. */
+/* A move from the stretch: what of it is contiguous there is its last axis. */
 static void add_move(runs_t *runs, int64_t entry, const mst_array_move_t *move, int number, int64_t at) {
     const mst_array_axis_t *axis = &move->axis[number];
-    bool last = number == move->naxes - 1;
+    if (number == move->naxes) {
+        add_run(runs, entry, at, at + 1);
+        return;
+    }
+    bool line = number == move->naxes - 1 && axis->from_stride == 1;
     for (int64_t r = 0; r < axis->nruns; r++) {
         const mst_array_run_t *run = &axis->run[r];
-        if (last) add_run(runs, entry, at + run->from, at + run->from + run->length);
-        for (int64_t i = 0; i < run->length && !last; i++) add_move(runs, entry, move, number + 1, at + run->from + i * axis->from_stride);
+        if (line) add_run(runs, entry, at + run->from, at + run->from + run->length);
+        for (int64_t i = 0; i < run->length && !line; i++) add_move(runs, entry, move, number + 1, at + run->from + i * axis->from_stride);
     }
 }
 
