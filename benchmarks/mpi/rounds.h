@@ -1,8 +1,9 @@
 /* Ways to do one thing, of ours and of others, measured in turn in one run of mpirun.
  *
  * A sample is the time of the slowest rank, over so many repeats that it takes SAMPLE_NS; ways alternate, round after round, so that a machine that grows
- * busy slows all of them.  In a short run, a way that takes SLOW_NS and SLOW times as long as the quickest is only in each fifth round.  Invariant: every way is run once and its result checked
- * before it is measured; a wrong result ends the run without figures. */
+ * busy slows all of them, and each round begins with another, for the first one after a pause may fare worse.  In a short run, a way that takes SLOW_NS and
+ * SLOW times as long as the quickest is only in each fifth round.  Invariant: every way is run once and its result checked before it is measured; a wrong
+ * result ends the run without figures. */
 #ifndef BENCH_ROUNDS_H
 #define BENCH_ROUNDS_H
 
@@ -81,7 +82,8 @@ static inline void rounds_run(rounds_t *rounds, int nrounds, bool in_short) {
     for (int w = 1; w < rounds->nways; w++) rounds_check(rounds, &rounds->way[w]);
     double quickest = rounds_warm(rounds, once_ns);
     for (int i = 0; i < nrounds; i++)
-        for (int w = 0; w < rounds->nways; w++) {
+        for (int turn = 0; turn < rounds->nways; turn++) {
+            int w = (i + turn) % rounds->nways;
             way_t *way = &rounds->way[w];
             if (in_short && i % 5 && once_ns[w] > SLOW_NS && once_ns[w] > SLOW * quickest) continue;
             way->ns[way->nsamples++] = rounds_sample(way, way->repeats);
