@@ -39,31 +39,11 @@ int mst_mpi_comm_number(const mst_mpi_comm_t *comm, int rank) {
     return low < comm->nnode && comm->node_ranks[low] == rank ? low : -1;
 }
 
-/* ---- One verdict */
-typedef struct verdict {
-    int status;
-    char text[MST_BASE_ERROR_NBYTES];
-} verdict_t;
-
-maestro_status_t mst_mpi_agree(const mst_mpi_comm_t *comm, maestro_status_t status, int64_t order) {
-    static const int64_t GOOD = INT64_MAX;
-    int64_t own = status == MAESTRO_OK ? GOOD : order, first = GOOD;
-    int rank, speaker = 0;
-    verdict_t verdict = {.status = status};
-    MST_TRY(mst_mpi_check("agree", MPI_Allreduce(&own, &first, 1, MPI_INT64_T, MPI_MIN, comm->comm)));
-    if (first == GOOD) return MAESTRO_OK;
-    rank = own == first ? comm->rank : INT_MAX;
-    MST_TRY(mst_mpi_check("agree", MPI_Allreduce(&rank, &speaker, 1, MPI_INT, MPI_MIN, comm->comm)));
-    snprintf(verdict.text, sizeof verdict.text, "%s", maestro_last_error());
-    MST_TRY(mst_mpi_check("agree", MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, speaker, comm->comm)));
-    return mst_base_fail((maestro_status_t)verdict.status, "%s", verdict.text);
-}
-
-/* ---- The first step */
+/* ---- Waiting */
 static const double TIMEOUT_S = 60;
 
 /* MPI's own wait has no end. */
-static maestro_status_t wait_bounded(const mst_mpi_comm_t *comm, const char *what, MPI_Request *request) {
+maestro_status_t mst_mpi_finish(const mst_mpi_comm_t *comm, const char *what, MPI_Request *request) {
     enum { LOOKS = 256 };
     double timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S);
     int64_t until_ns = mst_base_deadline_ns(timeout_s);
@@ -78,6 +58,39 @@ static maestro_status_t wait_bounded(const mst_mpi_comm_t *comm, const char *wha
                          "all ranks of a communicator make the same calls in the same order, and from here on nothing can be made on this one");
 }
 
+/* The least of each number over all ranks, in duplicate->least: there MPI may write even when this rank waits no more. */
+static maestro_status_t reduce(const mst_mpi_comm_t *comm, const char *what, const int64_t *own, int count) {
+    mst_mpi_duplicate_t *duplicate = comm->duplicate;
+    MPI_Request request;
+    if (duplicate->lost) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: a call on this communicator has not ended on all ranks; make another one", what);
+    memcpy(duplicate->own, own, (size_t)count * sizeof *own);
+    MST_TRY(mst_mpi_check(what, MPI_Iallreduce(duplicate->own, duplicate->least, count, MPI_INT64_T, MPI_MIN, comm->comm, &request)));
+    maestro_status_t status = mst_mpi_finish(comm, what, &request);
+    duplicate->lost = status != MAESTRO_OK;
+    return status;
+}
+
+/* ---- One verdict */
+typedef struct verdict {
+    int status;
+    char text[MST_BASE_ERROR_NBYTES];
+} verdict_t;
+
+maestro_status_t mst_mpi_agree(const mst_mpi_comm_t *comm, maestro_status_t status, int64_t order) {
+    static const int64_t GOOD = INT64_MAX;
+    int64_t own = status == MAESTRO_OK ? GOOD : order;
+    int rank, speaker = 0;
+    verdict_t verdict = {.status = status};
+    MST_TRY(reduce(comm, "agree", &own, 1));
+    if (comm->duplicate->least[0] == GOOD) return MAESTRO_OK;
+    rank = own == comm->duplicate->least[0] ? comm->rank : INT_MAX;
+    MST_TRY(mst_mpi_check("agree", MPI_Allreduce(&rank, &speaker, 1, MPI_INT, MPI_MIN, comm->comm)));
+    snprintf(verdict.text, sizeof verdict.text, "%s", maestro_last_error());
+    MST_TRY(mst_mpi_check("agree", MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, speaker, comm->comm)));
+    return mst_base_fail((maestro_status_t)verdict.status, "%s", verdict.text);
+}
+
+/* ---- The first step */
 static maestro_status_t differ(const char *what, const mst_mpi_same_t *same, int64_t least, int64_t most) {
     if (same->is_hash) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s differ from rank to rank; all ranks must give the same", what, same->name);
     return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the %s is %lld on one rank and %lld on another; all ranks must give the same", what, same->name,
@@ -90,18 +103,10 @@ static void set(int64_t *own, int i, int64_t value) {
 }
 
 maestro_status_t mst_mpi_begin(const mst_mpi_comm_t *comm, const char *what, maestro_status_t status, const mst_mpi_same_t *same, int nsame) {
-    mst_mpi_duplicate_t *duplicate = comm->duplicate;
-    int64_t *own = duplicate->first[0], *least = duplicate->first[1];
-    MPI_Request request;
-    if (duplicate->lost) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: a call on this communicator has not ended on all ranks; make another one", what);
-    memset(own, 0, sizeof duplicate->first[0]);
-    own[0] = status == MAESTRO_OK;
+    int64_t own[3 + 2 * MST_MPI_SAME_MAX] = {status == MAESTRO_OK}, *least = comm->duplicate->least;
     set(own, 0, (int64_t)mst_base_hash(what, strlen(what)));
     for (int i = 0; i < nsame; i++) set(own, 1 + i, same[i].value);
-    MST_TRY(mst_mpi_check(what, MPI_Iallreduce(own, least, MST_COUNT(duplicate->first[0]), MPI_INT64_T, MPI_MIN, comm->comm, &request)));
-    maestro_status_t waited = wait_bounded(comm, what, &request);
-    duplicate->lost = waited != MAESTRO_OK;
-    MST_TRY(waited);
+    MST_TRY(reduce(comm, what, own, MST_COUNT(own)));
     if (least[1] != ~least[2])
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: some ranks are in another function; all ranks make the same calls in the same order", what);
     if (!least[0]) return mst_mpi_agree(comm, status, -1);

@@ -35,6 +35,9 @@ int mst_mpi_comm_number(const mst_mpi_comm_t *comm, int rank);
 /* MPI's code as a status: SYSTEM with MPI's text. */
 maestro_status_t mst_mpi_check(const char *what, int code);
 
+/* Waits for a request of a collective call; unlike MPI's own wait it leaves the core to others, and ends: TIMEOUT after MAESTRO_TIMEOUT_S. */
+maestro_status_t mst_mpi_finish(const mst_mpi_comm_t *comm, const char *what, MPI_Request *request);
+
 /* Collective: all ranks get the status, and the last error, of one rank: of those that failed the one with the smallest `order`, the lowest of these.
  * Orders of a global index are the index; others, < 0, come first. */
 maestro_status_t mst_mpi_agree(const mst_mpi_comm_t *comm, maestro_status_t status, int64_t order);

@@ -44,6 +44,13 @@ static bool is_crowded(int nnode) {
     return sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) < nnode;
 }
 
+/* Before there is a duplicate to agree on. */
+static maestro_status_t check_memory(const char *what, MPI_Comm comm, const void *memory) {
+    int own = memory != NULL, all = 0;
+    MST_TRY(mst_mpi_check(what, MPI_Allreduce(&own, &all, 1, MPI_INT, MPI_MIN, comm)));
+    return all ? MAESTRO_OK : mst_base_fail(MAESTRO_SYSTEM, "%s: a rank has no memory", what);
+}
+
 static maestro_status_t learn_node(const char *what, mst_mpi_duplicate_t *duplicate) {
     mst_mpi_comm_t *comm = &duplicate->comm;
     MST_TRY(mst_mpi_check(what, MPI_Comm_split_type(comm->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm->node)));
@@ -52,8 +59,7 @@ static maestro_status_t learn_node(const char *what, mst_mpi_duplicate_t *duplic
     MPI_Comm_size(comm->node, &comm->nnode);
     comm->crowded = is_crowded(comm->nnode);
     comm->node_ranks = duplicate->node_ranks = calloc((size_t)comm->nnode, sizeof *duplicate->node_ranks);
-    maestro_status_t status = mst_mpi_agree(comm, duplicate->node_ranks ? MAESTRO_OK : mst_base_fail_errno("%s", what), -1);
-    if (status != MAESTRO_OK) return status;
+    MST_TRY(check_memory(what, comm->comm, duplicate->node_ranks));
     return mst_mpi_check(what, MPI_Allgather(&comm->rank, 1, MPI_INT, duplicate->node_ranks, 1, MPI_INT, comm->node));
 }
 
@@ -64,7 +70,7 @@ static maestro_status_t make(const char *what, MPI_Comm ours, mst_mpi_duplicate_
     MPI_Comm_set_errhandler(ours, MPI_ERRORS_RETURN);
     MPI_Comm_rank(ours, &comm.rank);
     MPI_Comm_size(ours, &comm.nranks);
-    MST_TRY(mst_mpi_agree(&comm, duplicate ? MAESTRO_OK : mst_base_fail_errno("%s", what), -1));
+    MST_TRY(check_memory(what, ours, duplicate));
     duplicate->comm = comm;
     duplicate->users = 1;
     *duplicate_out = duplicate;

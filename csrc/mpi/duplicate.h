@@ -13,7 +13,7 @@ struct mst_mpi_duplicate {
     bool spoilt;        /* see mst_mpi_comm_spoil */
     bool lost;          /* a collective call on it has not ended, so there can be no other */
     int64_t nmade;      /* how many tags it has given */
-    int64_t first[2][3 + 2 * MST_MPI_SAME_MAX]; /* of mst_mpi_begin: MPI may write there after it has given up */
+    int64_t own[3 + 2 * MST_MPI_SAME_MAX], least[3 + 2 * MST_MPI_SAME_MAX]; /* what is compared */
 };
 
 /* Collective where it is made. */

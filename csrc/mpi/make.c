@@ -2,6 +2,8 @@
  * plan or the same error. */
 #include "mpi/plan.h"
 
+#include <limits.h>
+
 static const char WHAT[] = "redistribution";
 enum { FIELDS_MAX = 1 << 20 };
 
@@ -71,25 +73,27 @@ static maestro_status_t begin(const mst_mpi_comm_t *comm, const mst_mpi_request_
 }
 
 /* ---- Traffic */
-static int64_t count_traffic(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, bool sent, mst_mpi_traffic_t *traffic, int64_t ntraffic) {
-    for (int64_t i = 0, k = 0; i < shares->nshares; i++) {
-        const mst_mpi_share_t *share = &shares->share[i];
-        if (share->rank == plan->comm.rank || !share->moves.count) continue;
-        while (k < ntraffic && traffic[k].rank < share->rank) k++;
-        if (k == ntraffic || traffic[k].rank != share->rank) {
-            memmove(&traffic[k + 1], &traffic[k], (size_t)(ntraffic++ - k) * sizeof *traffic);
-            traffic[k] = (mst_mpi_traffic_t){.rank = share->rank};
-        }
-        *(sent ? &traffic[k].sent : &traffic[k].received) = share->moves.count;
+/* With which rank the next share is that moves something to another rank; INT_MAX: there is none. */
+static int next_rank(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, int64_t *i) {
+    while (*i < shares->nshares && (shares->share[*i].rank == plan->comm.rank || !shares->share[*i].moves.count)) ++*i;
+    return *i < shares->nshares ? shares->share[*i].rank : INT_MAX;
+}
+
+static void count_traffic(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
+    for (int64_t s = 0, r = 0;;) {
+        int to = next_rank(plan, sends, &s), from = next_rank(plan, receives, &r), rank = to < from ? to : from;
+        if (rank == INT_MAX) return;
+        mst_mpi_traffic_t *traffic = &plan->traffic[plan->ntraffic++];
+        *traffic = (mst_mpi_traffic_t){.rank = rank};
+        if (to == rank) traffic->sent = sends->share[s++].moves.count;
+        if (from == rank) traffic->received = receives->share[r++].moves.count;
     }
-    return ntraffic;
 }
 
 static maestro_status_t make_traffic(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
     plan->traffic = malloc((size_t)(sends->nshares + receives->nshares + 1) * sizeof *plan->traffic);
     if (!plan->traffic) return mst_base_fail_errno(WHAT);
-    plan->ntraffic = count_traffic(plan, sends, true, plan->traffic, 0);
-    plan->ntraffic = count_traffic(plan, receives, false, plan->traffic, plan->ntraffic);
+    count_traffic(plan, sends, receives);
     plan->moved = plan->kept;
     plan->reads = plan->writes = plan->kept > 0;
     for (int64_t i = 0; i < plan->ntraffic; i++) {

@@ -94,14 +94,33 @@ static inline maestro_layout_t *scenario_boxes(scenario_t *scenario, const maest
     return layout;
 }
 
+/* Holes and ghost cells among the indices are no part of a redistribution. */
+static inline maestro_layout_t *scenario_layout_of(random_array_t *array, const int64_t *indices, int64_t count) {
+    enum { OTHERS = 20 };
+    maestro_layout_t *layout = NULL;
+    int64_t *places = malloc((size_t)(count + OTHERS) * sizeof *places), nplaces = 0, others = random_below(array, 2) ? OTHERS : 0;
+    bool *is_ghost = calloc((size_t)(count + OTHERS), 1);
+    for (int64_t i = 0; i < count; i++) {
+        for (; others && random_below(array, 4) == 0; others--) {
+            is_ghost[nplaces] = random_below(array, 2);
+            places[nplaces] = is_ghost[nplaces] ? random_below(array, array->count) : -1;
+            nplaces++;
+        }
+        places[nplaces++] = indices[i];
+    }
+    CHECK_OK(maestro_layout_indices(array->ndims, array->shape, nplaces, places, random_below(array, 2) || nplaces > count ? is_ghost : NULL, &layout));
+    free(places);
+    free(is_ghost);
+    return layout;
+}
+
 static inline maestro_layout_t *scenario_indices(scenario_t *scenario, const int *owner, int rank) {
     random_array_t *array = &scenario->array;
-    maestro_layout_t *layout = NULL;
     int64_t *indices = malloc((size_t)(array->count + 1) * sizeof *indices), count = 0;
     for (int64_t i = 0; i < array->count; i++)
         if (owner[i] == rank) indices[count++] = i;
     if (random_below(array, 2)) scenario_shuffle(array, indices, count);
-    CHECK_OK(maestro_layout_indices(array->ndims, array->shape, count, indices, NULL, &layout));
+    maestro_layout_t *layout = scenario_layout_of(array, indices, count);
     free(indices);
     return layout;
 }

@@ -12,7 +12,7 @@
 
 static const char WHAT[] = "redistribution in shared memory";
 
-enum { LONG_NBYTES = 128 }; /* of a line that is read where it lies: see docs/arrays.md */
+enum { LONG_NBYTES = 64 }; /* of a line that is read where it lies: about a cache line, measured */
 
 typedef struct part { /* of a field of one kind: its long lines come first in the room */
     size_t long_nbytes;

@@ -1,21 +1,23 @@
 /* The choice of a method by trial: all that can be made move scratch arrays in turn, a few times, and the quickest remains.  Every time is that of the slowest
  * rank, so all ranks come to the same choice.
- * Bounds: scratch arrays take no more than a part of the memory that is free, else nothing is tried; and the whole takes some uses of small arrays, or as
- * long as TIME_S, or WARM + 1 uses of each method, whichever is longer. */
+ * Least times count, for cores may be shared with others; rounds go on until they have been seen twice.
+ * Bounds: scratch arrays take no more than a part of the memory that is free, else nothing is tried; and rounds take no more than TIME_S, or as long as
+ * WARM + 1 uses of each method. */
 #include "mpi/plan.h"
 
 #include "mem/limits.h"
 
 #include <math.h>
 
-static const double TIME_S = 0.2, BATCH_S = 2e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8;
-enum { WARM = 2, ROUNDS = 5, BATCH_MAX = 16, MEMORY_PART = 8, ALIGNED = 64 };
+static const double TIME_S = 0.2, BATCH_S = 1e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1;
+enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_MAX = 8, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
 
 typedef struct candidate {
     void *state;
     bool made, shares_state, dropped;
     int batch;       /* uses that are timed together */
-    double least_s;  /* of a use; 0: not known yet */
+    int nrounds;     /* since the first that counts */
+    double least_s, second_s; /* of a use, in all of them */
 } candidate_t;
 
 typedef struct trial {
@@ -73,9 +75,9 @@ static bool has_room(const trial_t *trial) {
     return nbytes <= SMALL || nbytes <= mst_mem_limits_headroom() / MEMORY_PART / trial->plan->comm.nnode;
 }
 
-/* Collective: something moves between ranks, and all have room. */
+/* Collective: something moves between ranks, all have room, and none has so many peers that the states of all methods would take much of it. */
 static maestro_status_t is_worth_it(const trial_t *trial, bool *worth_out) {
-    int own[] = {trial->plan->ntraffic > 0, !has_room(trial)}, any[2];
+    int own[] = {trial->plan->ntraffic > 0, trial->plan->ntraffic > PEERS_MAX || !has_room(trial)}, any[2];
     MST_TRY(mst_mpi_check("trial", MPI_Allreduce(own, any, 2, MPI_INT, MPI_MAX, trial->plan->comm.comm)));
     *worth_out = any[0] && !any[1];
     return MAESTRO_OK;
@@ -147,11 +149,13 @@ static double time_uses(maestro_plan_t *plan, int count) {
 static maestro_status_t time_round(trial_t *trial, double slowest_s[MST_MPI_METHODS + 1]) {
     maestro_plan_t *plan = trial->plan;
     double own_s[MST_MPI_METHODS + 1] = {0};
+    MPI_Request request;
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         const candidate_t *candidate = &trial->candidate[i];
         if (!candidate->made || candidate->dropped) continue;
         choose(trial, i);
-        MST_TRY(mst_mpi_check("trial", MPI_Barrier(plan->comm.comm)));
+        MST_TRY(mst_mpi_check("trial", MPI_Ibarrier(plan->comm.comm, &request)));
+        MST_TRY(mst_mpi_finish(&plan->comm, "trial", &request));
         own_s[i] = time_uses(plan, candidate->batch);
     }
     own_s[MST_MPI_METHODS] = now_s() - trial->begun_s;
@@ -165,28 +169,52 @@ static int best_of(const double time_s[MST_MPI_METHODS]) {
     return best;
 }
 
-/* While pages are being made, only what is hopeless is dropped. */
+static void take_time(candidate_t *candidate, double s) {
+    double batch = BATCH_S / s;
+    candidate->batch = batch < 1 ? 1 : batch > BATCH_MAX ? BATCH_MAX : (int)batch;
+    if (!candidate->nrounds++) candidate->least_s = candidate->second_s = HUGE_VAL;
+    if (s < candidate->least_s) {
+        candidate->second_s = candidate->least_s;
+        candidate->least_s = s;
+    } else if (s < candidate->second_s) candidate->second_s = s;
+}
+
+/* A method falls out that has been looked at twice and is clearly slower, or, while pages are being made, slow and hopeless. */
 static void judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool cold) {
-    double best_s = round_s[best_of(round_s)];
+    double least_s[MST_MPI_METHODS];
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         candidate_t *candidate = &trial->candidate[i];
-        if (round_s[i] <= 0) continue;
-        candidate->dropped = cold ? round_s[i] > DROP_COLD * best_s && round_s[i] > SLOW_S : round_s[i] > DROP * best_s;
-        candidate->dropped = candidate->dropped || round_s[i] == HUGE_VAL;
-        double batch = BATCH_S / round_s[i];
-        candidate->batch = batch < 1 ? 1 : batch > BATCH_MAX ? BATCH_MAX : (int)batch;
-        if (!cold && (!candidate->least_s || round_s[i] < candidate->least_s)) candidate->least_s = round_s[i];
+        if (round_s[i] > 0) take_time(candidate, round_s[i]);
+        least_s[i] = candidate->least_s;
     }
+    double best_s = least_s[best_of(least_s)], drop = cold ? DROP_COLD : DROP;
+    for (int i = 0; i < MST_MPI_METHODS; i++) {
+        candidate_t *candidate = &trial->candidate[i];
+        bool known = candidate->nrounds > 1 && (!cold || candidate->least_s > SLOW_S);
+        candidate->dropped = candidate->dropped || candidate->least_s == HUGE_VAL || (known && candidate->least_s > drop * best_s);
+    }
+}
+
+/* Whether the least time of each method that is left has been seen twice. */
+static bool is_sure(const trial_t *trial) {
+    bool sure = true;
+    for (int i = 0; i < MST_MPI_METHODS; i++) {
+        const candidate_t *candidate = &trial->candidate[i];
+        if (candidate->made && !candidate->dropped) sure = sure && candidate->second_s < NEAR * candidate->least_s;
+    }
+    return sure;
 }
 
 static maestro_status_t run_rounds(trial_t *trial) {
     double round_s[MST_MPI_METHODS + 1];
     trial->begun_s = now_s();
     trial->plan->nfields = trial->plan->fields.count;
-    for (int r = 0; r < WARM + ROUNDS; r++) {
+    for (int r = 0; r < WARM + ROUNDS_MAX; r++) {
         MST_TRY(time_round(trial, round_s));
         judge(trial, round_s, r < WARM);
+        for (int i = 0; i < MST_MPI_METHODS && r == WARM - 1; i++) trial->candidate[i].nrounds = 0;
         if (r >= WARM && round_s[MST_MPI_METHODS] > TIME_S) break;
+        if (r >= WARM + ROUNDS && is_sure(trial)) break;
     }
     for (int i = 0; i < MST_MPI_METHODS; i++) trial->plan->trial_s[i] = trial->candidate[i].least_s;
     return MAESTRO_OK;
