@@ -56,6 +56,17 @@ foreach(example IN ITEMS transpose writers)
     set_tests_properties(mpi.example_${example} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS 3)
   endif()
 endforeach()
+# Two programs of one job, whichever comes first.
+if(TARGET example_split AND NOT MAESTRO_SANITIZE)
+  foreach(order IN ITEMS "land,water" "water,land")
+    string(REGEX MATCH "(.*),(.*)" found ${order})
+    set(first ${CMAKE_MATCH_1})
+    set(second ${CMAKE_MATCH_2})
+    add_test(NAME mpi.example_split.${first} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} 2 $<TARGET_FILE:example_split> ${first}
+      : ${MPIEXEC_NUMPROC_FLAG} 1 $<TARGET_FILE:example_split> ${second})
+    set_tests_properties(mpi.example_split.${first} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS 3)
+  endforeach()
+endif()
 # Bit for bit the same on any number of ranks.
 if(TARGET example_stencil AND NOT MAESTRO_SANITIZE)
   foreach(ranks IN LISTS ranks_tested)

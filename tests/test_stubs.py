@@ -10,7 +10,7 @@ import maestro
 from maestro import _core, errors
 
 FOLDER = Path(maestro.__file__).parent
-CLASSES = ("SessionHandle", "CdoHandle", "SubscriptionHandle", "RequestHandle", "PinHandle", "Index")
+CLASSES = ("SessionHandle", "CdoHandle", "SubscriptionHandle", "RequestHandle", "PinHandle", "Index", "LayoutHandle")
 OPERATORS = {"__enter__", "__exit__", "__getitem__", "__contains__", "__next__"}
 
 

@@ -641,8 +641,9 @@ MAESTRO_API maestro_status_t maestro_plan_destroy(maestro_plan_t *plan);
 /* ---- Names of programs --------------------------------------------------------------------------------------------------
  * Splits a communicator, as a rule the world, by names that the ranks give: each name's communicator has the ranks that gave it, in their order.  A rank may
  * be in several, as "ocean" and "ocean and ice"; it never matters in which order programs or names come.  The ranks speak version 1 of the MPI handshake
- * that couplers have agreed on, so programs that use another library's take part.  Collective.  `names` has `nnames` different names (0 is allowed); the
- * caller frees each communicator, in the order of the names, with MPI_Comm_free.  Errors: INVALID_ARGUMENT, WRONG_STATE (MPI is not initialised), SYSTEM. */
+ * that couplers have agreed on, so programs that use another library's take part.  Collective.  `names` has `nnames` different names (0 is allowed) of 1 to
+ * 4096 bytes; the caller frees each communicator, in the order of the names, with MPI_Comm_free.  Errors: INVALID_ARGUMENT (the same on all ranks, but for
+ * what is no communicator), PROTOCOL (a rank speaks another version, or breaks this one), WRONG_STATE (MPI is not initialised), SYSTEM. */
 MAESTRO_API maestro_status_t maestro_comm_split(maestro_comm_t comm, size_t nnames, const char *const *names, maestro_comm_t *comms_out);
 
 /* ---- Machine ------------------------------------------------------------------------------------------------------------ */
