@@ -81,7 +81,8 @@ foreach(bench IN ITEMS redistribute halo)
     if(TARGET maestro-bench-${bench} AND NOT MAESTRO_SANITIZE)
       add_test(NAME mpi.bench_${bench}.${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:maestro-bench-${bench}>
         --json --rounds 1 "rc 64" "rt 64" "cy 64" "cy 512" "2d 128 3" "3d 64 1 x3")
-      set_tests_properties(mpi.bench_${bench}.${ranks} PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} PASS_REGULAR_EXPRESSION "(cy 512|3d 64 1 x3)\": .*\"auto\"")
+      set_tests_properties(mpi.bench_${bench}.${ranks} PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks}
+        PASS_REGULAR_EXPRESSION "(cy 512|3d 64 1 x3)\": .*\"auto\"")
     endif()
   endforeach()
 endforeach()

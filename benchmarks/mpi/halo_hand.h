@@ -34,7 +34,8 @@ static inline void hand_copy_own(const grid_t *grid, bool all) {
     for (int f = 0; f < grid->nfields; f++)
         for (int k = 0; k < grid->nregions; k++) {
             double *field = grid->fields + f * grid->count;
-            if (grid_is_halo(grid, k) && (all || grid->peer[k] == grid->rank)) box_copy(grid, &grid->edge[hand_facing(grid, k)], field, &grid->ghosts[k], field);
+            bool is_own = grid_is_halo(grid, k) && (all || grid->peer[k] == grid->rank);
+            if (is_own) box_copy(grid, &grid->edge[hand_facing(grid, k)], field, &grid->ghosts[k], field);
         }
 }
 
