@@ -174,6 +174,12 @@ def test_a_halo_is_held_against_the_best_by_hand_that_was_measured():
 
 
 @pytest.mark.usefixtures("both_families")
+def test_a_peer_that_could_not_be_had_is_named_as_such():
+    judged = judge.judge(array_row("halo-2d-128-1-mpich"), judge.Measured([{"halo:2d 128 1.auto.us": 8.0, "halo:2d 128 1.phases.us": 9.0}]))
+    assert next(peer for peer in judged["peers"] if peer["name"] == "GHEX")["missing"].startswith("no peer")
+
+
+@pytest.mark.usefixtures("both_families")
 def test_the_worst_choice_of_a_method_counts():
     us = {
         "rc 64.auto": 1.0,

@@ -31,6 +31,7 @@ OURS = {
     "auto": ("packed, alloc", "datatypes", "staged", "shared"),
     "auto, other": ("packed", "datatypes", "staged", "shared, other"),
 }  # what each choice chooses from
+NO_PEER = "no peer: scripts/bench-peers has not found or built it"
 PYTHON_CASES = ("rc 512", "rc 4096")
 
 
@@ -81,7 +82,7 @@ def redistribution(family: str, cut: str, n: int) -> Row:
         return us(way) if n == SIZES[0] else ratio(us(way), us("memcpy"))
 
     must, aim = BARS[n] if n in BARS else BARS.get((cut, n), BARS["rc", n])
-    scalapack = Other("ScaLAPACK", shown("ScaLAPACK"), "pdtran" if cut == "rt" else "pdgemr2d")
+    scalapack = Other("ScaLAPACK", shown("ScaLAPACK"), "pdtran" if cut == "rt" else "pdgemr2d", NO_PEER)
     return Row(
         f"redistribute-{cut}-{n}-{family}",
         f"arrays-{family}",
@@ -110,7 +111,7 @@ def messages(family: str, cut: str, n: int) -> Row:
         1.0,
         0.85,
         bound=Other("by hand, us", us("by hand")),
-        peers=tuple(Other(way, ratio(us(way), us("by hand"))) for way in others),
+        peers=tuple(Other(way, ratio(us(way), us("by hand")), absent=NO_PEER) for way in others),
     )
 
 
@@ -129,7 +130,7 @@ def halo(family: str, case: str) -> Row:
         1.1,
         0.9,
         bound=Other("a copy in place, us", us("copy in place")),
-        peers=tuple(Other(way, part(us(way), best)) for way in others),
+        peers=tuple(Other(way, part(us(way), best), absent=NO_PEER) for way in others),
         details={"auto, us": us("auto"), "auto, other memory, us": us("auto, other")},
     )
 

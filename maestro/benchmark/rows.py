@@ -23,6 +23,7 @@ class Other:
     name: str
     value: Value
     does: str = ""
+    absent: str = ""  # why there is no figure though its program ran
 
 
 @dataclass(frozen=True)
