@@ -2,7 +2,6 @@
  * A channel: slots | fields of each slot | room of each slot. */
 #include "mpi/board.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 static const char WHAT[] = "redistribution in shared memory";
@@ -68,6 +67,19 @@ static maestro_status_t make_lists(const mst_mpi_comm_t *comm, size_t max_fields
     return boards->nbytes && boards->base ? MAESTRO_OK : mst_base_fail_errno(WHAT);
 }
 
+static maestro_status_t gather(const mst_mpi_comm_t *comm, const mst_mpi_segment_t *own, mst_mpi_segment_t *segment) {
+    MPI_Request request;
+    segment[comm->node_rank] = *own;
+    MST_TRY(mst_mpi_check(WHAT, MPI_Iallgather(MPI_IN_PLACE, 0, MPI_BYTE, segment, sizeof *own, MPI_BYTE, comm->node, &request)));
+    return mst_mpi_finish(comm, WHAT, &request);
+}
+
+static maestro_status_t meet(const mst_mpi_comm_t *comm) {
+    MPI_Request request;
+    MST_TRY(mst_mpi_check(WHAT, MPI_Ibarrier(comm->node, &request)));
+    return mst_mpi_finish(comm, WHAT, &request);
+}
+
 /* The own descriptor is closed when all have mapped what they read. */
 maestro_status_t mst_mpi_boards_make(const mst_mpi_comm_t *comm, size_t max_fields, const size_t *room_nbytes, const bool *reads, maestro_status_t status,
                                      mst_mpi_boards_t *boards) {
@@ -76,18 +88,18 @@ maestro_status_t mst_mpi_boards_make(const mst_mpi_comm_t *comm, size_t max_fiel
     if (!segment) return mst_base_fail_errno(WHAT); /* little memory was asked for: others may wait, but for a process that is at its end */
     if (status == MAESTRO_OK) status = listed;
     if (status == MAESTRO_OK) status = make_own(boards, room_nbytes, &own);
-    maestro_status_t gathered = mst_mpi_check(WHAT, MPI_Allgather(&own, sizeof own, MPI_BYTE, segment, sizeof own, MPI_BYTE, comm->node));
+    maestro_status_t gathered = gather(comm, &own, segment);
     if (status == MAESTRO_OK) status = gathered;
     if (status == MAESTRO_OK) status = map_others(comm, boards, segment, reads);
-    MPI_Barrier(comm->node);
+    maestro_status_t met = meet(comm);
     if (own.fd >= 0) close((int)own.fd);
-    free(segment);
-    return status;
+    if (gathered == MAESTRO_OK) free(segment); /* else MPI may still write there */
+    return status == MAESTRO_OK ? met : status;
 }
 
 void mst_mpi_boards_fini(mst_mpi_boards_t *boards) {
     for (int i = 0; boards->base && i < boards->nnode; i++)
-        if (boards->base[i]) munmap(boards->base[i], boards->nbytes[i]);
+        if (boards->base[i]) mst_mpi_segment_unmap(boards->base[i], boards->nbytes[i]);
     free(boards->nbytes);
     free(boards->base);
     *boards = (mst_mpi_boards_t){0};

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- Segments */
@@ -47,6 +48,8 @@ maestro_status_t mst_mpi_segment_map(const mst_mpi_segment_t *segment, const voi
     if (status == MAESTRO_OK) *base_out = base;
     return status;
 }
+
+void mst_mpi_segment_unmap(const void *base, uint64_t nbytes) { syscall(SYS_munmap, base, nbytes); }
 
 /* ---- The application's */
 typedef struct block block_t;

@@ -216,7 +216,8 @@ static maestro_status_t run_rounds(trial_t *trial) {
         if (r >= WARM && round_s[MST_MPI_METHODS] > TIME_S) break;
         if (r >= WARM + ROUNDS && is_sure(trial)) break;
     }
-    for (int i = 0; i < MST_MPI_METHODS; i++) trial->plan->trial_s[i] = trial->candidate[i].least_s;
+    for (int i = 0; i < MST_MPI_METHODS; i++)
+        if (trial->candidate[i].least_s < HUGE_VAL) trial->plan->trial_s[i] = trial->candidate[i].least_s;
     return MAESTRO_OK;
 }
 

@@ -1,8 +1,6 @@
 /* See window.h. */
 #include "mpi/window.h"
 
-#include <sys/mman.h>
-
 struct mst_mpi_window {
     uint64_t serial;
     size_t nbytes;
@@ -11,7 +9,7 @@ struct mst_mpi_window {
 };
 
 static void close_window(mst_mpi_window_t *window) {
-    munmap((void *)(uintptr_t)window->base, window->nbytes);
+    mst_mpi_segment_unmap(window->base, window->nbytes);
     free(window);
 }
 

@@ -1,0 +1,220 @@
+/* Wrong calls: every rank gets an error in bounded time, and goes on.  Run by any number of ranks up to 8. */
+#include "mpi/scenario_test.h"
+
+enum { ROOM = 4 * SCENARIO_RANKS };
+
+static int rank, nranks;
+static const double SHORT_S = 0.3, BOUND_S = 20; /* cores may be shared with much else */
+
+/* ---- Helpers: a communicator of its own for each test, since some are lost */
+static maestro_comm_t own_world(MPI_Comm *comm_out) {
+    MPI_Comm_dup(MPI_COMM_WORLD, comm_out);
+    return MPI_Comm_c2f(*comm_out);
+}
+
+static maestro_status_t make(maestro_comm_t comm, int64_t size, const maestro_plan_options_t *options, maestro_plan_t **plan_out) {
+    const int64_t shape[] = {size, size};
+    maestro_layout_t *rows = NULL, *columns = NULL;
+    CHECK_OK(maestro_layout_blocks(2, shape, (int64_t[]){nranks, 1}, NULL, &rows));
+    CHECK_OK(maestro_layout_blocks(2, shape, (int64_t[]){1, nranks}, NULL, &columns));
+    maestro_status_t status = maestro_redistribute(rows, columns, 8, comm, options, plan_out);
+    maestro_layout_destroy(rows);
+    maestro_layout_destroy(columns);
+    return status;
+}
+
+static maestro_plan_t *plan_of(maestro_comm_t comm, maestro_method_t method) {
+    maestro_plan_t *plan = NULL;
+    maestro_plan_options_t options;
+    maestro_plan_options_init(&options);
+    options.method = method;
+    CHECK_OK(make(comm, 2 * nranks, &options, &plan));
+    return plan;
+}
+
+static double now_s(void) { return (double)mst_base_now_ns() * 1e-9; }
+
+static maestro_status_t run(maestro_plan_t *plan) {
+    static double source[ROOM], target[ROOM];
+    return maestro_plan_run(plan, 1, (const void *[]){source}, (void *[]){target});
+}
+
+/* ---- When a plan is made */
+static void test_ranks_that_make_plans_in_another_order_are_told(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *plan = NULL;
+    for (int i = 0; i < 2 && nranks > 1; i++) {
+        CHECK_STATUS(make(ours, (rank == 0) == (i == 0) ? 2 * nranks : 3 * nranks, NULL, &plan), MAESTRO_INVALID_ARGUMENT);
+        CHECK_ERROR_SAYS("size");
+    }
+    CHECK_OK(make(ours, 2 * nranks, NULL, &plan));
+    CHECK_OK(maestro_plan_destroy(plan));
+    MPI_Comm_free(&comm);
+}
+
+static void test_a_halo_where_others_redistribute_is_refused(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    const int64_t size = 8 * nranks, nparts = nranks;
+    maestro_layout_options_t ghosts;
+    maestro_layout_t *line = NULL;
+    maestro_plan_t *plan = NULL;
+    maestro_layout_options_init(&ghosts);
+    ghosts.low[0] = 1;
+    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, &ghosts, &line));
+    if (nranks > 1) {
+        CHECK_STATUS(rank ? maestro_redistribute(line, line, 8, ours, NULL, &plan) : maestro_halo(line, 8, ours, NULL, &plan), MAESTRO_INVALID_ARGUMENT);
+        CHECK_ERROR_SAYS("another function");
+    }
+    CHECK_OK(maestro_halo(line, 8, ours, NULL, &plan));
+    CHECK_OK(maestro_plan_destroy(plan));
+    maestro_layout_destroy(line);
+    MPI_Comm_free(&comm);
+}
+
+static void test_fields_that_differ_are_refused_by_all(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *plan = NULL;
+    maestro_field_t field[2];
+    maestro_plan_options_t options;
+    maestro_plan_options_init(&options);
+    maestro_field_init(&field[0], MAESTRO_F64);
+    maestro_field_init(&field[1], rank ? MAESTRO_F64 : MAESTRO_F32);
+    options.max_fields = 2;
+    options.fields = field;
+    if (nranks > 1) {
+        CHECK_STATUS(make(ours, 2 * nranks, &options, &plan), MAESTRO_INVALID_ARGUMENT);
+        CHECK_ERROR_SAYS("types of fields differ");
+        options.fields = NULL;
+        options.max_fields = rank ? 1 : 2;
+        CHECK_STATUS(make(ours, 2 * nranks, &options, &plan), MAESTRO_INVALID_ARGUMENT);
+        CHECK_ERROR_SAYS("max_fields is 1 on one rank and 2 on another");
+    }
+    options.fields = field;
+    options.max_fields = 1;
+    field[0].to = MAESTRO_F32;
+    options.method = MAESTRO_METHOD_DATATYPES;
+    CHECK_STATUS(make(ours, 2 * nranks, &options, &plan), MAESTRO_INVALID_ARGUMENT);
+    CHECK_ERROR_SAYS("datatypes cannot");
+    MPI_Comm_free(&comm);
+}
+
+/* Those that are there give up, for good on this communicator; who comes too late gives up as well. */
+static void test_a_rank_that_makes_no_plan_is_waited_for_only_so_long(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *plan = plan_of(ours, MAESTRO_METHOD_PACKED), *none = NULL;
+    double begun_s = now_s();
+    setenv("MAESTRO_TIMEOUT_S", "0.3", 1);
+    if (rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_TIMEOUT);
+    if (rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_WRONG_STATE);
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (nranks > 1 && !rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_TIMEOUT);
+    CHECK(now_s() - begun_s < BOUND_S);
+    unsetenv("MAESTRO_TIMEOUT_S");
+    CHECK_OK(run(plan)); /* which was made before */
+    CHECK_OK(maestro_plan_destroy(plan));
+    MPI_Comm_free(&comm);
+}
+
+/* ---- When a plan is used */
+static void test_a_rank_that_does_not_use_a_plan_is_waited_for_only_so_long(maestro_method_t method) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *plan = plan_of(ours, method);
+    double source[ROOM] = {0}, target[ROOM], begun_s = now_s();
+    setenv("MAESTRO_TIMEOUT_S", "0.3", 1);
+    if (rank) {
+        CHECK_OK(maestro_plan_start(plan, 1, (const void *[]){source}, (void *[]){target}));
+        CHECK_STATUS(maestro_plan_wait(plan, SHORT_S), MAESTRO_TIMEOUT);
+        CHECK_STATUS(maestro_plan_destroy(plan), MAESTRO_TIMEOUT);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (!rank) CHECK_OK(maestro_plan_destroy(plan));
+    CHECK(now_s() - begun_s < BOUND_S);
+    unsetenv("MAESTRO_TIMEOUT_S");
+    MPI_Comm_free(&comm);
+}
+
+/* By messages that takes until the timeout; in shared memory it is seen. */
+static void test_a_rank_that_has_destroyed_the_plan_is_noticed(maestro_method_t method) {
+    bool of_node = method == MAESTRO_METHOD_SHARED || method == MAESTRO_METHOD_STAGED;
+    if (!of_node || getenv("MPIR_CVAR_NUM_CLIQUES")) return;
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *plan = plan_of(ours, method);
+    CHECK_OK(run(plan));
+    MPI_Barrier(comm);
+    if (!rank) CHECK_OK(maestro_plan_destroy(plan));
+    MPI_Barrier(comm);
+    if (rank) {
+        CHECK_STATUS(run(plan), MAESTRO_INVALID_ARGUMENT);
+        CHECK_OK(maestro_plan_destroy(plan));
+    }
+    MPI_Comm_free(&comm);
+}
+
+static void test_a_plan_that_was_destroyed_is_refused(maestro_method_t method) {
+    maestro_plan_t *plan = plan_of(MPI_Comm_c2f(MPI_COMM_WORLD), method), *copy = plan;
+    char *text = NULL;
+    CHECK_OK(run(plan));
+    CHECK_OK(maestro_plan_destroy(plan));
+    CHECK_STATUS(run(copy), MAESTRO_INVALID_ARGUMENT);
+    CHECK_ERROR_SAYS("has been destroyed");
+    CHECK_STATUS(maestro_plan_wait(copy, 1), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(maestro_plan_test(copy), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(maestro_plan_explain(copy, &text), MAESTRO_INVALID_ARGUMENT);
+    CHECK_STATUS(maestro_plan_destroy(copy), MAESTRO_INVALID_ARGUMENT);
+}
+
+/* The duplicate that plans share lives as long as one of them. */
+static void test_plans_outlive_the_communicator(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *a = plan_of(ours, MAESTRO_METHOD_PACKED), *b = plan_of(ours, MAESTRO_METHOD_STAGED);
+    MPI_Comm_free(&comm);
+    CHECK_OK(run(b));
+    CHECK_OK(maestro_plan_destroy(b));
+    CHECK_OK(run(a));
+    CHECK_OK(maestro_plan_destroy(a));
+}
+
+/* Each goes by its own tag. */
+static void test_plans_are_waited_for_in_any_order(maestro_method_t method) {
+    double source[2][ROOM], target[2][ROOM];
+    maestro_plan_t *plan[2];
+    for (int p = 0; p < 2; p++) {
+        plan[p] = plan_of(MPI_Comm_c2f(MPI_COMM_WORLD), method);
+        for (int i = 0; i < 4 * nranks; i++) source[p][i] = 100 * p + rank;
+    }
+    for (int i = 0; i < 2; i++) {
+        int p = rank % 2 ? i : 1 - i;
+        CHECK_OK(maestro_plan_start(plan[p], 1, (const void *[]){source[p]}, (void *[]){target[p]}));
+    }
+    for (int p = 1; p >= 0; p--) CHECK_OK(maestro_plan_wait(plan[p], 60));
+    for (int p = 0; p < 2; p++) {
+        for (int i = 0; i < 4 * nranks; i++) CHECK(target[p][i] == 100 * p + i / 4); /* two rows of a rank, two columns of it */
+        CHECK_OK(maestro_plan_destroy(plan[p]));
+    }
+}
+
+int main(int argc, char **argv) {
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &nranks);
+    test_ranks_that_make_plans_in_another_order_are_told();
+    test_a_halo_where_others_redistribute_is_refused();
+    test_fields_that_differ_are_refused_by_all();
+    test_a_rank_that_makes_no_plan_is_waited_for_only_so_long();
+    test_plans_outlive_the_communicator();
+    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {
+        test_a_rank_that_does_not_use_a_plan_is_waited_for_only_so_long(method);
+        test_a_rank_that_has_destroyed_the_plan_is_noticed(method);
+        test_a_plan_that_was_destroyed_is_refused(method);
+        test_plans_are_waited_for_in_any_order(method);
+    }
+    MPI_Finalize();
+    return TEST_END;
+}
