@@ -67,7 +67,7 @@ test-python: build
 	python -m pytest --ignore=tests/mpi $(PYTEST_ARGS)
 
 test-mpi: build
-	scripts/mpi-tests $(BIN) 2 3
+	scripts/mpi-tests $(BIN) 1 2 3 4
 
 test-all: test-asan test-tsan test-openmpi test-numa
 
@@ -88,8 +88,8 @@ build-openmpi: build env-openmpi
 
 test-openmpi: build-openmpi
 	$(OPENMPI_ENV) ctest --preset openmpi
-	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 2 3
-	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py tests/cli/test_split.py $(PYTEST_ARGS)
+	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 1 2 3 4
+	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py tests/cli/test_arrays.py tests/cli/test_split.py $(PYTEST_ARGS)
 
 test-numa: build
 	scripts/numa-guest build/release/tests/test_mem_pin

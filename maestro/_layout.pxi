@@ -38,7 +38,10 @@ cdef class LayoutHandle:
         cdef Py_ssize_t count = begin.shape[0]
         self.take_shape(shape, c_shape)
         self.take_options(&options, by_columns, False, low, high)
-        check(maestro_layout_boxes(self.ndims, c_shape, count, &begin[0, 0] if count else NULL, &end[0, 0] if count else NULL, &options, &self.c))
+        if count:
+            check(maestro_layout_boxes(self.ndims, c_shape, count, &begin[0, 0], &end[0, 0], &options, &self.c))
+        else:
+            check(maestro_layout_boxes(self.ndims, c_shape, 0, NULL, NULL, &options, &self.c))
 
     def _make_indices(self, tuple shape, const int64_t[::1] indices, const unsigned char[::1] is_ghost):
         """Indices, in row-major order of the shape; `is_ghost` may be None."""

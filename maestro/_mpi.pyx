@@ -16,7 +16,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport getpid
 
 from maestro._c cimport *
-from maestro._core cimport LayoutHandle, check, failure, own_failure, take_json
+from maestro._core cimport LayoutHandle, check, own_failure, take_json
 
 import numpy as np
 

@@ -13,6 +13,10 @@ cdef struct part_t:
     int64_t stride[7]
 
 
+cdef object bad_argument(str text):
+    return own_failure(MAESTRO_INVALID_ARGUMENT, text)
+
+
 cdef double monotonic() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
@@ -175,12 +179,12 @@ cdef class PlanHandle:
         side = "halo" if self.is_halo else "redistribution"
         which = "" if self.is_halo else " of the target" if is_target else " of the source"
         if not part.there:
-            return own_failure(MAESTRO_INVALID_ARGUMENT, f"{side}: field {f}{which}: {found}")
+            return bad_argument(f"{side}: field {f}{which}: {found}")
         dtype = self.target_types[f] if is_target else self.source_types[f]
         shape = tuple([part.shape[d] for d in range(part.ndims)])
         strides = tuple([part.stride[d] * dtype.itemsize for d in range(part.ndims)])
-        return own_failure(MAESTRO_INVALID_ARGUMENT, f"{side}: field {f}{which}: {found}; this rank's part has shape {shape} with its ghost cells, "
-                                                     f"dtype {dtype} and strides {strides} (maestro.empty makes such arrays)")
+        wanted = f"this rank's part has shape {shape} with its ghost cells, dtype {dtype} and strides {strides}"
+        return bad_argument(f"{side}: field {f}{which}: {found}; {wanted} (maestro.empty makes such arrays)")
 
     cdef object stage(self, object array, bint is_target, Py_ssize_t f, object stream):
         """Host memory with what a device's array has; what is a target's goes back when the use is done."""
@@ -215,7 +219,7 @@ cdef class PlanHandle:
         return 0
 
     def _begin(self, sources, targets, stream):
-        """Start with sequences of arrays, one for each field; None stands for as many None as the other side has, or for one."""
+        """Start with sequences of arrays, one for each field; None stands for as many None as the other side has."""
         cdef Py_ssize_t n = 1 if targets is None else len(targets)
         cdef Py_ssize_t m = n if sources is None else len(sources)
         cdef Py_ssize_t f
@@ -225,8 +229,8 @@ cdef class PlanHandle:
             raise own_failure(MAESTRO_WRONG_STATE, "start: it has been started already; wait for it first")
         n = m if targets is None else n
         if n != m or not 1 <= n <= self.max_fields:
-            raise own_failure(MAESTRO_INVALID_ARGUMENT, f"start: {m} fields of the source and {n} of the target; the plan was made for 1 to "
-                                                        f"{self.max_fields}, and for as many on both sides")
+            raise bad_argument(f"start: {m} fields of the source and {n} of the target; the plan was made for 1 to {self.max_fields}, and "
+                               "for as many on both sides")
         self.held, self.landing = [], []
         try:
             for f in range(n):
@@ -251,10 +255,9 @@ cdef class PlanHandle:
             target_nbytes = self.nbytes(True, f)
             for g in range(n):
                 if not self.is_halo and overlap(self.to[f], target_nbytes, self.from_[g], self.nbytes(False, g)):
-                    raise own_failure(MAESTRO_INVALID_ARGUMENT, f"redistribution: field {f} of the target shares memory with field {g} of the "
-                                                                "source; give arrays of their own")
+                    raise bad_argument(f"start: field {f} of the target shares memory with field {g} of the source; give it its own")
                 if g > f and overlap(self.to[f], target_nbytes, self.to[g], self.nbytes(True, g)):
-                    raise own_failure(MAESTRO_INVALID_ARGUMENT, f"start: fields {f} and {g} of the target share memory; give arrays of their own")
+                    raise bad_argument(f"start: fields {f} and {g} of the target share memory; give each its own")
         return 0
 
     cdef Py_ssize_t nbytes(self, bint is_target, Py_ssize_t f) except -1:
@@ -309,8 +312,8 @@ cdef class PlanHandle:
             left = end - monotonic()
             if left <= 0:
                 timeout = self.timeout if timeout is None else timeout
-                raise own_failure(MAESTRO_TIMEOUT, f"wait: not done after {timeout:g} s, for other ranks have not come so far; wait again, or "
-                                                   "longer (MAESTRO_TIMEOUT_S)")
+                what = f"wait: not done after {timeout:g} s, for other ranks have not come so far"
+                raise own_failure(MAESTRO_TIMEOUT, f"{what}; wait again, or longer (MAESTRO_TIMEOUT_S)")
         self.settle(status)
 
     def test(self):

@@ -1,5 +1,7 @@
 """Layouts beside a model in numpy: a global array of element numbers, cut by array_split and by dealing; every part filled and put back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,7 +101,7 @@ def test_a_layout_tells_how_it_was_made():
     for text in (
         "maestro.Layout.blocks(12, grid=3)",
         "maestro.Layout.blocks((12, 8), grid=(3, 1), ghosts=2, order='F')",
-        "maestro.Layout.block_cyclic((9, 9), grid=(3, 1), block=(2, 2), grid_order='F')",
+        "maestro.Layout.block_cyclic((9, 9), block=(2, 2), grid=(3, 1), grid_order='F')",
     ):
         assert repr(eval(text)) == text
     assert "boxes=<2>" in repr(maestro.Layout.boxes((4, 4), [((0, 0), (1, 4)), ((2, 0), (3, 4))]))
@@ -170,7 +172,7 @@ def test_a_picture_shows_the_owner_of_every_element(figure, layout):
     steps = [-(-n // have) for n, have in zip(layout.shape, shown.shape[-layout.ndim :], strict=True)]
     for cell, colour in np.ndenumerate(shown):
         owner = layout.owner([i * step for i, step in zip(cell[-layout.ndim :], steps, strict=True)])
-        assert colour == (owner if owner < 0 else owner % 20)
+        assert colour == (owner if owner < 0 else owner % 10)
     numbers = {text.get_text() for text in ax.texts} - {""}
     assert numbers >= {str(part) for part in range(min(layout.nparts, 100))}
     ax.figure.canvas.draw()
@@ -181,3 +183,15 @@ def test_pictures_have_two_dimensions(figure):
         maestro.Layout.blocks((2, 2, 2), grid=(1, 1, 1)).plot()
     ax = figure.figure().add_subplot()
     assert maestro.Layout.blocks((2, 2), grid=(1, 1)).plot(ax) is ax
+
+
+def test_the_tutorial_shows_what_its_pictures_were_drawn_from(figure, tmp_path):
+    import make_pictures
+
+    page = (Path(__file__).parents[1] / "docs/tutorial-arrays.md").read_text()
+    for name, layouts in make_pictures.PICTURES.items():
+        assert f"(images/{name})" in page
+        make_pictures.picture(layouts, tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 10_000
+        for layout, _ in layouts:
+            assert layout.kind in ("boxes", "indices") or repr(layout).replace("'", '"') in page

@@ -2,8 +2,8 @@
 
 mpirun -n 4 python stencil.py
 
-In 2D a field is diffused over all eight neighbours, corners too, and another one is carried by a wind; in 3D the same with 14 neighbours, and
-two layers of ghost cells on one side.  The recipe stands in stencil.c: all factors are powers of two and sums are in the order of the
+In 2D a field is diffused over all eight neighbours, corners too, and another one is carried by a wind; in 3D the same with 14 neighbours,
+and two layers of ghost cells on one side.  The recipe stands in stencil.c: all factors are powers of two and sums are in the order of the
 parentheses, so that C, Fortran and numpy give the same bits.  Printed is the CRC-32 of each field, gathered in row-major order.
 """
 

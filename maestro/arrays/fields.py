@@ -52,15 +52,17 @@ class Field:
     scale: complex = 1
     conjugate: bool = False
 
-    def dtypes(self) -> tuple[np.dtype, np.dtype]:
-        """Of source and target."""
-        source = np.dtype(self.source)
-        return source, source if self.target is None else np.dtype(self.target)
 
-    def moves_as_is(self) -> bool:
-        """Whether the target's bytes are the source's."""
-        source, target = self.dtypes()
-        return source == target and self.scale == 1 and not self.conjugate
+def dtypes_of(field: Field) -> tuple[np.dtype, np.dtype]:
+    """Of source and target."""
+    source = np.dtype(field.source)
+    return source, source if field.target is None else np.dtype(field.target)
+
+
+def moves_as_is(field: Field) -> bool:
+    """Whether the target's bytes are the source's."""
+    source, target = dtypes_of(field)
+    return source == target and field.scale == 1 and not field.conjugate
 
 
 def fields_of(given: DType | Field | Sequence[DType | Field], max_fields: int | None) -> list[Field]:
@@ -69,13 +71,22 @@ def fields_of(given: DType | Field | Sequence[DType | Field], max_fields: int | 
     fields = [one if isinstance(one, Field) else Field(one) for one in (given if several else [given])]
     count = len(fields) if max_fields is None else max_fields
     if several and (not fields or count != len(fields)):
-        raise errors.ArgumentError(f"redistribute: {len(fields)} fields in dtype and max_fields={max_fields}; a list says how many there are")
+        raise errors.ArgumentError(
+            f"redistribute: {len(fields)} fields in dtype and max_fields={max_fields}; a list says how many there are"
+        )
     if not 1 <= count < 2**31:
         raise errors.ArgumentError(f"redistribute: max_fields is {max_fields}; it may be 1 or more")
-    for dtype in (dtype for field in fields for dtype in field.dtypes()):
-        if dtype.hasobject:
-            raise errors.ArgumentError(f"redistribute: dtype {dtype} has Python objects, which mean nothing to other ranks")
+    for dtype in (dtype for field in fields for dtype in dtypes_of(field)):
+        check_elements(dtype)
     return fields if several else fields * count
+
+
+def check_elements(dtype: np.dtype) -> None:
+    if dtype.hasobject:
+        raise errors.ArgumentError(f"redistribute: dtype {dtype} has Python objects, which mean nothing to other ranks")
+    if dtype.itemsize not in (1, 2, 4, 8, 16):
+        remedy = "they may have 1, 2, 4, 8 or 16: make a dimension of what is in one"
+        raise errors.ArgumentError(f"redistribute: elements of dtype {dtype} have {dtype.itemsize} bytes; {remedy}")
 
 
 def is_structure(given: Sequence[Any]) -> bool:
@@ -85,11 +96,13 @@ def is_structure(given: Sequence[Any]) -> bool:
 
 def elements(field: Field) -> tuple[int, int, complex, bool]:
     """The field as C takes it: elements of both sides, scale, whether the source is conjugated."""
-    source, target = field.dtypes()
-    if field.moves_as_is():
+    source, target = dtypes_of(field)
+    if moves_as_is(field):
         return source.itemsize, target.itemsize, 1, False
     for dtype in (source, target):
         if dtype not in CONVERTIBLE:
             known = ", ".join(map(str, CONVERTIBLE))
-            raise errors.ArgumentError(f"redistribute: values of dtype {dtype} are not converted, scaled or conjugated; those of {known} are")
+            raise errors.ArgumentError(
+                f"redistribute: values of dtype {dtype} are not converted, scaled or conjugated; those of {known} are"
+            )
     return CONVERTIBLE[source], CONVERTIBLE[target], complex(field.scale), field.conjugate

@@ -153,9 +153,7 @@ class Layout(_core.LayoutHandle):
 
     @classmethod
     def _regular(cls, kind, shape, block, grid, order, ghosts, grid_order) -> Layout:
-        layout = cls._new(kind, shape, order, grid=_numbers(grid))
-        if block is not None:
-            layout._given["block"] = _numbers(block)
+        layout = cls._new(kind, shape, order, **({} if block is None else {"block": _numbers(block)}), grid=_numbers(grid))
         layout._given |= {"ghosts": ghosts, "grid_order": _checked_order(grid_order, "grid_order")}
         low, high = _ghosts(ghosts, len(layout.shape))
         layout._make(layout.shape, layout._given.get("block"), layout._given["grid"], order == "F", grid_order == "F", low, high)

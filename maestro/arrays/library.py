@@ -22,10 +22,8 @@ def path_for(text: str) -> Path:
     path = FOLDER / FOLDERS.get(family, "none") / "libmaestro_mpi.so.0"
     if not path.exists():
         built = ", ".join(sorted(one.parent.name for one in FOLDER.glob("*/libmaestro_mpi.so.0"))) or "none"
-        raise errors.SystemError(
-            f"load libmaestro_mpi: it is not built for mpi4py's MPI, {family or text.splitlines()[0]} (built for: {built}); build Maestro with "
-            "that MPI's mpicc first on PATH"
-        )
+        what = f"it is not built for mpi4py's MPI, {family or text.splitlines()[0]} (built for: {built})"
+        raise errors.SystemError(f"load libmaestro_mpi: {what}; build Maestro with that MPI's mpicc first on PATH")
     return path
 
 

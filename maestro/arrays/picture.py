@@ -20,7 +20,7 @@ MOST_CELLS = 400  # of a dimension
 MOST_NUMBERS = 16  # cells of a dimension that are numbered one by one
 MOST_LABELS = 100  # parts that are numbered where cells are not
 MOST_STEPS = 600  # of the way through a part's memory
-NCOLOURS = 20
+NCOLOURS = 10
 
 
 def draw(layout: Layout, ax: Axes | None, part: int | None) -> Axes:
@@ -36,7 +36,7 @@ def draw(layout: Layout, ax: Axes | None, part: int | None) -> Axes:
     colours = np.ma.masked_where(owners < 0, owners % NCOLOURS)
     height, width = rows_and_columns(layout.shape)
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    ax.imshow(colours, cmap="tab20", vmin=-0.5, vmax=NCOLOURS - 0.5, alpha=0.5, interpolation="nearest", extent=extent, aspect="equal")
+    ax.imshow(colours, cmap="tab10", vmin=-0.5, vmax=NCOLOURS - 0.5, alpha=0.5, interpolation="nearest", extent=extent, aspect="equal")
     number_parts(ax, owners, (height / owners.shape[0], width / owners.shape[1]))
     if local is not None:
         draw_ghosts(ax, layout, local)

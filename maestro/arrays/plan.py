@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from .. import _core, _mpi, errors
-from .fields import DType, Field, elements, fields_of
+from .fields import DType, Field, dtypes_of, elements, fields_of, moves_as_is
 from .layout import Layout
 from .library import handle
 from .memory import part_of
@@ -107,11 +107,11 @@ class Plan(_mpi.PlanHandle):
         """Collective: what `redistribute` and `Halo` have in common."""
         c_comm = handle(comm, "redistribute")
         fields = fields_of(dtype, max_fields)
-        alike = all(field.moves_as_is() and field.dtypes() == fields[0].dtypes() for field in fields)
+        alike = all(moves_as_is(field) and dtypes_of(field) == dtypes_of(fields[0]) for field in fields)
         parts = [part_of(layout, part, comm.rank) if layout else 0 for layout, part in given_parts]
         told = {name: value for name, value in options.items() if value is not None} | {"method": method_number(options["method"])}
-        timeout = float(os.environ.get("MAESTRO_TIMEOUT_S", 60))
-        types = [field.dtypes() for field in fields]
+        timeout = float(os.environ.get("MAESTRO_TIMEOUT_S", "60"))
+        types = [dtypes_of(field) for field in fields]
         converted = None if alike else [elements(field) for field in fields]
         self._make(source, target, c_comm, types, converted, parts, told, timeout)
 
@@ -253,7 +253,7 @@ class Halo(Plan):
     ):
         periodic = [periodic] * _core.MAESTRO_DIMENSIONS_MAX if isinstance(periodic, bool | np.bool_) else list(periodic)
         if layout and layout.ndim > len(periodic):
-            raise errors.ArgumentError(f"halo: periodic has {len(periodic)} values and the array {layout.ndim} dimensions; give one for each")
+            raise errors.ArgumentError(f"halo: periodic has {len(periodic)} values for {layout.ndim} dimensions; give one for each")
         periodic += [False] * (_core.MAESTRO_DIMENSIONS_MAX - len(periodic))
         self._create(layout, None, dtype, comm, max_fields, [(layout, part)], method=method, from_part=part, periodic=periodic)
 

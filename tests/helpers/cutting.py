@@ -14,7 +14,8 @@ def elements(numbers, dtype):
     """An element for each number, made of bytes that look random; equal numbers give equal elements."""
     words = np.asarray(numbers).astype("u8")[..., None] * np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], "u8")
     dtype = np.dtype(dtype)
-    return np.ascontiguousarray(words.view("u1")[..., 3 : 3 + dtype.itemsize] if dtype.itemsize < 14 else words.view("u1")).view(dtype)[..., 0]
+    begin = min(3, 16 - dtype.itemsize)
+    return np.ascontiguousarray(words.view("u1")[..., begin : begin + dtype.itemsize]).view(dtype)[..., 0]
 
 
 def same(a, b):

@@ -170,6 +170,19 @@ def test_other_threads_run_during_a_wait():
         plan.wait()
 
 
+def test_plans_that_were_never_closed_hinder_nobody():
+    for method in ("packed", "shared", "auto") * 10:
+        plan = maestro.redistribute(rows(), columns(), "f8", COMM, method=method)
+        plan(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
+        plan.start(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
+        del plan
+    a, b = maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM)
+    a[:] = 3
+    with maestro.redistribute(rows(), columns(), "f8", COMM) as plan:
+        plan(a, b)
+    assert (b == 3).all()
+
+
 # ---- What plans tell
 def test_a_plan_explains_itself():
     with maestro.redistribute(rows(), columns(), "f4", COMM, method="packed") as plan:
@@ -243,7 +256,7 @@ def read_only(array):
 def test_a_target_that_shares_memory_with_the_source_is_refused():
     with maestro.redistribute(rows(), rows(order="C"), "f8", COMM) as plan:
         a = maestro.empty(rows(), "f8", COMM)
-        with raises(maestro.ArgumentError, "field 0 of the target shares memory with field 0 of the source"):
+        with raises(maestro.ArgumentError, "start: field 0 of the target shares memory with field 0 of the source"):
             plan(a, a)
 
 
@@ -261,7 +274,7 @@ def test_a_target_that_shares_memory_with_the_source_is_refused():
         (lambda: maestro.redistribute(None, None, "f8", COMM), ["no rank"]),
         (lambda: maestro.empty(rows(), "O", COMM), ["object"]),
         (lambda: maestro.empty(rows(), "f8", COMM, part=SIZE), [f"no part {SIZE}"]),
-        (lambda: maestro.Halo(rows(ghosts=1), "f8", COMM, periodic=[True]), ["periodic has 1", "2 dimensions"]),
+        (lambda: maestro.Halo(rows(ghosts=1), "f8", COMM, periodic=[True]), ["periodic has 1 values for 2 dimensions"]),
     ],
 )
 def test_wrong_requests_are_refused_by_name(make, words):
