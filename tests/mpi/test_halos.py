@@ -64,7 +64,7 @@ def test_ghosts_of_a_list_of_indices_get_their_elements():
 
 def test_a_rank_without_a_part_gives_none():
     nparts = max(SIZE - 1, 1)
-    layout = maestro.Layout.blocks(3 * nparts, grid=nparts, ghosts=1) if RANK < nparts else None
+    layout = maestro.Layout.blocks(3 * nparts, grid=nparts, ghosts=1) if nparts > RANK else None
     with maestro.Halo(layout, "i4", COMM, periodic=True) as halo:
         if layout is None:
             halo(None)
