@@ -75,3 +75,14 @@ if(TARGET example_stencil AND NOT MAESTRO_SANITIZE)
       PASS_REGULAR_EXPRESSION "2D: u ce7b4317, v 64bc584b\n3D: t 5331a3e6, c 44de8fa1\n")
   endforeach()
 endif()
+# The benchmarks check every result of theirs and of others.
+foreach(bench IN ITEMS redistribute halo)
+  foreach(ranks IN ITEMS 2 4)
+    if(TARGET maestro-bench-${bench} AND NOT MAESTRO_SANITIZE)
+      add_test(NAME mpi.bench_${bench}.${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:maestro-bench-${bench}>
+        --json --rounds 1 "rc 64" "rt 64" "cy 64" "cy 512" "2d 128 3" "3d 64 1 x3")
+      set_tests_properties(mpi.bench_${bench}.${ranks} PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks}
+        PASS_REGULAR_EXPRESSION "(cy 512|3d 64 1 x3)\": .*\"auto\"")
+    endif()
+  endforeach()
+endforeach()

@@ -39,8 +39,8 @@ void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to
 /* Whether it is one line of bytes that are moved as they are, in the part's memory as in the buffer; where in the part's memory it begins. */
 bool mst_array_copy_is_line(const mst_array_copy_t *copy, mst_array_way_t way, int64_t *at_out);
 
-/* prepare.c: what is run.  A move in bytes, its axes in the order of the loops, the last two for a leaf; lengths of runs count elements.  Plans have many copies
- * of little each, so a copy is one block of memory: itself, its conversion, and steps one behind the other, each with its axes and then their runs. */
+/* prepare.c: what is run.  A move in bytes, its axes in the order of the loops, the last two for a leaf; lengths of runs count elements.  Plans have many
+ * copies of little each, so a copy is one block of memory: itself, its conversion, and steps one behind the other, each with its axes and then their runs. */
 typedef enum mst_array_leaf {
     MST_ARRAY_LEAF_ROWS,    /* leaf.c: the last axis is contiguous on both sides */
     MST_ARRAY_LEAF_TILES,   /* the last one in the source and the other in the target */

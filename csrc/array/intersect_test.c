@@ -213,7 +213,8 @@ static void test_the_number_of_parts_costs_nothing(void) {
     for (int64_t grid = 8; grid <= 512; grid *= 8) {
         const int64_t shape[] = {128 * grid, 128 * grid}, part = grid * grid / 3;
         maestro_layout_t *blocks = blocks_of(shape, grid, grid), *dealt = dealt_of(shape, 64, grid, grid), *shifted = dealt_of(shape, 96, grid, grid);
-        const cost_t cost[] = {check_cost("a block -> blocks of 64", blocks, part, dealt, 50, 0.01), check_cost("blocks of 64 -> a block", dealt, part, blocks, 50, 0.01),
+        const cost_t cost[] = {check_cost("a block -> blocks of 64", blocks, part, dealt, 50, 0.01),
+                               check_cost("blocks of 64 -> a block", dealt, part, blocks, 50, 0.01),
                                check_cost("blocks of 64 -> blocks of 96", dealt, part, shifted, 50, 0.01)};
         for (size_t i = 0; i < MST_COUNT(cost); i++) {
             if (grid == 8) few[i] = cost[i];

@@ -140,7 +140,7 @@ static void check_case(uint64_t seed) {
 
 static void test_parts_are_those_of_the_greedy_matching(void) {
     const char *given = getenv("MAESTRO_TEST_CASES");
-    uint64_t ncases = given ? (uint64_t)atoll(given) : (uint64_t)as_many_as_time_allows(100, 300, 20);
+    uint64_t ncases = given ? (uint64_t)atoll(given) : (uint64_t)as_many_as_time_allows(100, 300, 12);
     for (uint64_t seed = 1; seed <= ncases; seed++) {
         int before = test_failures;
         check_case(seed * 16 + (uint64_t)nranks);
