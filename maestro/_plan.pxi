@@ -78,6 +78,7 @@ def relabel(LayoutHandle source, LayoutHandle target, int comm, from_part):
     return part
 
 
+@cython.no_gc_clear  # what `held` says must be seen at the end
 cdef class PlanHandle:
     cdef maestro_plan_t *c          # NULL: closed
     cdef part_t source, target
@@ -246,6 +247,9 @@ cdef class PlanHandle:
         with nogil:
             status = maestro_plan_start(self.c, n, self.from_, self.to)
         self.busy = False
+        if status == MAESTRO_WRONG_STATE or status == MAESTRO_INVALID_ARGUMENT:  # nothing has begun
+            self.held = None
+            check(status)
         if status != MAESTRO_OK:
             self.settle(status)
 

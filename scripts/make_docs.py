@@ -151,7 +151,7 @@ def members(cls):
     names = {name for base in cls.__mro__ if base is not object for name in vars(base) if not name.startswith("_")}
     for name in sorted(names):
         member = getattr(cls, name)
-        if getattr(member, "__doc__", None):
+        if (inspect.isroutine(member) or inspect.isdatadescriptor(member)) and member.__doc__:
             yield name, member
 
 

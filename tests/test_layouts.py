@@ -97,6 +97,18 @@ def test_indices_lie_as_they_were_given(order, count):
     check_part(layout, 0, np.array(order[:count], int), np.arange(12).reshape(3, 4))
 
 
+@settings(max_examples=60, deadline=None)
+@given(order=st.permutations(range(12)), kinds=st.lists(st.sampled_from("ogh"), max_size=12))
+def test_indices_may_have_ghosts_and_holes_among_them(order, kinds):
+    """Owned, ghost or hole: only the first are seen by `owned` and `coordinates`."""
+    indices = [-1 if kind == "h" else order[i] for i, kind in enumerate(kinds)]
+    layout = maestro.Layout.indices((3, 4), indices, is_ghost=[kind == "g" for kind in kinds])
+    owned = [index for index, kind in zip(indices, kinds, strict=True) if kind == "o"]
+    check_part(layout, 0, np.array(owned, int), np.arange(12).reshape(3, 4))
+    assert layout.local().shape == (len(kinds),)
+    assert layout.ghost_indices().tolist() == [index for index, kind in zip(indices, kinds, strict=True) if kind == "g"]
+
+
 def test_a_layout_tells_how_it_was_made():
     for text in (
         "maestro.Layout.blocks(12, grid=3)",

@@ -75,7 +75,7 @@ def fields_of(given: DType | Field | Sequence[DType | Field], max_fields: int | 
             f"redistribute: {len(fields)} fields in dtype and max_fields={max_fields}; a list says how many there are"
         )
     if not 1 <= count < 2**31:
-        raise errors.ArgumentError(f"redistribute: max_fields is {max_fields}; it may be 1 or more")
+        raise errors.ArgumentError(f"make a plan: max_fields is {max_fields}; it may be 1 or more")
     for dtype in (dtype for field in fields for dtype in dtypes_of(field)):
         check_elements(dtype)
     return fields if several else fields * count
@@ -83,10 +83,10 @@ def fields_of(given: DType | Field | Sequence[DType | Field], max_fields: int | 
 
 def check_elements(dtype: np.dtype) -> None:
     if dtype.hasobject:
-        raise errors.ArgumentError(f"redistribute: dtype {dtype} has Python objects, which mean nothing to other ranks")
+        raise errors.ArgumentError(f"make a plan: dtype {dtype} has Python objects, which mean nothing to other ranks")
     if dtype.itemsize not in (1, 2, 4, 8, 16):
         remedy = "they may have 1, 2, 4, 8 or 16: make a dimension of what is in one"
-        raise errors.ArgumentError(f"redistribute: elements of dtype {dtype} have {dtype.itemsize} bytes; {remedy}")
+        raise errors.ArgumentError(f"make a plan: elements of dtype {dtype} have {dtype.itemsize} bytes; {remedy}")
 
 
 def is_structure(given: Sequence[Any]) -> bool:

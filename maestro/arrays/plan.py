@@ -110,7 +110,7 @@ class Plan(_mpi.PlanHandle):
 
     def _create(self, source, target, dtype, comm, max_fields, given_parts, **options) -> None:
         """Collective: what `redistribute` and `Halo` have in common."""
-        c_comm = handle(comm, "redistribute")
+        c_comm = handle(comm, "make a plan")
         fields = fields_of(dtype, max_fields)
         alike = all(moves_as_is(field) and dtypes_of(field) == dtypes_of(fields[0]) for field in fields)
         parts = [part_of(layout, part, comm.rank) if layout else 0 for layout, part in given_parts]
@@ -127,7 +127,7 @@ def sequence(arrays: Arrays) -> Sequence[Any] | None:
 
 def method_number(name: str) -> int:
     if name not in METHODS:
-        raise errors.ArgumentError(f"redistribute: method is {name!r}; there are {', '.join(METHODS)}")
+        raise errors.ArgumentError(f"make a plan: method is {name!r}; there are {', '.join(METHODS)}")
     return METHODS[name]
 
 

@@ -39,7 +39,7 @@ def test_every_element_arrives(seed):
     dtype, nfields = np.dtype(DTYPES[rng.integers(len(DTYPES))]), int(rng.integers(1, 4))
     source, target = random_side(rng, shape, COMM), random_side(rng, shape, COMM, ghosts=int(rng.integers(3)))
     shared = rng.random(2) < 0.7
-    method = str(rng.choice(["auto", "packed", "shared"]))
+    method = str(rng.choice(["auto", "packed", "shared", "datatypes", "staged"]))
     with maestro.redistribute(
         source.layout, target.layout, dtype, COMM, method=method, max_fields=nfields, from_part=source.part, to_part=target.part
     ) as plan:
@@ -200,6 +200,34 @@ def test_a_plan_that_nobody_refers_to_ends():
             use(method)
         COMM.barrier()
         assert mappings() == before
+
+
+def test_ranks_that_start_different_numbers_of_fields_are_told_and_the_plan_is_spent():
+    def fields(layout, n):
+        return [maestro.empty(layout, "f8", COMM) for _ in range(n)]
+
+    n = 2 if RANK == 0 else 1
+    with maestro.redistribute(rows(), columns(), "f8", COMM, max_fields=2, method="packed") as plan:
+        if SIZE == 1:
+            plan(fields(rows(), n), fields(columns(), n))
+            return
+        with raises(maestro.ArgumentError, "field"):
+            plan(fields(rows(), n), fields(columns(), n))
+        for _ in range(2):
+            with raises(maestro.StateError, "earlier use has failed"):
+                plan(fields(rows(), 1), fields(columns(), 1))
+
+
+def test_a_started_plan_in_a_cycle_of_garbage_keeps_its_arrays():
+    plan = maestro.redistribute(rows(), columns(), "f8", COMM)
+    target = maestro.empty(columns(), "f8", COMM)
+    plan.start(np.ones(rows().local(RANK).shape), target)
+    plan.me = plan
+    begin = time.monotonic()
+    del plan
+    gc.collect()
+    assert time.monotonic() - begin < 5
+    COMM.barrier()
 
 
 # ---- What plans tell

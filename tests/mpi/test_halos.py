@@ -62,6 +62,19 @@ def test_ghosts_of_a_list_of_indices_get_their_elements():
     assert field.tolist() == [*(10.0 * mine), 10 * ((RANK + 1) % n), 0, 10 * ((RANK + 1) % n)]
 
 
+def test_a_rank_without_a_part_gives_none():
+    nparts = max(SIZE - 1, 1)
+    layout = maestro.Layout.blocks(3 * nparts, grid=nparts, ghosts=1) if nparts > RANK else None
+    with maestro.Halo(layout, "i4", COMM, periodic=True) as halo:
+        if layout is None:
+            halo(None)
+            return
+        u = maestro.empty(layout, "i4", COMM)
+        u[1:-1] = layout.coordinates(RANK)[0]
+        halo(u)
+        assert u.tolist() == [i % (3 * nparts) for i in range(3 * RANK - 1, 3 * RANK + 4)]
+
+
 def test_fields_of_a_halo_are_checked():
     layout = maestro.Layout.blocks(4 * SIZE, grid=SIZE, ghosts=1)
     with maestro.Halo(layout, ["f8", "f4"], COMM, periodic=True) as halo:
