@@ -51,29 +51,6 @@ static void short_rows(const mst_array_axis_t *outer, const mst_array_run_t *lin
     }
 }
 
-/* Lines of few bytes, one in each row, as the columns of a halo: loops that know the length take a fifth of the time with 3 doubles. */
-INLINE void copy_lines_of(const mst_array_axis_t *rows, char *to, const char *from, size_t nbytes) {
-    const int64_t to_stride = rows->to_stride, from_stride = rows->from_stride;
-    for (int64_t r = 0; r < rows->nruns; r++) {
-        const int64_t count = rows->run[r].length;
-        char *target = to + rows->run[r].to;
-        const char *source = from + rows->run[r].from;
-        for (int64_t i = 0; i < count; i++) memcpy(target + i * to_stride, source + i * from_stride, nbytes);
-    }
-}
-
-static bool copy_few(const mst_array_axis_t *rows, char *to, const char *from, size_t nbytes) {
-    switch (nbytes) {
-    case 8: copy_lines_of(rows, to, from, 8); return true;
-    case 12: copy_lines_of(rows, to, from, 12); return true;
-    case 16: copy_lines_of(rows, to, from, 16); return true;
-    case 24: copy_lines_of(rows, to, from, 24); return true;
-    case 32: copy_lines_of(rows, to, from, 32); return true;
-    case 48: copy_lines_of(rows, to, from, 48); return true;
-    default: return false;
-    }
-}
-
 void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
     const size_t size = copy->from_nbytes;
     const bool large = copy->large;
