@@ -88,7 +88,7 @@ build-openmpi: build env-openmpi
 test-openmpi: build-openmpi
 	$(OPENMPI_ENV) ctest --preset openmpi
 	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 2 3
-	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py $(PYTEST_ARGS)
+	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py tests/cli/test_split.py $(PYTEST_ARGS)
 
 test-numa: build
 	scripts/numa-guest build/release/tests/test_mem_pin

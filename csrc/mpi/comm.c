@@ -24,9 +24,41 @@ static maestro_status_t check_running(const char *what) {
     return finalised ? mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI has been finalised", what) : MAESTRO_OK;
 }
 
-maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out) {
+/* ---- The application's communicator */
+static int silence(mst_mpi_theirs_t *theirs) {
+    MPI_Comm place[MST_COUNT(theirs->handler)] = {MPI_COMM_WORLD, MPI_COMM_SELF, theirs->comm};
+    for (; theirs->nset < MST_COUNT(place); theirs->nset++) {
+        int code = MPI_Comm_get_errhandler(place[theirs->nset], &theirs->handler[theirs->nset]);
+        if (code != MPI_SUCCESS) return code;
+        MPI_Comm_set_errhandler(place[theirs->nset], MPI_ERRORS_RETURN);
+    }
+    return MPI_SUCCESS;
+}
+
+void mst_mpi_theirs_end(mst_mpi_theirs_t *theirs) {
+    MPI_Comm place[MST_COUNT(theirs->handler)] = {MPI_COMM_WORLD, MPI_COMM_SELF, theirs->comm};
+    while (theirs->nset-- > 0) {
+        MPI_Comm_set_errhandler(place[theirs->nset], theirs->handler[theirs->nset]);
+        MPI_Errhandler_free(&theirs->handler[theirs->nset]);
+    }
+}
+
+maestro_status_t mst_mpi_theirs_begin(const char *what, maestro_comm_t handle, mst_mpi_theirs_t *theirs_out) {
     MST_TRY(check_running(what));
-    return mst_mpi_duplicate_of(what, handle, comm_out);
+    *theirs_out = (mst_mpi_theirs_t){.comm = MPI_Comm_f2c(handle)};
+    int is_inter = 1;
+    if (theirs_out->comm != MPI_COMM_NULL && silence(theirs_out) == MPI_SUCCESS) MPI_Comm_test_inter(theirs_out->comm, &is_inter);
+    if (!is_inter) return MAESTRO_OK;
+    mst_mpi_theirs_end(theirs_out);
+    return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d is no communicator of this MPI; give MPI_Comm_c2f of an intracommunicator", what, (int)handle);
+}
+
+maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out) {
+    mst_mpi_theirs_t theirs;
+    MST_TRY(mst_mpi_theirs_begin(what, handle, &theirs));
+    maestro_status_t status = mst_mpi_duplicate_of(what, &theirs, comm_out);
+    mst_mpi_theirs_end(&theirs);
+    return status;
 }
 
 int mst_mpi_comm_number(const mst_mpi_comm_t *comm, int rank) {

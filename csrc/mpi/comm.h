@@ -21,7 +21,19 @@ typedef struct mst_mpi_comm {
     mst_mpi_duplicate_t *duplicate;
 } mst_mpi_comm_t;
 
-/* Collective.  `what` begins messages.  Errors: WRONG_STATE (MPI is not initialised, or finalised), INVALID_ARGUMENT (no communicator), SYSTEM. */
+/* The application's communicator, while errors on it return.  Where there is no communicator of our own yet, MPI calls the handlers of the application's, of
+ * the world's and of the process's own one. */
+typedef struct mst_mpi_theirs {
+    MPI_Comm comm;
+    MPI_Errhandler handler[3];
+    size_t nset;
+} mst_mpi_theirs_t;
+
+/* Local.  Errors: WRONG_STATE (MPI is not initialised, or finalised), INVALID_ARGUMENT (no communicator, or one between two groups); then there is no _end. */
+maestro_status_t mst_mpi_theirs_begin(const char *what, maestro_comm_t handle, mst_mpi_theirs_t *theirs_out);
+void mst_mpi_theirs_end(mst_mpi_theirs_t *theirs);
+
+/* Collective.  `what` begins messages.  Errors: those of mst_mpi_theirs_begin, SYSTEM. */
 maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out);
 /* Local, but for the last one after the application has freed its communicator: that is collective.  After MPI_Finalize it does nothing. */
 void mst_mpi_comm_close(mst_mpi_comm_t *comm);
@@ -52,7 +64,8 @@ typedef struct mst_mpi_same {
 enum { MST_MPI_SAME_MAX = 7 };
 
 /* Collective, and the first step of what all ranks do together: mst_mpi_agree and a comparison, in one step.  `what` is the function's name, which is compared
- * too.  The same status on all ranks: INVALID_ARGUMENT where values differ; TIMEOUT on those that are here where others do not come within MAESTRO_TIMEOUT_S, and then for good: the communicator is lost. */
+ * too.  The same status on all ranks: INVALID_ARGUMENT where values differ; TIMEOUT on those that are here where others do not come within
+ * MAESTRO_TIMEOUT_S, and then for good: the communicator is lost. */
 maestro_status_t mst_mpi_begin(const mst_mpi_comm_t *comm, const char *what, maestro_status_t status, const mst_mpi_same_t *same, int nsame);
 
 /* ---- letters.c: what goes to, or has come from, other ranks; sorted by rank. */
