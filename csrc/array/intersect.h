@@ -41,6 +41,9 @@ void mst_array_moves_fini(mst_array_moves_t *moves);
 /* Adds a copy of the move, of its axes, and of their runs, which may lie anywhere; a move without elements is left out.  Errors: SYSTEM. */
 maestro_status_t mst_array_moves_add(mst_array_moves_t *moves, const mst_array_move_t *move);
 
+/* join.c: the same, and a block that continues others becomes one with them.  The same moves in the same order give the same list. */
+maestro_status_t mst_array_moves_join(mst_array_moves_t *moves, const mst_array_move_t *move);
+
 /* peers.c: the parts of the regular layout `other` with which a part has elements in common, ascending; computed from the part's blocks, so that time and
  * memory go with these and with the number of peers.  The caller frees the array, which is never NULL.
  * Errors: INVALID_ARGUMENT (shapes differ, no such part, `other` is not regular), SYSTEM. */

@@ -73,7 +73,7 @@ static maestro_status_t hear(const mst_mpi_letter_t *letter, mst_mpi_shares_t *s
         bytes = read_move(bytes, &head, axis, &move);
         mst_array_moves_t *moves = mst_mpi_shares_with(head.role == MST_MPI_FROM ? sends : receives, (int)head.peer);
         if (!moves) return mst_base_fail_errno(WHAT);
-        MST_TRY(mst_array_moves_add(moves, &move));
+        MST_TRY(mst_array_moves_join(moves, &move));
     }
     return MAESTRO_OK;
 }

@@ -160,7 +160,6 @@ static inline void scenario_init(scenario_t *scenario, uint64_t seed, int nranks
     scenario->element_nbytes = sizes[random_below(array, 5)];
     maestro_plan_options_init(&scenario->options);
     scenario->options.max_fields = 1 + (size_t)random_below(array, 3);
-    scenario->options.method = (maestro_method_t)random_below(array, 3);
     bool holes = random_below(array, 4) == 0;
     scenario->options.partial = holes && random_below(array, 2);
     for (int s = 0; s < MST_MPI_SIDES; s++) {

@@ -1,0 +1,140 @@
+/* Joined moves against a list of all elements that they move; what was cut in pieces becomes one move again. */
+#include "array/intersect.h"
+#include "array/random_test.h"
+
+typedef struct pair {
+    int64_t from, to;
+} pair_t;
+
+typedef struct pairs {
+    int64_t count;
+    pair_t pair[20000];
+} pairs_t;
+
+static void list_axes(const mst_array_move_t *move, int number, int64_t from, int64_t to, pairs_t *pairs) {
+    if (number == move->naxes) {
+        if (pairs->count < (int64_t)MST_COUNT(pairs->pair)) pairs->pair[pairs->count] = (pair_t){from, to};
+        pairs->count++;
+        return;
+    }
+    const mst_array_axis_t *axis = &move->axis[number];
+    for (int64_t r = 0; r < axis->nruns; r++)
+        for (int64_t i = 0; i < axis->run[r].length; i++)
+            list_axes(move, number + 1, from + axis->run[r].from + i * axis->from_stride, to + axis->run[r].to + i * axis->to_stride, pairs);
+}
+
+static int by_place(const void *a, const void *b) {
+    const pair_t *x = a, *y = b;
+    if (x->to != y->to) return x->to < y->to ? -1 : 1;
+    return x->from < y->from ? -1 : x->from > y->from;
+}
+
+static void check_same(pairs_t *expected, const mst_array_moves_t *moves) {
+    static pairs_t pairs;
+    pairs.count = 0;
+    for (int64_t i = 0; i < moves->nmoves; i++) list_axes(&moves->move[i], 0, moves->move[i].from, moves->move[i].to, &pairs);
+    CHECK(pairs.count == expected->count && moves->count == pairs.count && pairs.count <= (int64_t)MST_COUNT(pairs.pair));
+    qsort(pairs.pair, (size_t)pairs.count, sizeof *pairs.pair, by_place);
+    qsort(expected->pair, (size_t)expected->count, sizeof *expected->pair, by_place);
+    CHECK(memcmp(pairs.pair, expected->pair, (size_t)pairs.count * sizeof *pairs.pair) == 0);
+}
+
+/* ---- Blocks: an array goes from rows to columns or to rows, cut into cells */
+typedef struct cells {
+    int ndims;
+    int64_t from_stride[MST_ARRAY_MAX], to_stride[MST_ARRAY_MAX];
+    int64_t ncells[MST_ARRAY_MAX], size[MST_ARRAY_MAX];
+    bool whole; /* with gaps between rows of the source, and no cell of one element: else the pieces may be put together in other ways */
+} cells_t;
+
+static void cells_init(random_array_t *array, cells_t *cells) {
+    bool turned = random_below(array, 2);
+    int64_t from = 1, to = 1;
+    cells->ndims = array->ndims;
+    cells->whole = random_below(array, 2);
+    for (int i = array->ndims - 1; i >= 0; i--) {
+        int d = turned ? array->ndims - 1 - i : i;
+        cells->from_stride[i] = from;
+        cells->to_stride[d] = to;
+        from *= array->shape[i] + cells->whole;
+        to *= array->shape[d] + random_below(array, 2);
+    }
+    for (int d = 0; d < array->ndims; d++) {
+        cells->size[d] = array->shape[d];
+        int64_t most = cells->whole ? array->shape[d] / 2 : array->shape[d];
+        cells->ncells[d] = 1 + random_below(array, most < 1 ? 1 : most < 4 ? most : 4);
+    }
+}
+
+/* Axes of one element vanish. */
+static mst_array_move_t move_of(const cells_t *cells, const int64_t *cell, mst_array_axis_t *axis, mst_array_run_t *run) {
+    mst_array_move_t move = {.count = 1, .axis = axis};
+    for (int d = 0; d < cells->ndims; d++) {
+        int64_t begin = cell[d] * cells->size[d] / cells->ncells[d], end = (cell[d] + 1) * cells->size[d] / cells->ncells[d];
+        move.from += begin * cells->from_stride[d];
+        move.to += begin * cells->to_stride[d];
+        move.count *= end - begin;
+        if (end - begin == 1) continue;
+        run[d] = (mst_array_run_t){.length = end - begin};
+        axis[move.naxes++] = (mst_array_axis_t){.from_stride = cells->from_stride[d], .to_stride = cells->to_stride[d], .nruns = 1, .run = &run[d]};
+    }
+    return move;
+}
+
+static void check_cells(random_array_t *array) {
+    static pairs_t expected;
+    cells_t cells;
+    mst_array_moves_t moves = {0};
+    mst_array_axis_t axis[MST_ARRAY_MAX];
+    mst_array_run_t run[MST_ARRAY_MAX];
+    int64_t cell[MST_ARRAY_MAX] = {0};
+    cells_init(array, &cells);
+    bool some = random_below(array, 2), all = true;
+    random_array_t grid = {.ndims = cells.ndims};
+    memcpy(grid.shape, cells.ncells, sizeof grid.shape);
+    expected.count = 0;
+    do {
+        bool left_out = some && random_below(array, 5) == 0;
+        all = all && !left_out;
+        if (left_out) continue;
+        mst_array_move_t move = move_of(&cells, cell, axis, run);
+        list_axes(&move, 0, move.from, move.to, &expected);
+        CHECK_OK(mst_array_moves_join(&moves, &move));
+    } while (random_next_index(&grid, cell));
+    check_same(&expected, &moves);
+    CHECK(!all || !cells.whole || moves.nmoves == 1);
+    mst_array_moves_fini(&moves);
+}
+
+static void test_blocks_that_were_cut_are_one_again(void) {
+    for (uint64_t seed = 1; seed <= 1000; seed++) {
+        int before = test_failures;
+        random_array_t array;
+        random_array_init(&array, seed);
+        if (array.count) check_cells(&array);
+        if (test_failures > before) fprintf(stderr, "  with seed %llu\n", (unsigned long long)seed);
+    }
+}
+
+/* ---- Lists stay as they are */
+static void test_lists_are_not_joined(void) {
+    static pairs_t expected;
+    mst_array_run_t run[] = {{.length = 2}, {.length = 2, .from = 4, .to = 4}, {.length = 4}};
+    mst_array_axis_t axis[] = {{1, 1, 2, run}, {1, 1, 1, &run[2]}};
+    mst_array_move_t list = {.naxes = 1, .count = 4, .axis = &axis[0]}, block = {.naxes = 1, .from = 6, .to = 6, .count = 4, .axis = &axis[1]};
+    mst_array_moves_t moves = {0};
+    expected.count = 0;
+    list_axes(&list, 0, list.from, list.to, &expected);
+    list_axes(&block, 0, block.from, block.to, &expected);
+    CHECK_OK(mst_array_moves_join(&moves, &list));
+    CHECK_OK(mst_array_moves_join(&moves, &block));
+    CHECK(moves.nmoves == 2);
+    check_same(&expected, &moves);
+    mst_array_moves_fini(&moves);
+}
+
+int main(void) {
+    test_blocks_that_were_cut_are_one_again();
+    test_lists_are_not_joined();
+    return TEST_END;
+}
