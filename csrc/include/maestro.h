@@ -588,8 +588,8 @@ MAESTRO_API void maestro_plan_options_init(maestro_plan_options_t *options);
 
 /* Makes a plan.  Collective and blocking.  `from` and `to` are this rank's views of the source's and the target's layout; NULL on a rank that has no part of
  * that side.  Of a regular layout (blocks, block-cyclic) all ranks that give one give the same, and ranks have different parts; of boxes and indices each
- * gives what it has itself.  Both are of one shape, and no longer needed afterwards.  `element` says what elements are, or their size in bytes: 1, 2, 4, 8 or 16.  Options but for the parts are
- * the same on all ranks; NULL are the defaults.  Plans have a duplicate of the communicator, one for all of them, so their messages meet no others.  AUTO
+ * gives what it has itself.  Both are of one shape, and no longer needed afterwards.  `element` says what elements are, or their size in bytes: 1, 2, 4, 8
+ * or 16.  Options but for the parts are the same on all ranks; NULL are the defaults.  Plans have a duplicate of the communicator, one for all of them, so their messages meet no others.  AUTO
  * takes some hundred microseconds more for small arrays, and a few uses of scratch arrays for large ones; where these would take more than an eighth of the
  * memory that is free, and where nothing moves, it is SHARED if that can be made, else PACKED.
  * The caller destroys the plan.  Errors, all of them the same on all ranks: INVALID_ARGUMENT (the ranks' arguments do not fit each other, no communicator),
@@ -638,8 +638,8 @@ MAESTRO_API maestro_status_t maestro_plan_run(maestro_plan_t *plan, size_t nfiel
  * on the slowest rank.  Bytes are those of the first field.  Local; the caller frees the text.  INVALID_ARGUMENT: the plan has been destroyed. */
 MAESTRO_API maestro_status_t maestro_plan_explain(const maestro_plan_t *plan, char **json_out);
 
-/* Ends the plan, after the wait for a use that was started, of MAESTRO_TIMEOUT_S at most.  All ranks destroy it, none waits for others to do so; but for the last
- * plan of a communicator that the application has freed before.  NULL is allowed.  The handle is gone in any case: later calls with it are refused as
+/* Ends the plan, after the wait for a use that was started, of MAESTRO_TIMEOUT_S at most.  All ranks destroy it, none waits for others to do so; but for the
+ * last plan of a communicator that the application has freed before.  NULL is allowed.  The handle is gone in any case: later calls with it are refused as
  * INVALID_ARGUMENT, until its memory has become that of other plans.  Errors are those of the wait. */
 MAESTRO_API maestro_status_t maestro_plan_destroy(maestro_plan_t *plan);
 

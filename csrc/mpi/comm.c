@@ -53,10 +53,12 @@ maestro_status_t mst_mpi_theirs_begin(const char *what, maestro_comm_t handle, m
     return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d is no communicator of this MPI; give MPI_Comm_c2f of an intracommunicator", what, (int)handle);
 }
 
-/* ---- Our own one */
 maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out) {
-    MST_TRY(check_running(what));
-    return mst_mpi_duplicate_of(what, handle, comm_out);
+    mst_mpi_theirs_t theirs;
+    MST_TRY(mst_mpi_theirs_begin(what, handle, &theirs));
+    maestro_status_t status = mst_mpi_duplicate_of(what, &theirs, comm_out);
+    mst_mpi_theirs_end(&theirs);
+    return status;
 }
 
 int mst_mpi_comm_number(const mst_mpi_comm_t *comm, int rank) {

@@ -64,7 +64,8 @@ typedef struct mst_mpi_same {
 enum { MST_MPI_SAME_MAX = 7 };
 
 /* Collective, and the first step of what all ranks do together: mst_mpi_agree and a comparison, in one step.  `what` is the function's name, which is compared
- * too.  The same status on all ranks: INVALID_ARGUMENT where values differ; TIMEOUT on those that are here where others do not come within MAESTRO_TIMEOUT_S, and then for good: the communicator is lost. */
+ * too.  The same status on all ranks: INVALID_ARGUMENT where values differ; TIMEOUT on those that are here where others do not come within
+ * MAESTRO_TIMEOUT_S, and then for good: the communicator is lost. */
 maestro_status_t mst_mpi_begin(const mst_mpi_comm_t *comm, const char *what, maestro_status_t status, const mst_mpi_same_t *same, int nsame);
 
 /* ---- letters.c: what goes to, or has come from, other ranks; sorted by rank. */

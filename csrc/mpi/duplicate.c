@@ -87,41 +87,19 @@ static int make_key(void) {
 
 /* The attribute, or else a new communicator. */
 static int find(MPI_Comm theirs, mst_mpi_duplicate_t **duplicate_out, MPI_Comm *ours_out) {
-    int is_inter = 0, found = 0;
-    int code = MPI_Comm_test_inter(theirs, &is_inter);
-    if (code == MPI_SUCCESS) code = is_inter ? MPI_ERR_COMM : make_key();
+    int found = 0, code = make_key();
     if (code == MPI_SUCCESS) code = MPI_Comm_get_attr(theirs, key, duplicate_out, &found);
     if (!found) *duplicate_out = NULL;
     return code == MPI_SUCCESS && !found ? MPI_Comm_dup(theirs, ours_out) : code;
 }
 
-/* Before there is a communicator of our own, MPI calls the handlers of the application's, of the world's and of the process's own one. */
-static int find_quietly(MPI_Comm theirs, mst_mpi_duplicate_t **duplicate_out, MPI_Comm *ours_out) {
-    MPI_Comm place[] = {MPI_COMM_WORLD, MPI_COMM_SELF, theirs};
-    MPI_Errhandler handler[MST_COUNT(place)];
-    size_t nset = 0;
-    int code = MPI_SUCCESS;
-    for (; nset < MST_COUNT(place) && code == MPI_SUCCESS; nset++) {
-        code = MPI_Comm_get_errhandler(place[nset], &handler[nset]);
-        if (code != MPI_SUCCESS) break;
-        MPI_Comm_set_errhandler(place[nset], MPI_ERRORS_RETURN);
-    }
-    if (code == MPI_SUCCESS) code = find(theirs, duplicate_out, ours_out);
-    while (nset-- > 0) {
-        MPI_Comm_set_errhandler(place[nset], handler[nset]);
-        MPI_Errhandler_free(&handler[nset]);
-    }
-    return code;
-}
-
-maestro_status_t mst_mpi_duplicate_of(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out) {
-    MPI_Comm theirs = MPI_Comm_f2c(handle), ours = MPI_COMM_NULL;
+maestro_status_t mst_mpi_duplicate_of(const char *what, mst_mpi_theirs_t *theirs, mst_mpi_comm_t *comm_out) {
+    MPI_Comm ours = MPI_COMM_NULL;
     mst_mpi_duplicate_t *duplicate = NULL;
-    if (theirs == MPI_COMM_NULL || find_quietly(theirs, &duplicate, &ours) != MPI_SUCCESS)
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %d is no communicator of this MPI; give MPI_Comm_c2f of an intracommunicator", what, (int)handle);
+    MST_TRY(mst_mpi_check(what, find(theirs->comm, &duplicate, &ours)));
     if (!duplicate) {
         MST_TRY(make(what, ours, &duplicate));
-        MST_TRY(mst_mpi_check(what, MPI_Comm_set_attr(theirs, key, duplicate)));
+        MST_TRY(mst_mpi_check(what, MPI_Comm_set_attr(theirs->comm, key, duplicate)));
     }
     atomic_fetch_add(&duplicate->users, 1);
     *comm_out = duplicate->comm;

@@ -17,6 +17,6 @@ struct mst_mpi_duplicate {
 };
 
 /* Collective where it is made. */
-maestro_status_t mst_mpi_duplicate_of(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out);
+maestro_status_t mst_mpi_duplicate_of(const char *what, mst_mpi_theirs_t *theirs, mst_mpi_comm_t *comm_out);
 
 #endif

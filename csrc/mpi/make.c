@@ -40,7 +40,8 @@ static maestro_status_t check_options(const mst_mpi_request_t *request) {
 
 static maestro_status_t check_fields(const mst_mpi_request_t *request, const mst_mpi_fields_t *fields) {
     if (!mst_mpi_fields_convert(fields)) return MAESTRO_OK;
-    if (request->is_halo) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: a field is converted or scaled; ghost cells are of the same array", request->what);
+    if (request->is_halo)
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: a field is converted or scaled; ghost cells are of the same array", request->what);
     if (request->options.method == MAESTRO_METHOD_DATATYPES)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: a field is converted or scaled, which MPI datatypes cannot do; choose another method, or AUTO",
                              request->what);

@@ -239,7 +239,7 @@ maestro_status_t maestro_relabel(const maestro_layout_t *from, const maestro_lay
     if (options && options->size == sizeof *options) request.options.from_part = options->from_part;
     else if (options) request.options.size = options->size;
     MST_TRY(mst_mpi_comm_open(WHAT, comm, &ours));
-    maestro_status_t status = mst_mpi_agree(&ours, check_request(&ours, &request, to_part_out), -1);
+    maestro_status_t status = mst_mpi_begin(&ours, WHAT, check_request(&ours, &request, to_part_out), NULL, 0);
     if (status == MAESTRO_OK) status = mst_mpi_sides_learn(&ours, &request, side);
     if (status == MAESTRO_OK) status = relabel(&ours, side, &to_part);
     if (status == MAESTRO_OK) *to_part_out = to_part;

@@ -1,5 +1,5 @@
-/* Many plans made and destroyed, many uses of one: memory and descriptors stay as they are.  MAESTRO_TEST_SOAK=1 takes 10^4 plans and 10^6 uses, else fewer;
- * more ranks than cores take turns of milliseconds, and have fewer still. */
+/* Many plans made and destroyed, many uses of one: memory and descriptors stay as they are.  MAESTRO_TEST_SOAK=1 takes 10^4 plans and 10^6 uses, else fewer, and a
+ * message of 2.3 GB; more ranks than cores take turns of milliseconds, and have fewer still. */
 #include "mpi/scenario_test.h"
 
 #include <dirent.h>
@@ -111,6 +111,29 @@ static void test_uses_leave_nothing_behind(maestro_method_t method, int64_t nuse
     CHECK_OK(maestro_plan_destroy(plan));
 }
 
+/* More than an int can count, in one message; of 5 GB of memory. */
+static void test_a_message_may_be_larger_than_2_gib(void) {
+    const int64_t size = 2300000003, nparts = 1, step = 4096;
+    maestro_layout_t *line = NULL;
+    maestro_plan_options_t options;
+    maestro_plan_t *plan = NULL;
+    unsigned char *bytes = NULL;
+    maestro_plan_options_init(&options);
+    options.method = MAESTRO_METHOD_PACKED;
+    options.from_part = options.to_part = 0;
+    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, NULL, &line));
+    CHECK_OK(maestro_redistribute(rank == 0 ? line : NULL, rank == 1 ? line : NULL, 1, MPI_Comm_c2f(MPI_COMM_WORLD), &options, &plan));
+    CHECK_OK(maestro_alloc(rank < 2 ? (size_t)size : 1, (void **)&bytes));
+    for (int64_t i = 0; i < size && rank == 0; i += step) bytes[i] = (unsigned char)(i / step % 251 + 1);
+    CHECK_OK(maestro_plan_run(plan, 1, (const void *[]){bytes}, (void *[]){bytes}));
+    bool good = true;
+    for (int64_t i = 0; i < size && rank == 1; i += step) good = good && bytes[i] == (unsigned char)(i / step % 251 + 1);
+    CHECK(good);
+    CHECK_OK(maestro_plan_destroy(plan));
+    CHECK_OK(maestro_dealloc(bytes));
+    maestro_layout_destroy(line);
+}
+
 int main(int argc, char **argv) {
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -120,6 +143,7 @@ int main(int argc, char **argv) {
     test_plans_leave_nothing_behind(nplans);
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++)
         test_uses_leave_nothing_behind(method, nuses / 4);
+    if (whole && nranks > 1) test_a_message_may_be_larger_than_2_gib();
     MPI_Finalize();
     return TEST_END;
 }
