@@ -31,13 +31,14 @@ TITLES = {
 CUT_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.BY_HAND, "ScaLAPACK")
 HALO_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.HALO_BY_HAND, "shared window", "GHEX")
 RUNS = [(family, 2) for family in families()] + [("openmpi", 4)] * ("openmpi" in families())
+TIMEOUT_S = 1200
 Cases = dict[str, dict[str, dict]]  # case -> way -> {"us", "low", "high", "samples", "note"}
 
 
 def measured(family: str, count: int, words: str) -> Cases:
     print(f"{FAMILIES[family]}, {count} ranks: {words}", file=sys.stderr)
     try:
-        lines = ranks(family, words, count=count).output(False).splitlines()
+        lines = ranks(family, words, count=count, timeout_s=TIMEOUT_S).output(False).splitlines()
     except SourceError as error:
         print(error, file=sys.stderr)
         return {}
