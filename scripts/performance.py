@@ -31,13 +31,14 @@ TITLES = {
 CUT_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.BY_HAND, "ScaLAPACK")
 HALO_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.HALO_BY_HAND, "shared window", "GHEX")
 RUNS = [(family, 2) for family in families()] + [("openmpi", 4)] * ("openmpi" in families())
+TIMEOUT_S = 1200
 Cases = dict[str, dict[str, dict]]  # case -> way -> {"us", "low", "high", "samples", "note"}
 
 
 def measured(family: str, count: int, words: str) -> Cases:
     print(f"{FAMILIES[family]}, {count} ranks: {words}", file=sys.stderr)
     try:
-        lines = ranks(family, words, count=count).output(False).splitlines()
+        lines = ranks(family, words, count=count, timeout_s=TIMEOUT_S).output(False).splitlines()
     except SourceError as error:
         print(error, file=sys.stderr)
         return {}
@@ -90,14 +91,21 @@ def section(family: str, count: int, rounds: int) -> list[str]:
     return [*out, "Beside the bars:", "", *bars(family, figures), ""] if count == 2 else out
 
 
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 21
-    of, load = machine(), os.getloadavg()[0]
-    body = [line for family, count in RUNS for line in section(family, count, rounds)]
+def write(load: float, rounds: int, body: list[str]) -> None:
+    of = machine()
     when = f"Taken on {datetime.date.today()}, on {of['cores']} cores of {of['cpu']}, Linux {of['kernel']}, {rounds} rounds; "
     when += f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after."
     text = PAGE.read_text()
     PAGE.write_text(re.sub(r"(?s)(<!-- figures -->\n).*(<!-- end -->)", lambda m: "\n".join([m[1] + when, "", *body]) + m[2], text))
+
+
+def main() -> None:
+    """Writes after each run of an MPI: what has been measured stands in the page, whatever comes later."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 21
+    load, body = os.getloadavg()[0], []
+    for family, count in RUNS:
+        body += section(family, count, rounds)
+        write(load, rounds, body)
 
 
 if __name__ == "__main__":

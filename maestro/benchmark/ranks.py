@@ -17,7 +17,7 @@ from .sources import BIN, Source, SourceError
 
 FAMILIES = {"mpich": "MPICH", "openmpi": "Open MPI"}
 PEERS = {"redistribute": "libscalapack.so", "halo": "libbench_ghex.so"}  # what a program opens
-TIMEOUT_S = 240
+TIMEOUT_S = 240  # of a short run
 # Open MPI refuses root, and more ranks than cores, unless told; with more it is to yield.
 ENVIRONMENT = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -47,6 +47,7 @@ class RanksSource(Source):
 
     family: str = "mpich"
     ranks: int = 2
+    timeout_s: float = TIMEOUT_S
 
     def command(self, quick: bool) -> list[str]:
         mpirun = launcher(self.family)
@@ -66,7 +67,7 @@ class RanksSource(Source):
         folder = {"LD_LIBRARY_PATH": str(peers_folder(self.family)), "PYTHONPATH": path}
         command = self.command(quick)
         try:
-            status, out, err = sources.run_group(command, os.environ | ENVIRONMENT | folder, TIMEOUT_S)
+            status, out, err = sources.run_group(command, os.environ | ENVIRONMENT | folder, self.timeout_s)
         except (subprocess.TimeoutExpired, OSError) as error:
             raise SourceError(f"{Path(command[0]).name} of {FAMILIES[self.family]}: {error}") from error
         if status != 0:
