@@ -47,15 +47,28 @@ static maestro_status_t check_twice(const mst_mpi_request_t *request, const mst_
     return MAESTRO_OK;
 }
 
+/* Collective. */
+static maestro_status_t compare_numbers(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], mst_mpi_holders_t *holders) {
+    int own[MST_MPI_SIDES], all[MST_MPI_SIDES];
+    for (int s = 0; s < MST_MPI_SIDES; s++) {
+        own[s] = !side[s].regular || side[s].part == (comm->rank < side[s].layout->nparts ? comm->rank : -1);
+    }
+    MST_TRY(mst_mpi_check(WHAT, MPI_Allreduce(own, all, MST_MPI_SIDES, MPI_INT, MPI_MIN, comm->comm)));
+    for (int s = 0; s < MST_MPI_SIDES; s++) holders->is_own_number[s] = all[s];
+    return MAESTRO_OK;
+}
+
 maestro_status_t mst_mpi_holders_learn(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const mst_mpi_side_t side[MST_MPI_SIDES],
                                        mst_mpi_holders_t *holders_out) {
     mst_mpi_mail_t out = {0}, in = {0};
     maestro_status_t status = MAESTRO_OK;
     *holders_out = (mst_mpi_holders_t){0};
+    MST_TRY(compare_numbers(comm, side, holders_out));
+    if (holders_out->is_own_number[MST_MPI_FROM] && holders_out->is_own_number[MST_MPI_TO]) return MAESTRO_OK;
     for (int s = 0; s < MST_MPI_SIDES; s++) {
         const mst_mpi_holder_t holder = {.side = s, .part = side[s].part, .rank = comm->rank};
-        if (side[s].regular && side[s].part >= 0 && status == MAESTRO_OK) status = append_number(&out, keeper(comm, &side[s], holder.part), &holder,
-                                                                                                 sizeof holder);
+        if (side[s].regular && side[s].part >= 0 && status == MAESTRO_OK)
+            status = append_number(&out, keeper(comm, &side[s], holder.part), &holder, sizeof holder);
     }
     maestro_status_t exchanged = mst_mpi_exchange(comm, MST_MPI_TAG_PARTS, &out, &in);
     if (status == MAESTRO_OK) status = exchanged;
@@ -108,6 +121,10 @@ maestro_status_t mst_mpi_holders_ask(const mst_mpi_comm_t *comm, const mst_mpi_h
                                      int64_t *ranks_out) {
     mst_mpi_mail_t questions = {0}, asked = {0}, answers = {0}, answered = {0};
     maestro_status_t status = MAESTRO_OK, step;
+    if (holders->is_own_number[which]) {
+        for (int64_t i = 0; i < nparts; i++) ranks_out[i] = parts[i] < comm->nranks ? parts[i] : -1;
+        return MAESTRO_OK;
+    }
     for (int64_t i = 0; i < nparts && status == MAESTRO_OK; i++) status = append_number(&questions, keeper(comm, side, parts[i]), &parts[i], sizeof parts[i]);
     step = mst_mpi_exchange(comm, MST_MPI_TAG_ASK, &questions, &asked);
     if (status == MAESTRO_OK) status = step;

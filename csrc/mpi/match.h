@@ -68,6 +68,7 @@ typedef struct mst_mpi_holder {
 } mst_mpi_holder_t;
 
 typedef struct mst_mpi_holders {
+    bool is_own_number[MST_MPI_SIDES]; /* each rank has the part of its own number, if there is one: the rest is not needed */
     int64_t nholders;
     mst_mpi_holder_t *holder; /* sorted */
 } mst_mpi_holders_t;
