@@ -340,7 +340,7 @@ cdef class PlanHandle:
             raise own_failure(MAESTRO_TIMEOUT, f"{what}; wait again, or longer (MAESTRO_TIMEOUT_S)")
         self.settle(status)
 
-    cdef int wait_in_slices(self, double bound) except -1:
+    cdef int wait_in_slices(self, double bound) except? -1:
         """The status of the wait; signals are served after each slice."""
         cdef double end = monotonic() + bound
         cdef double left = bound
