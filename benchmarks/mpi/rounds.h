@@ -169,6 +169,11 @@ typedef struct rounds_words {
     char **cases;
 } rounds_words_t;
 
+_Noreturn static inline void rounds_refuse(const char *what) {
+    fprintf(stderr, "%s\n", what);
+    exit(1);
+}
+
 static inline rounds_words_t rounds_words(int argc, char **argv, int otherwise) {
     rounds_words_t words = {.nrounds = otherwise};
     int i = 1;
@@ -179,7 +184,7 @@ static inline rounds_words_t rounds_words(int argc, char **argv, int otherwise) 
         else if (strcmp(argv[i], "--peer") == 0 && i + 1 < argc) words.peer = argv[++i];
         else bench_die(argv[i]);
     }
-    if (words.nrounds < 1 || words.nrounds > ROUNDS_MAX) bench_die("--rounds: 1 to 255");
+    if (words.nrounds < 1 || words.nrounds > ROUNDS_MAX) rounds_refuse("--rounds: give 1 to 255");
     words.ncases = argc - i;
     words.cases = argv + i;
     return words;
@@ -197,7 +202,7 @@ static inline bool rounds_wants(rounds_words_t *words, const char *name) {
 
 /* When all have been asked for: dies if one was named that there is not. */
 static inline void rounds_end(const rounds_words_t *words) {
-    if (words->nwanted < words->ncases) bench_die("a case was named that there is not");
+    if (words->nwanted < words->ncases) rounds_refuse("a case was named that there is not; without names all are run");
 }
 
 #endif
