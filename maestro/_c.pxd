@@ -209,6 +209,7 @@ cdef extern from "maestro.h" nogil:
         double scale_imaginary
         bint conjugate
     ctypedef struct maestro_plan_options_t:
+        size_t size
         maestro_method_t method
         bint partial
         int64_t from_part

@@ -1,6 +1,7 @@
 # A plan's handle: how it is made, and its uses.  Fields come as arrays; what they must look like is taken from the layouts once.
 #
-# Invariant: the arrays of a use are held until it is done, and for good where it was not: MPI may still write to them.
+# Invariant: the arrays of a use are held until it is done, and for good where it was not: MPI may still write to them.  `held` has a
+# reference of its own meanwhile, or the collector would empty it with a plan that is garbage.
 
 cdef double SLICE_S = 0.1  # signals are served at its end
 
@@ -69,11 +70,13 @@ cdef maestro_field_t *new_fields(list fields) except NULL:
 def relabel(LayoutHandle source, LayoutHandle target, int comm, from_part):
     """The part of the target's layout that this rank should take."""
     cdef maestro_plan_options_t options
+    cdef maestro_layout_t *from_ = NULL if source is None else source.c  # NULL is refused on all ranks
+    cdef maestro_layout_t *to = NULL if target is None else target.c
     cdef int64_t part
     cdef int status
     take_options(&options, 1, {} if from_part is None else {"from_part": from_part})
     with nogil:
-        status = maestro_relabel(source.c, target.c, comm, &options, &part)
+        status = maestro_relabel(from_, to, comm, &options, &part)
     check(status)
     return part
 
@@ -94,10 +97,10 @@ cdef class PlanHandle:
     cdef readonly double timeout
 
     def __dealloc__(self):
-        if self.held is not None:
-            Py_INCREF(self.held)  # the plan stays too: its end would be a wait for other ranks
-        elif self.c != NULL and self.pid == getpid():
-            maestro_plan_destroy(self.c)
+        # A plan under way stays, and so do its arrays: its end would be a wait for other ranks.
+        if self.held is None and self.c != NULL and self.pid == getpid():
+            with nogil:
+                maestro_plan_destroy(self.c)
         free(self.from_)
         free(self.to)
 
@@ -130,6 +133,17 @@ cdef class PlanHandle:
         check(status)
         take_part(&self.source, None if self.is_halo else source, parts[0])
         take_part(&self.target, source if self.is_halo else target, parts[-1])
+
+    def _refuse(self, int comm, bint is_halo):
+        """Make what this rank alone has found wrong wrong for C too, which tells all ranks; collective."""
+        cdef maestro_plan_options_t options
+        maestro_plan_options_init(&options)
+        options.size = 0
+        with nogil:
+            if is_halo:
+                maestro_halo(NULL, 1, comm, &options, &self.c)
+            else:
+                maestro_redistribute(NULL, NULL, 1, comm, &options, &self.c)
 
     cdef int take_types(self, list types) except -1:
         self.max_fields = len(types)
@@ -234,24 +248,34 @@ cdef class PlanHandle:
         if n != m or not 1 <= n <= self.max_fields:
             raise bad_argument(f"start: {m} fields of the source and {n} of the target; the plan was made for 1 to {self.max_fields}, and "
                                "for as many on both sides")
-        self.held, self.landing = [], []
+        self.hold()
         try:
             for f in range(n):
                 self.from_[f] = NULL if self.is_halo else self.address(None if sources is None else sources[f], False, f, stream)
                 self.to[f] = self.address(None if targets is None else targets[f], True, f, stream)
             self.check_apart(n)
         except BaseException:
-            self.held = None
+            self.release()
             raise
         self.busy = True
         with nogil:
             status = maestro_plan_start(self.c, n, self.from_, self.to)
         self.busy = False
         if status == MAESTRO_WRONG_STATE or status == MAESTRO_INVALID_ARGUMENT:  # nothing has begun
-            self.held = None
+            self.release()
             check(status)
         if status != MAESTRO_OK:
             self.settle(status)
+
+    cdef int hold(self) except -1:
+        self.held, self.landing = [], []
+        Py_INCREF(self.held)
+        return 0
+
+    cdef int release(self) except -1:
+        Py_DECREF(self.held)
+        self.held = self.landing = None
+        return 0
 
     cdef int check_apart(self, Py_ssize_t n) except -1:
         """No target shares memory with a source or another target."""
@@ -272,11 +296,11 @@ cdef class PlanHandle:
 
     cdef int settle(self, int status) except -1:
         """What was started is done, or has failed: then MPI may still read and write, and the arrays live on."""
-        held, landing = self.held, self.landing
-        self.held = self.landing = None
+        landing = self.landing
         if status != MAESTRO_OK:
-            Py_INCREF(held)
+            self.held = self.landing = None
             check(status)
+        self.release()
         for there, room in landing:
             there.from_host(room)
         return 0
@@ -290,7 +314,7 @@ cdef class PlanHandle:
         Parameters
         ----------
         timeout : float, optional
-            Seconds; default is that of the environment, ``MAESTRO_TIMEOUT_S``, or 60.
+            Seconds; default, and what a negative one means, is that of the environment, ``MAESTRO_TIMEOUT_S``, or 60.
 
         Raises
         ------
@@ -301,26 +325,35 @@ cdef class PlanHandle:
         MaestroError
             The use has failed, and the plan with it.
         """
-        cdef double end = monotonic() + (self.timeout if timeout is None else timeout)
-        cdef double left = SLICE_S
+        cdef double bound = self.timeout if timeout is None or timeout < 0 else timeout
         cdef int status
         self.use("wait")
         if self.held is None:
             raise own_failure(MAESTRO_WRONG_STATE, "wait: the plan has not been started")
-        while True:
-            self.busy = True
-            with nogil:
-                status = maestro_plan_wait(self.c, max(min(left, SLICE_S), 0))
+        self.busy = True
+        try:
+            status = self.wait_in_slices(bound)
+        finally:
             self.busy = False
+        if status == MAESTRO_TIMEOUT:
+            what = f"wait: not done after {bound:g} s, for other ranks have not come so far"
+            raise own_failure(MAESTRO_TIMEOUT, f"{what}; wait again, or longer (MAESTRO_TIMEOUT_S)")
+        self.settle(status)
+
+    cdef int wait_in_slices(self, double bound) except? -1:
+        """The status of the wait; signals are served after each slice."""
+        cdef double end = monotonic() + bound
+        cdef double left = bound
+        cdef int status
+        while True:
+            with nogil:
+                status = maestro_plan_wait(self.c, min(left, SLICE_S))
             if status != MAESTRO_TIMEOUT:
-                break
+                return status
             PyErr_CheckSignals()
             left = end - monotonic()
             if left <= 0:
-                timeout = self.timeout if timeout is None else timeout
-                what = f"wait: not done after {timeout:g} s, for other ranks have not come so far"
-                raise own_failure(MAESTRO_TIMEOUT, f"{what}; wait again, or longer (MAESTRO_TIMEOUT_S)")
-        self.settle(status)
+                return status
 
     def test(self):
         """

@@ -209,6 +209,15 @@ def test_a_program_under_mpirun_that_fails_gives_no_figure(monkeypatch, tmp_path
         ranks.ranks("mpich", "halo/--json").run(False)
 
 
+def test_a_program_under_mpirun_finds_the_libraries_of_the_environment_too(monkeypatch, tmp_path):
+    mpirun = tmp_path / "mpirun"
+    mpirun.write_text('#!/bin/sh\necho "$LD_LIBRARY_PATH"\n')
+    mpirun.chmod(0o755)
+    monkeypatch.setattr(ranks, "launcher", lambda family: mpirun)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/far/lib")
+    assert ranks.ranks("mpich", "halo/--json").output(False).strip() == f"{ranks.peers_folder('mpich')}:/far/lib"
+
+
 def test_the_page_of_figures_shows_each_way_with_its_ratio_and_how_rows_stand(both_families, monkeypatch, tmp_path):
     ways = {"memcpy": 10.0, "auto": 12.0, "by hand": 40.0, "packed": 30.0}
     case = {way: {"us": us, "low": us, "high": us, "samples": 15, "note": "shared" if way == "auto" else ""} for way, us in ways.items()}

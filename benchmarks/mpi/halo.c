@@ -125,5 +125,6 @@ int main(int argc, char **argv) {
         munmap(grid.fields, (size_t)(grid.count * grid.nfields) * sizeof(double));
     }
     MPI_Finalize();
+    rounds_end(&words);
     return 0;
 }

@@ -87,7 +87,7 @@ static void measure(const char *name, cut_t *cut, const rounds_words_t *words, b
     BENCH_OK(maestro_dealloc(readable));
 }
 
-static void run_case(kind_t kind, int64_t n, const rounds_words_t *words, bool has_scalapack) {
+static void run_case(kind_t kind, int64_t n, rounds_words_t *words, bool has_scalapack) {
     char name[32];
     snprintf(name, sizeof name, "%s %lld", kind_name[kind], (long long)n);
     if (!rounds_wants(words, name)) return;
@@ -110,5 +110,6 @@ int main(int argc, char **argv) {
     for (int kind = 0; kind < KINDS; kind++)
         for (size_t s = 0; s < MST_COUNT(sizes); s++) run_case((kind_t)kind, sizes[s], &words, has_scalapack);
     MPI_Finalize();
+    rounds_end(&words);
     return 0;
 }

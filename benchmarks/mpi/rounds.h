@@ -79,7 +79,6 @@ static inline double rounds_warm(rounds_t *rounds, double *once_ns) {
 
 static inline void rounds_run(rounds_t *rounds, int nrounds, bool in_short) {
     double once_ns[WAYS_MAX];
-    BENCH_CHECK(nrounds <= ROUNDS_MAX);
     for (int w = 1; w < rounds->nways; w++) rounds_check(rounds, &rounds->way[w]);
     double quickest = rounds_warm(rounds, once_ns);
     for (int i = 0; i < nrounds; i++)
@@ -166,9 +165,14 @@ typedef struct rounds_words {
     bool json, in_short;
     int nrounds;
     const char *peer;
-    int ncases;
+    int ncases, nwanted; /* named, and found so far */
     char **cases;
 } rounds_words_t;
+
+_Noreturn static inline void rounds_refuse(const char *what) {
+    fprintf(stderr, "%s\n", what);
+    exit(1);
+}
 
 static inline rounds_words_t rounds_words(int argc, char **argv, int otherwise) {
     rounds_words_t words = {.nrounds = otherwise};
@@ -180,16 +184,25 @@ static inline rounds_words_t rounds_words(int argc, char **argv, int otherwise) 
         else if (strcmp(argv[i], "--peer") == 0 && i + 1 < argc) words.peer = argv[++i];
         else bench_die(argv[i]);
     }
+    if (words.nrounds < 1 || words.nrounds > ROUNDS_MAX) rounds_refuse("--rounds: give 1 to 255");
     words.ncases = argc - i;
     words.cases = argv + i;
     return words;
 }
 
 /* Is a case wanted: was it named, or none? */
-static inline bool rounds_wants(const rounds_words_t *words, const char *name) {
+static inline bool rounds_wants(rounds_words_t *words, const char *name) {
     for (int i = 0; i < words->ncases; i++)
-        if (strcmp(words->cases[i], name) == 0) return true;
+        if (strcmp(words->cases[i], name) == 0) {
+            words->nwanted++;
+            return true;
+        }
     return words->ncases == 0;
+}
+
+/* When all have been asked for: dies if one was named that there is not. */
+static inline void rounds_end(const rounds_words_t *words) {
+    if (words->nwanted < words->ncases) rounds_refuse("a case was named that there is not; without names all are run");
 }
 
 #endif

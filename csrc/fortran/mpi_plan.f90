@@ -177,6 +177,7 @@ contains
     wrong = ""
     if (present(periodic)) then
       if (c_associated(layout%handle)) wrong = unlike("periodic", size(periodic), layout%ndims)
+      if (size(periodic) > size(options%periodic)) wrong = unlike("periodic", size(periodic), size(options%periodic))
       if (wrong == "") options%periodic(:size(periodic)) = periodic
     end if
     if (wrong /= "") options%size = 0

@@ -105,4 +105,4 @@ def elements(field: Field) -> tuple[int, int, complex, bool]:
             raise errors.ArgumentError(
                 f"redistribute: values of dtype {dtype} are not converted, scaled or conjugated; those of {known} are"
             )
-    return CONVERTIBLE[source], CONVERTIBLE[target], complex(field.scale), field.conjugate
+    return CONVERTIBLE[source], CONVERTIBLE[target], complex(field.scale), bool(field.conjugate)

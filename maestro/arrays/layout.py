@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -219,7 +220,7 @@ class Layout(_core.LayoutHandle):
         >>> mine.coordinates(0)
         (array([1, 0, 0]), array([2, 0, 2]))
         """
-        layout = cls._new("indices", shape, "C", indices=np.array(indices, "i8", ndmin=1), is_ghost=None)
+        layout = cls._new("indices", shape, "C", indices=_places(indices), is_ghost=None)
         given = layout._given
         if is_ghost is not None:
             given["is_ghost"] = np.array(is_ghost, bool, ndmin=1)
@@ -367,7 +368,20 @@ class Layout(_core.LayoutHandle):
 
 # ---- Arguments
 def _numbers(given: Numbers) -> tuple[int, ...]:
-    return (int(given),) if isinstance(given, Integral) else tuple(int(n) for n in given)
+    try:
+        return (index(given),) if isinstance(given, Integral) else tuple(index(n) for n in given)
+    except TypeError:
+        raise errors.ArgumentError(f"layout: {given!r} is not made of integers; give one, or one for each dimension") from None
+
+
+def _places(given: Any) -> np.ndarray:
+    """The list of indices as int64, a copy."""
+    found = np.array(given, ndmin=1)
+    if found.size and found.dtype.kind not in "iu":
+        raise errors.ArgumentError(f"layout of indices: their dtype is {found.dtype}; give integers")
+    if found.ndim != 1:
+        raise errors.ArgumentError(f"layout of indices: they have shape {found.shape}; give one dimension, in the order of memory")
+    return found.astype("i8", copy=False)
 
 
 def _checked_order(order: str, what: str) -> str:
@@ -378,11 +392,13 @@ def _checked_order(order: str, what: str) -> str:
 
 def _ghosts(given: Ghosts, ndim: int) -> tuple[list[int], list[int]]:
     """Below and above, for each dimension."""
-    each = [given] * ndim if isinstance(given, Integral) else list(given)
-    pairs = [(one, one) if isinstance(one, Integral) else tuple(one) for one in each]
-    if any(len(pair) != 2 for pair in pairs):
-        raise errors.ArgumentError(f"layout: ghosts are {given!r}; of each dimension one number, or those below and above")
-    return [int(low) for low, _ in pairs], [int(high) for _, high in pairs]
+    try:
+        each = [given] * ndim if isinstance(given, Integral) else list(given)
+        pairs = [(one, one) if isinstance(one, Integral) else tuple(one) for one in each]
+        return [index(low) for low, _ in pairs], [index(high) for _, high in pairs]
+    except (TypeError, ValueError):
+        words = "of each dimension one integer, or those below and above"
+        raise errors.ArgumentError(f"layout: ghosts are {given!r}; {words}") from None
 
 
 def _open(axes: list[np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -108,17 +109,67 @@ class Plan(_mpi.PlanHandle):
     def __repr__(self) -> str:
         return f"<maestro.{type(self).__name__}, closed>" if self.closed else f"<maestro.{type(self).__name__}, {self.explain()['method']}>"
 
-    def _create(self, source, target, dtype, comm, max_fields, given_parts, **options) -> None:
-        """Collective: what `redistribute` and `Halo` have in common."""
+    def _create(self, given_parts, dtype, comm, max_fields, **options) -> None:
+        """Collective: what `redistribute` and `Halo` have in common.  What is wrong on this rank alone is refused on all."""
         c_comm = handle(comm, "make a plan")
-        fields = fields_of(dtype, max_fields)
-        alike = all(moves_as_is(field) and dtypes_of(field) == dtypes_of(fields[0]) for field in fields)
-        parts = [part_of(layout, part, comm.rank) if layout else 0 for layout, part in given_parts]
-        told = {name: value for name, value in options.items() if value is not None} | {"method": method_number(options["method"])}
-        timeout = float(os.environ.get("MAESTRO_TIMEOUT_S", "60"))
-        types = [dtypes_of(field) for field in fields]
-        converted = None if alike else [elements(field) for field in fields]
-        self._make(source, target, c_comm, types, converted, parts, told, timeout)
+        try:
+            types, converted = kinds(fields_of(dtype, max_fields))
+            parts = [0 if layout is None else part_of(layout, part, comm.rank) for layout, part in given_parts]
+            told = option_numbers(given_parts[0][0], options)
+            timeout = default_timeout()
+        except Exception:
+            self._refuse(c_comm, len(given_parts) == 1)
+            raise
+        source, target = given_parts[0][0], given_parts[-1][0]
+        self._make(source, None if len(parts) == 1 else target, c_comm, types, converted, parts, told, timeout)
+
+
+def kinds(fields: list[Field]) -> tuple[list, list | None]:
+    """Of each field the dtypes of both sides, and the elements that C knows; None where all are moved as they are and alike."""
+    types = [dtypes_of(field) for field in fields]
+    alike = all(moves_as_is(field) and one == types[0] for field, one in zip(fields, types, strict=True))
+    return types, None if alike else [elements(field) for field in fields]
+
+
+def option_numbers(layout: Layout | None, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, as C takes them."""
+    taken = {name: value for name, value in options.items() if value is not None}
+    for name, value in taken.items():
+        if name == "method":
+            taken[name] = method_number(value)
+        elif name == "periodic":
+            taken[name] = wraps(value, layout)
+        else:
+            taken[name] = bool(value) if name == "partial" else part_number(value)
+    return taken
+
+
+def part_number(part: int) -> int:
+    """As C takes it, for which -1 is the default and -2 is wrong, on all ranks."""
+    return part if 0 <= index(part) < 2**63 else -2
+
+
+def wraps(periodic: bool | Sequence[bool], layout: Layout | None) -> list[bool]:
+    """Of each dimension that there may be, whether it is periodic."""
+    most = _core.MAESTRO_DIMENSIONS_MAX
+    if isinstance(periodic, bool | np.bool_):
+        return [bool(periodic)] * most
+    given = [bool(one) for one in periodic]
+    if len(given) > most or (layout is not None and len(given) != layout.ndim):
+        ndim = f"up to {most}" if layout is None else layout.ndim
+        raise errors.ArgumentError(f"halo: periodic has {len(given)} values for {ndim} dimensions; give one for each")
+    return given + [False] * (most - len(given))
+
+
+def default_timeout() -> float:
+    said = os.environ.get("MAESTRO_TIMEOUT_S", "60")
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = -1
+    if not seconds >= 0:
+        raise errors.ArgumentError(f"make a plan: MAESTRO_TIMEOUT_S is {said!r}; give seconds, as a number")
+    return seconds
 
 
 def sequence(arrays: Arrays) -> Sequence[Any] | None:
@@ -172,7 +223,7 @@ def redistribute(
     Raises
     ------
     ArgumentError
-        What the ranks gave does not fit each other.  All ranks get the same error, of what the C library refuses.
+        What the ranks gave is wrong, or does not fit each other.  All ranks get an error, also where one alone is wrong.
     NotFoundError
         An element of the target has no source; the first is named.
     DuplicateError
@@ -199,7 +250,7 @@ def redistribute(
     """
     plan = Plan()
     options = {"method": method, "partial": partial, "from_part": from_part, "to_part": to_part}
-    plan._create(source, target, dtype, comm, max_fields, [(source, from_part), (target, to_part)], **options)
+    plan._create([(source, from_part), (target, to_part)], dtype, comm, max_fields, **options)
     return plan
 
 
@@ -258,11 +309,7 @@ class Halo(Plan):
         max_fields: int | None = None,
         part: int | None = None,
     ):
-        periodic = [periodic] * _core.MAESTRO_DIMENSIONS_MAX if isinstance(periodic, bool | np.bool_) else list(periodic)
-        if layout and layout.ndim > len(periodic):
-            raise errors.ArgumentError(f"halo: periodic has {len(periodic)} values for {layout.ndim} dimensions; give one for each")
-        periodic += [False] * (_core.MAESTRO_DIMENSIONS_MAX - len(periodic))
-        self._create(layout, None, dtype, comm, max_fields, [(layout, part)], method=method, from_part=part, periodic=periodic)
+        self._create([(layout, part)], dtype, comm, max_fields, method=method, from_part=part, periodic=periodic)
 
     def __call__(self, *fields: Any, stream: Any = None, timeout: float | None = None) -> None:
         """Start and wait."""
@@ -321,4 +368,4 @@ def relabel(source: Layout, target: Layout, comm: Comm, *, from_part: int | None
     >>> maestro.relabel(rows, rows, MPI.COMM_SELF)
     0
     """
-    return _mpi.relabel(source, target, handle(comm, "relabel"), from_part)
+    return _mpi.relabel(source, target, handle(comm, "relabel"), None if from_part is None else part_number(from_part))

@@ -63,16 +63,21 @@ class RanksSource(Source):
 
     def output(self, quick: bool) -> str:
         """What the program printed.  Its own MPI is found by its own path; the folder of peers is for what their libraries need."""
-        path = os.pathsep.join(str(place) for place in (Path(__file__).parents[2], os.environ.get("PYTHONPATH")) if place)
-        folder = {"LD_LIBRARY_PATH": str(peers_folder(self.family)), "PYTHONPATH": path}
+        folders = {"LD_LIBRARY_PATH": peers_folder(self.family), "PYTHONPATH": Path(__file__).parents[2]}
+        paths = {name: before(name, folder) for name, folder in folders.items()}
         command = self.command(quick)
         try:
-            status, out, err = sources.run_group(command, os.environ | ENVIRONMENT | folder, self.timeout_s)
+            status, out, err = sources.run_group(command, os.environ | ENVIRONMENT | paths, self.timeout_s)
         except (subprocess.TimeoutExpired, OSError) as error:
             raise SourceError(f"{Path(command[0]).name} of {FAMILIES[self.family]}: {error}") from error
         if status != 0:
             raise SourceError(f"{' '.join(command)}: exit {status}: {(err.strip().splitlines() or ['nothing was said'])[-1]}")
         return out
+
+
+def before(name: str, folder: Path) -> str:
+    """A search path of the environment with a folder before what it has."""
+    return os.pathsep.join(str(place) for place in (folder, os.environ.get(name)) if place)
 
 
 def peers_folder(family: str) -> Path:

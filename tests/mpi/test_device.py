@@ -33,11 +33,18 @@ class OnDevice:
         }
 
 
+@pytest.fixture(name="library", scope="session")
+def one_for_all_ranks(tmp_path_factory):
+    """The driver, compiled on rank 0; all ranks are on one node."""
+    library = tmp_path_factory.mktemp("driver") / "libcuda.so.1"
+    if RANK == 0:
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
+    return COMM.bcast(str(library))
+
+
 @pytest.fixture(name="log")
-def fake_driver(tmp_path, monkeypatch):
-    library = tmp_path / "libcuda.so.1"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
-    monkeypatch.setattr(device, "DRIVER", str(library))
+def fake_driver(library, tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "DRIVER", library)
     monkeypatch.setenv("FAKECUDA_LOG", str(tmp_path / "log"))
     device.driver.cache_clear()
     yield lambda: (tmp_path / "log").read_text().split("\n")[:-1]

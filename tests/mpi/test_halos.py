@@ -123,10 +123,10 @@ def test_values_are_converted_scaled_and_conjugated_on_their_way():
 )
 def test_conversions_that_lose_a_part_are_refused(field, words):
     layout = maestro.Layout.blocks(4 * SIZE, grid=SIZE)
-    with raises(maestro.ArgumentError, *words):
+    with raises(maestro.ArgumentError, *words, seconds=20):
         maestro.redistribute(layout, layout, field, COMM)
 
 
 def test_halos_move_elements_as_they_are():
-    with raises(maestro.ArgumentError):
+    with raises(maestro.ArgumentError, "ghost cells are of the same array", seconds=20):
         maestro.Halo(maestro.Layout.blocks(4 * SIZE, grid=SIZE, ghosts=1), maestro.Field("f8", "f4"), COMM)
