@@ -5,7 +5,8 @@
  *   trial.c     which method
  *   plan.c      use, explanation, end
  *   bundle.c    the fields that go to one rank together
- *   packed.c, datatypes.c, shared.c     the methods
+ *   packed.c, datatypes.c    methods of messages, by transfer.c
+ *   shared.c    methods of shared memory, by board.c, part.c and window.c
  * Invariant: between uses nothing of a plan is under way in MPI. */
 #ifndef MST_MPI_PLAN_H
 #define MST_MPI_PLAN_H
