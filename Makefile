@@ -21,7 +21,7 @@ NO_RANDOM_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env env-openmpi build build-openmpi lint test test-c test-python test-mpi test-all test-asan test-tsan test-openmpi test-numa demo bench docs clean distclean system
+.PHONY: help env env-openmpi build build-openmpi lint test test-c test-python test-mpi test-all test-asan test-tsan test-openmpi test-numa demo bench performance docs clean distclean system
 help:
 	@echo "make demo      the weather workflow through Maestro and through FDB, side by side"
 	@echo "make test      C tests, Python tests, MPI tests"
@@ -29,6 +29,7 @@ help:
 	@echo "make build     compile and install into the package, in place"
 	@echo "make lint      ruff, a build where warnings are errors, layers, bindings"
 	@echo "make bench     measure Maestro and its peers"
+	@echo "make performance  measure redistribution and halo exchange for docs/performance.md; about ten minutes"
 	@echo "make docs      write what docs/ takes over from the sources"
 	@echo "make env       .venv alone; make env-openmpi: .venv-openmpi; make clean; make distclean"
 
@@ -66,7 +67,7 @@ test-python: build
 	python -m pytest --ignore=tests/mpi $(PYTEST_ARGS)
 
 test-mpi: build
-	scripts/mpi-tests $(BIN) 2 3
+	scripts/mpi-tests $(BIN) 1 2 3 4
 
 test-all: test-asan test-tsan test-openmpi test-numa
 
@@ -81,14 +82,14 @@ test-tsan: env
 	@$(call LOCKED,tsan) scripts/build tsan
 	$(NO_RANDOM_LAYOUT) ctest --preset tsan -j2
 
-# The link for Open MPI, beside MPICH's.
+# The link and the collective operations for Open MPI, beside MPICH's.
 build-openmpi: build env-openmpi
-	@$(call LOCKED,openmpi) env PATH=$(BIN_OPENMPI):$$PATH scripts/build openmpi --install link
+	@$(call LOCKED,openmpi) env PATH=$(BIN_OPENMPI):$$PATH scripts/build openmpi --install mpi
 
 test-openmpi: build-openmpi
 	$(OPENMPI_ENV) ctest --preset openmpi
-	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 2 3
-	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py tests/cli/test_split.py $(PYTEST_ARGS)
+	$(OPENMPI_ENV) scripts/mpi-tests $(BIN_OPENMPI) 1 2 3 4
+	PATH=$(BIN_OPENMPI):$$PATH $(BIN_OPENMPI)/python -m pytest tests/cli/test_mpi.py tests/cli/test_link.py tests/cli/test_arrays.py tests/cli/test_split.py $(PYTEST_ARGS)
 
 test-numa: build
 	scripts/numa-guest build/release/tests/test_mem_pin
@@ -97,10 +98,18 @@ test-numa: build
 demo: build
 	maestro demo weather
 
-bench: build
+bench: build-openmpi
 	@scripts/system-packages bench
+	scripts/bench-peers mpich $(BIN)
+	scripts/bench-peers openmpi $(BIN_OPENMPI)
 	MAESTRO_SKIP_NATIVE=1 python -m pip install --quiet --no-build-isolation -e ".[bench]"
 	maestro bench
+
+# The figures of docs/performance.md, taken again.
+performance: build-openmpi
+	scripts/bench-peers mpich $(BIN)
+	scripts/bench-peers openmpi $(BIN_OPENMPI)
+	python scripts/performance.py
 
 docs: build
 	python scripts/make_docs.py

@@ -1,14 +1,15 @@
-/* What a rank's share of a redistribution costs in copies, as ratios to a memcpy of the share, all in turn in one run.  Two ranks; N x N doubles, or elements of
- * as many bytes as the name says:
+/* What a rank's share of a redistribution costs in copies, as ratios to a memcpy of the share, all in turn in one run.  Two ranks; N x N doubles, or elements
+ * of as many bytes as the name says:
  *   rows       row blocks -> column blocks, both row-major
  *   cyclic     blocks of 64 x 64 (of 8 x 8 below N = 512) dealt to a grid of 1 x 2 -> row blocks
  *   transpose  row blocks, row-major -> column blocks, column-major; transpose_1 to _16
  *   singles    rows dealt one by one, row-major -> column blocks, column-major; singles_back: the reverse
  *   lines      whole rows in an order by chance, as indices -> column blocks, column-major; lines_back: the reverse
  *   points     single elements and pairs by chance, as indices -> the same; points_back (both with N = 1024 at most)
- *   to_float   transposed, and doubles become floats
+ *   to_float, points_float: transpose and points, and doubles become floats
  * each by one copy out of the other ranks' memory (direct), into buffers (pack) and out of them (unpack).  The result of each is checked element by element.
- * Then what a plan of one of 100,000 ranks keeps of a 46,340 x 46,340 array: moves and copies, in bytes and milliseconds.
+ * Then what a plan of one of 100,000 ranks keeps of a 46,340 x 46,340 array: moves and copies, in bytes and milliseconds
+ * of the processor.
  * Usage: array_kernels [--json] [--only NAME] [N ...]  (default 64 512 4096).  Prints medians over the samples, and the ratio with its quartiles. */
 #include "bench.h"
 
@@ -254,6 +255,8 @@ static void run_size(int64_t n) {
     CASE("lines_back", n, MAESTRO_F64, blocks(n, false, MAESTRO_COLUMN_MAJOR), lines(n));
     CASE("points", fewer, MAESTRO_F64, points(fewer), blocks(fewer, false, MAESTRO_COLUMN_MAJOR));
     CASE("points_back", fewer, MAESTRO_F64, blocks(fewer, false, MAESTRO_COLUMN_MAJOR), points(fewer));
+    if (is_wanted("points_float"))
+        run_case("points_float", fewer, MAESTRO_F64, MAESTRO_F32, points(fewer), blocks(fewer, false, MAESTRO_COLUMN_MAJOR));
     if (is_wanted("to_float"))
         run_case("to_float", n, MAESTRO_F64, MAESTRO_F32, blocks(n, true, MAESTRO_ROW_MAJOR), blocks(n, false, MAESTRO_COLUMN_MAJOR));
 }
@@ -266,7 +269,7 @@ static int64_t allocated(void) {
 
 /* All moves of a part and their copies, kept together. */
 static void run_plan(const char *name, maestro_layout_t *from, int64_t part, maestro_layout_t *to) {
-    int64_t *peers, npeers, before = allocated(), start = mst_base_now_ns();
+    int64_t *peers, npeers, before = allocated(), start = bench_cpu_ns();
     const maestro_field_t field = {.from = MAESTRO_F64, .to = MAESTRO_F64, .scale = 1};
     BENCH_OK(mst_array_peers(from, part, to, &peers, &npeers));
     mst_array_moves_t *moves = calloc((size_t)npeers + 1, sizeof *moves);
@@ -275,7 +278,7 @@ static void run_plan(const char *name, maestro_layout_t *from, int64_t part, mae
         BENCH_OK(mst_array_intersect(from, part, to, peers[i], &moves[i]));
         BENCH_OK(mst_array_copy_create(&moves[i], MST_ARRAY_PACK, &field, 0, &copy[i]));
     }
-    double ms = (double)(mst_base_now_ns() - start) * 1e-6;
+    double ms = (double)(bench_cpu_ns() - start) * 1e-6;
     int64_t nbytes = allocated() - before;
     if (json) printf("{\"name\":\"plan_%s\",\"peers\":%lld,\"nbytes\":%lld,\"ms\":%.3f}\n", name, (long long)npeers, (long long)nbytes, ms);
     else printf("plan of %-24s %6lld peers  %12lld bytes  %8.3f ms\n", name, (long long)npeers, (long long)nbytes, ms);

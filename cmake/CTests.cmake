@@ -56,14 +56,6 @@ foreach(example IN ITEMS transpose writers)
     set_tests_properties(mpi.example_${example} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS 3)
   endif()
 endforeach()
-# Bit for bit the same on any number of ranks.
-if(TARGET example_stencil AND NOT MAESTRO_SANITIZE)
-  foreach(ranks IN LISTS ranks_tested)
-    add_test(NAME mpi.example_stencil.${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:example_stencil>)
-    set_tests_properties(mpi.example_stencil.${ranks} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS ${ranks}
-      PASS_REGULAR_EXPRESSION "2D: u ce7b4317, v 64bc584b\n3D: t 5331a3e6, c 44de8fa1\n")
-  endforeach()
-endif()
 # Two programs of one job, whichever comes first.
 if(TARGET example_split AND NOT MAESTRO_SANITIZE)
   foreach(order IN ITEMS "land,water" "water,land")
@@ -75,3 +67,22 @@ if(TARGET example_split AND NOT MAESTRO_SANITIZE)
     set_tests_properties(mpi.example_split.${first} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS 3)
   endforeach()
 endif()
+# Bit for bit the same on any number of ranks.
+if(TARGET example_stencil AND NOT MAESTRO_SANITIZE)
+  foreach(ranks IN LISTS ranks_tested)
+    add_test(NAME mpi.example_stencil.${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:example_stencil>)
+    set_tests_properties(mpi.example_stencil.${ranks} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS ${ranks}
+      PASS_REGULAR_EXPRESSION "2D: u ce7b4317, v 64bc584b\n3D: t 5331a3e6, c 44de8fa1\n")
+  endforeach()
+endif()
+# The benchmarks check every result of theirs and of others.
+foreach(bench IN ITEMS redistribute halo)
+  foreach(ranks IN ITEMS 2 4)
+    if(TARGET maestro-bench-${bench} AND NOT MAESTRO_SANITIZE)
+      add_test(NAME mpi.bench_${bench}.${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:maestro-bench-${bench}>
+        --json --rounds 1 "rc 64" "rt 64" "cy 64" "cy 512" "2d 128 3" "3d 64 1 x3")
+      set_tests_properties(mpi.bench_${bench}.${ranks} PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks}
+        PASS_REGULAR_EXPRESSION "(cy 512|3d 64 1 x3)\": .*\"auto\"")
+    endif()
+  endforeach()
+endforeach()

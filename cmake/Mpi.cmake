@@ -34,7 +34,11 @@ if(MAESTRO_MPI)
     target_link_libraries(maestro_mpi PUBLIC maestro PRIVATE maestro_mpi_below maestro_dialect MPI::MPI_C)
     target_link_options(maestro_mpi PRIVATE -Wl,--version-script=${mpi_version_script})
     set_target_properties(maestro_mpi PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${mpi_version_script}
-      INSTALL_RPATH "$ORIGIN" INSTALL_RPATH_USE_LINK_PATH ON)
+      INSTALL_RPATH "$ORIGIN:$ORIGIN/.." INSTALL_RPATH_USE_LINK_PATH ON)
+    # In the Python package each family's lies in a folder of its own, and the one that fits mpi4py's MPI is loaded.
+    foreach(component IN ITEMS python mpi)
+      install(TARGETS maestro_mpi LIBRARY DESTINATION _lib/${MAESTRO_MPI_FAMILY} NAMELINK_SKIP COMPONENT ${component} EXCLUDE_FROM_ALL)
+    endforeach()
     if(NOT MAESTRO_SANITIZE)
       target_link_options(maestro_mpi PRIVATE -Wl,--no-undefined)
     endif()

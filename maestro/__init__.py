@@ -17,6 +17,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .arrays.fields import Field
+    from .arrays.layout import Layout, Local
+    from .arrays.memory import empty
+    from .arrays.names import comm_split
+    from .arrays.plan import Halo, Plan, redistribute, relabel
     from .blocks import BlockArray
     from .cdo import Cdo, Need, Request
     from .collection import Collection, Fence
@@ -35,16 +40,25 @@ _HOMES = {
     "Collection": "collection",
     "Event": "subscription",
     "Fence": "collection",
+    "Field": "arrays.fields",
     "Group": "record",
+    "Halo": "arrays.plan",
+    "Layout": "arrays.layout",
+    "Local": "arrays.layout",
     "Need": "cdo",
     "NewRecord": "record",
     "Pin": "placement",
     "Placement": "placement",
+    "Plan": "arrays.plan",
     "Record": "record",
     "Request": "cdo",
     "Session": "session",
     "Subscription": "subscription",
     "check_selector": "selectors",
+    "comm_split": "arrays.names",
+    "empty": "arrays.memory",
+    "redistribute": "arrays.plan",
+    "relabel": "arrays.plan",
     "wait": "subscription",
 }
 __all__ = [
@@ -54,17 +68,26 @@ __all__ = [
     "Collection",
     "Event",
     "Fence",
+    "Field",
     "Group",
+    "Halo",
+    "Layout",
+    "Local",
     "Need",
     "NewRecord",
     "Pin",
     "Placement",
+    "Plan",
     "Record",
     "Request",
     "Session",
     "Subscription",
     "check_selector",
+    "comm_split",
+    "empty",
     "info",
+    "redistribute",
+    "relabel",
     "wait",
 ]
 

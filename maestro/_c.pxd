@@ -161,6 +161,78 @@ cdef extern from "maestro.h" nogil:
     maestro_status_t maestro_unpin(maestro_pin_t *pin)
     void maestro_pin_dispose(maestro_pin_t *pin)
 
+    # ---- Arrays: layouts
+    ctypedef struct maestro_layout_t:
+        pass
+    ctypedef int maestro_order_t
+    ctypedef struct maestro_layout_options_t:
+        maestro_order_t order
+        maestro_order_t grid_order
+        int64_t low[7]
+        int64_t high[7]
+    ctypedef struct maestro_local_t:
+        int ndims
+        maestro_order_t order
+        int64_t nelements
+        int64_t nowned
+        int64_t shape[7]
+        int64_t stride[7]
+        int64_t low[7]
+        int64_t high[7]
+        int64_t first[7]
+
+    void maestro_layout_options_init(maestro_layout_options_t *options)
+    maestro_status_t maestro_layout_blocks(int ndims, const int64_t *shape, const int64_t *grid, const maestro_layout_options_t *options,
+                                           maestro_layout_t **layout_out)
+    maestro_status_t maestro_layout_block_cyclic(int ndims, const int64_t *shape, const int64_t *block, const int64_t *grid,
+                                                 const maestro_layout_options_t *options, maestro_layout_t **layout_out)
+    maestro_status_t maestro_layout_boxes(int ndims, const int64_t *shape, int64_t nboxes, const int64_t *begin, const int64_t *end,
+                                          const maestro_layout_options_t *options, maestro_layout_t **layout_out)
+    maestro_status_t maestro_layout_indices(int ndims, const int64_t *shape, int64_t count, const int64_t *indices, const stdbool *is_ghost,
+                                            maestro_layout_t **layout_out)
+    void maestro_layout_destroy(maestro_layout_t *layout)
+    int64_t maestro_layout_nparts(const maestro_layout_t *layout)
+    maestro_status_t maestro_layout_local(const maestro_layout_t *layout, int64_t part, maestro_local_t *local_out)
+    maestro_status_t maestro_layout_offset(const maestro_layout_t *layout, int64_t part, const int64_t *index, int64_t *offset_out)
+    maestro_status_t maestro_layout_owner(const maestro_layout_t *layout, const int64_t *index, int64_t *part_out)
+
+    # ---- Arrays: collective operations, of libmaestro_mpi
+    ctypedef struct maestro_plan_t:
+        pass
+    ctypedef int maestro_element_t
+    ctypedef int maestro_comm_t
+    ctypedef int maestro_method_t
+    ctypedef struct maestro_field_t:
+        maestro_element_t from_ "from"
+        maestro_element_t to
+        double scale
+        double scale_imaginary
+        bint conjugate
+    ctypedef struct maestro_plan_options_t:
+        maestro_method_t method
+        bint partial
+        int64_t from_part
+        int64_t to_part
+        size_t max_fields
+        const maestro_field_t *fields
+        stdbool periodic[7]
+
+    void maestro_plan_options_init(maestro_plan_options_t *options)
+    maestro_status_t maestro_redistribute(const maestro_layout_t *from_, const maestro_layout_t *to, maestro_element_t element,
+                                          maestro_comm_t comm, const maestro_plan_options_t *options, maestro_plan_t **plan_out)
+    maestro_status_t maestro_halo(const maestro_layout_t *layout, maestro_element_t element, maestro_comm_t comm,
+                                  const maestro_plan_options_t *options, maestro_plan_t **plan_out)
+    maestro_status_t maestro_relabel(const maestro_layout_t *from_, const maestro_layout_t *to, maestro_comm_t comm,
+                                     const maestro_plan_options_t *options, int64_t *to_part_out)
+    maestro_status_t maestro_alloc(size_t nbytes, void **memory_out)
+    maestro_status_t maestro_dealloc(void *memory)
+    maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from_, void *const *to)
+    maestro_status_t maestro_plan_wait(maestro_plan_t *plan, double timeout_s)
+    maestro_status_t maestro_plan_test(maestro_plan_t *plan)
+    maestro_status_t maestro_plan_explain(const maestro_plan_t *plan, char **json_out)
+    maestro_status_t maestro_plan_destroy(maestro_plan_t *plan)
+    maestro_status_t maestro_comm_split(maestro_comm_t comm, size_t nnames, const char *const *names, maestro_comm_t *comms_out)
+
     # ---- Many objects at once, machine
     ctypedef struct maestro_values_t:
         const char *key

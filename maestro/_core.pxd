@@ -5,12 +5,19 @@
 # of in every call that may wait or copy, and waits are cut into slices so that signals are served.  What lies in a subscription's window
 # already is taken with the GIL held: nobody needs the GIL to let go of the session's lock.
 from cpython.buffer cimport Py_buffer
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from maestro._c cimport (
-    maestro_cdo_t, maestro_event_t, maestro_need_t, maestro_pin_t, maestro_request_t, maestro_session_t, maestro_status_t,
-    maestro_subscription_t,
+    maestro_cdo_t, maestro_event_t, maestro_layout_options_t, maestro_layout_t, maestro_local_t, maestro_need_t, maestro_pin_t,
+    maestro_request_t, maestro_session_t, maestro_status_t, maestro_subscription_t,
 )
+
+# The exceptions for a status: with the library's words, with words of our own.
+cdef object failure(int status)
+cdef object own_failure(int status, str text)
+cdef int check(int status) except -1000
+cdef object take_json(char *text)
+
 
 # What a waiting call needs, and the call itself: it runs without the GIL for at most timeout_s.
 cdef struct call_t:
@@ -116,3 +123,12 @@ cdef class SubscriptionHandle:
     cdef object at_hand(self)
     cdef object item(self, maestro_event_t *event, bint as_event)
     cdef object next_item(self, double timeout_s, bint as_event)
+
+
+cdef class LayoutHandle:
+    cdef maestro_layout_t *c        # NULL until one of the makers was called
+    cdef int ndims
+
+    cdef int take_shape(self, tuple shape, int64_t *c_shape) except -1
+    cdef int take_options(self, maestro_layout_options_t *options, bint by_columns, bint grid_by_columns, low, high) except -1
+    cdef int describe(self, int64_t part, maestro_local_t *local) except -1

@@ -22,7 +22,7 @@ from pathlib import Path
 
 HEADER = Path("csrc/include/maestro.h")
 LIBRARY = Path("maestro/_lib/libmaestro.so.0")
-MPI_LIBRARY = Path("build/release/libmaestro_mpi.so.0")  # not part of the package yet
+MPI_LIBRARY = next(Path("maestro/_lib").glob("*/libmaestro_mpi.so.0"), Path("none"))  # of any MPI family
 MPI_EXPORTS = Path("cmake/maestro_mpi.map")
 UNWRAPPED = Path("scripts/unwrapped.txt")
 FORTRAN_UNWRAPPED = Path("scripts/unwrapped-fortran.txt")

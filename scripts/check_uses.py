@@ -17,7 +17,7 @@ from pathlib import Path
 
 HEADER = Path("csrc/include/maestro.h")
 PACKAGE = Path("maestro")
-EXAMPLES = [f"examples/*.{suffix}" for suffix in ("py", "c", "f90", "ipynb")]
+EXAMPLES = [f"examples/**/*.{suffix}" for suffix in ("py", "c", "f90", "ipynb")]
 
 
 def words(*patterns, but=()):
@@ -68,7 +68,7 @@ def exported(tree):
 
 def python_functions():
     """(file, name, docstring, how often it stands where it is defined) of all that users may call; of the binding the methods."""
-    for path in sorted(PACKAGE.glob("*.py")):
+    for path in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("arrays/*.py")]):
         tree = ast.parse(path.read_text())
         public = exported(tree)
         if path.name != "__init__.py":

@@ -151,7 +151,7 @@ def members(cls):
     names = {name for base in cls.__mro__ if base is not object for name in vars(base) if not name.startswith("_")}
     for name in sorted(names):
         member = getattr(cls, name)
-        if getattr(member, "__doc__", None):
+        if (inspect.isroutine(member) or inspect.isdatadescriptor(member)) and member.__doc__:
             yield name, member
 
 
@@ -189,11 +189,14 @@ def reference_python():
         *markdown(maestro.__doc__.split("The library below")[0]),
     ]
     records = (maestro.Collection, maestro.NewRecord, maestro.Record, maestro.Group, maestro.Array, maestro.BlockArray, maestro.Fence)
-    classes = (maestro.Session, maestro.Cdo, maestro.Subscription, maestro.Event, maestro.Request, *records, maestro.Pin, maestro.Placement)
+    arrays = (maestro.Layout, maestro.Local, maestro.Plan, maestro.Halo, maestro.Field)
+    placement = (maestro.Pin, maestro.Placement)
+    classes = (maestro.Session, maestro.Cdo, maestro.Subscription, maestro.Event, maestro.Request, *records, *placement, *arrays)
     for cls in classes:
         parts += one_class(cls)
     parts.append("## Functions")
-    for function in (maestro.check_selector, maestro.info):
+    collective = (maestro.empty, maestro.redistribute, maestro.relabel, maestro.comm_split)
+    for function in (maestro.check_selector, maestro.info, *collective):
         parts += [f"### {function.__name__}", f"```py\nmaestro.{function.__name__}{signature(function)}\n```", *markdown(function.__doc__)]
     parts += ["## Exceptions", "Every exception is a `maestro.MaestroError` and, where the table says so, a builtin one too."]
     parts.append(table(["exception", "is also", "status in C", "meaning"], exceptions()))

@@ -31,7 +31,8 @@ SCALARS = {
 }
 
 
-MAY_BE_ABSENT = {"name", "schema", "selector"}  # strings that C sees as NULL then
+MAY_BE_ABSENT = {"name", "schema", "selector", "is_ghost"}  # which C sees as NULL then
+SEVERAL = {"comms_out"}  # outputs that are arrays
 
 
 def enums(header):
@@ -55,13 +56,14 @@ def argument(text, known):
     """The Fortran declaration of a C parameter."""
     kind, stars, name = re.match(r"(.*?)\s*((?:\*(?:const )?)*)(\w+)$", " ".join(text.split())).groups()
     constant, kind = kind.startswith("const "), kind.removeprefix("const ")
+    optional = ", optional" * (name in MAY_BE_ABSENT)
     depth, value = stars.count("*"), scalar(kind, known)
     if depth == 0:
         return name, f"{value}, value"
     if depth == 1 and kind == "char" and constant:
-        return name, "character(kind=c_char), intent(in)" + ", optional" * (name in MAY_BE_ABSENT), "(*)"
+        return name, f"character(kind=c_char), intent(in){optional}", "(*)"
     if depth == 1 and value:
-        return (name, f"{value}, intent(in)", "(*)") if constant else (name, f"{value}, intent(inout)")
+        return (name, f"{value}, intent(in){optional}", "(*)") if constant else (name, f"{value}, intent(inout)", "(*)" * (name in SEVERAL))
     if depth == 1 and kind in known["structs"]:
         return name, f"type({kind}), intent({'in' if constant else 'inout'})"
     if depth == 1:
@@ -121,6 +123,14 @@ NUMBERS = {  # kind: (Fortran's type, numpy's dtype, bytes)
     "real32": ("real(real32)", "<f4", 4),
     "real64": ("real(real64)", "<f8", 8),
 }
+DISTRIBUTED = {  # kind: (Fortran's type, the C constant of its element, bytes, the value of a number)
+    "int32": ("integer(int32)", "MAESTRO_I32", 4, "number"),
+    "int64": ("integer(int64)", "MAESTRO_I64", 8, "number * 2_int64**33"),
+    "real32": ("real(real32)", "MAESTRO_F32", 4, "number"),
+    "real64": ("real(real64)", "MAESTRO_F64", 8, "number * 1024.0_real64"),
+    "complex32": ("complex(real32)", "MAESTRO_C64", 8, "cmplx(number, -number, real32)"),
+    "complex64": ("complex(real64)", "MAESTRO_C128", 16, "cmplx(number, -number, real64)"),
+}
 VALUES = {  # name: (Fortran's type, its kind, the intrinsic that converts to it, the C function's suffix, the C type, its kind)
     "int32": ("integer(int32)", "int32", "int", "i64", "integer(c_int64_t)", "c_int64_t"),
     "int64": ("integer(int64)", "int64", "int", "i64", "integer(c_int64_t)", "c_int64_t"),
@@ -132,15 +142,21 @@ VALUE_WORDS = ("type", "kind", "convert", "c", "c_type", "c_kind")
 
 
 def array_row(kind, rank):
-    declared, dtype, nbytes = NUMBERS[kind]
-    return {
+    return dict(zip(("type", "dtype", "nbytes"), NUMBERS[kind], strict=True)) | {
         "kind": kind,
-        "type": declared,
-        "dtype": dtype,
-        "nbytes": nbytes,
         "rank": rank,
         "colons": ", ".join(":" * rank),
         "backwards": ", ".join(str(axis) for axis in range(rank, 0, -1)),
+    }
+
+
+def distributed_row(kind, rank):
+    return dict(zip(("type", "element", "nbytes", "value"), DISTRIBUTED[kind], strict=True)) | {
+        "kind": kind,
+        "rank": rank,
+        "colons": ", ".join(":" * rank),
+        "zeros": ", ".join("0" * rank),
+        "lower": ", ".join(f"lower({axis}):" for axis in range(1, rank + 1)),
     }
 
 
@@ -150,6 +166,8 @@ def value_row(name):
 
 TABLES = {
     "arrays": [array_row(kind, rank) for kind in NUMBERS for rank in (1, 2, 3, 4)],
+    "distributed": [distributed_row(kind, rank) for kind in DISTRIBUTED for rank in (1, 2, 3, 4)],
+    "integers": [{"kind": kind} for kind in ("int32", "int64")],
     "values": [value_row(name) for name in VALUES],
     "values but int32": [value_row(name) for name in VALUES if name != "int32"],
 }

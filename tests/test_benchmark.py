@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import performance
 import pytest
 
-from maestro.benchmark import groups, judge, rows, sources
+from maestro.benchmark import arrays, groups, judge, ranks, rows, sources
 from maestro.benchmark.rows import Other, Row
 from maestro.benchmark.sources import SourceError, parse
 
@@ -141,3 +142,87 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+# ---- Distributed arrays
+@pytest.fixture
+def both_families(monkeypatch):
+    monkeypatch.setattr(arrays, "families", lambda: list(ranks.FAMILIES))
+
+
+@pytest.mark.usefixtures("both_families")
+def test_rows_of_arrays_are_there_for_each_mpi_and_take_their_figures_from_their_programs():
+    sources_of = arrays.sources()
+    assert list(sources_of) == [f"arrays-{family}" for family in ranks.FAMILIES]
+    for one in arrays.rows():
+        assert one.group in sources_of
+        assert one.key.endswith(one.group.removeprefix("arrays-"))
+
+
+def array_row(key: str) -> Row:
+    return next(one for one in arrays.rows() if one.key == key)
+
+
+@pytest.mark.usefixtures("both_families")
+def test_a_halo_is_held_against_the_best_by_hand_that_was_measured():
+    us = {"auto": 8.0, "packed by hand": 20.0, "phases": 10.0, "shared window": 4.0, "GHEX": 25.0}
+    figures = judge.Measured([{f"halo:2d 128 1.{way}.us": value for way, value in us.items()}])
+    judged = judge.judge(array_row("halo-2d-128-1-mpich"), figures)
+    assert (judged["value"], judged["met"], judged["aim_met"]) == (0.8, True, True)
+    assert judged["against_peers"] == "behind"  # the shared window is a peer too
+    assert {peer["name"]: peer.get("value") for peer in judged["peers"]}["GHEX"] == 2.5
+
+
+@pytest.mark.usefixtures("both_families")
+def test_a_peer_that_could_not_be_had_is_named_as_such():
+    judged = judge.judge(array_row("halo-2d-128-1-mpich"), judge.Measured([{"halo:2d 128 1.auto.us": 8.0, "halo:2d 128 1.phases.us": 9.0}]))
+    assert next(peer for peer in judged["peers"] if peer["name"] == "GHEX")["missing"].startswith("no peer")
+
+
+@pytest.mark.usefixtures("both_families")
+def test_the_worst_choice_of_a_method_counts():
+    us = {
+        "rc 64.auto": 1.0,
+        "rc 64.shared": 1.0,
+        "rc 64.staged": 2.0,
+        "cy 512.auto": 15.0,
+        "cy 512.packed, alloc": 12.0,
+        "cy 512.packed": 9.0,
+    }
+    figures = judge.Measured([{f"redistribute:{name}.us": value for name, value in us.items()}])
+    judged = judge.judge(array_row("redistribute-choice-openmpi"), figures)
+    assert (judged["value"], judged["met"]) == (1.25, False)
+
+
+def test_an_mpi_without_programs_is_named_as_not_measured(monkeypatch):
+    monkeypatch.setattr(ranks, "families", lambda: ["mpich"])
+    assert any("Open MPI" in what for what in rows.not_measured())
+    assert not any("on MPICH" in what for what in rows.not_measured())
+
+
+def test_a_program_under_mpirun_that_fails_gives_no_figure(monkeypatch, tmp_path):
+    mpirun = tmp_path / "mpirun"
+    mpirun.write_text("#!/bin/sh\necho out of order >&2\nexit 3\n")
+    mpirun.chmod(0o755)
+    monkeypatch.setattr(ranks, "launcher", lambda family: mpirun)
+    with pytest.raises(SourceError, match="exit 3: out of order"):
+        ranks.ranks("mpich", "halo/--json").run(False)
+
+
+def test_the_page_of_figures_shows_each_way_with_its_ratio_and_how_rows_stand(both_families, monkeypatch, tmp_path):
+    ways = {"memcpy": 10.0, "auto": 12.0, "by hand": 40.0, "packed": 30.0}
+    case = {way: {"us": us, "low": us, "high": us, "samples": 15, "note": "shared" if way == "auto" else ""} for way, us in ways.items()}
+    page = tmp_path / "page.md"
+    page.write_text("Before.\n<!-- figures -->\nold\n<!-- end -->\nAfter.\n")
+    monkeypatch.setattr(performance, "PAGE", page)
+    monkeypatch.setattr(performance, "RUNS", [("mpich", 2)])
+    monkeypatch.setattr(performance, "measured", lambda family, count, words: {"rc 512": case} if words.startswith("redistribute") else {})
+    monkeypatch.setattr("sys.argv", ["performance.py"])
+    performance.main()
+    text = page.read_text()
+    assert text.startswith("Before.\n<!-- figures -->\n")
+    assert text.endswith("<!-- end -->\nAfter.\n")
+    assert "| rc 512 | 10.0 | 12.0 (1.20) shared | 30.0 (3.00) | 40.0 (4.00) |" in text
+    assert "| redistribute-rc-512-mpich | 1.20 x memcpy | 1.50 | 1.10 | by hand 4.00 | must met |" in text
+    assert "| messages-rc-512-mpich | 0.75 x | 1.00 | 0.85 | - | aim met |" in text
+    assert "old" not in text

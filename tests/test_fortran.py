@@ -11,7 +11,7 @@ from pathlib import Path
 import check_bindings
 import numpy as np
 import pytest
-from compiling import LIMIT_S, ROOT, compiled, needs_fortran
+from compiling import FORTRAN, LIMIT_S, ROOT, compiled, needs_fortran
 from poolside import SCHEMA
 
 PROGRAMS = ROOT / "build" / "release" / "tests"
@@ -165,6 +165,27 @@ def test_every_thread_has_its_own_last_error(pool, tmp_path):
     assert "'stepp'" in second
 
 
+STARTED = """
+program started
+  use maestro_mpi
+  implicit none
+  type(maestro_plan) :: plan
+  real, asynchronous :: a(3), b(3)
+  call plan%start(ARGUMENT, b)
+end program
+"""
+
+
+@pytest.mark.parametrize(("given", "works"), [("a", True), ("a(::2)", True), ("2 * a", False), ("a([1, 3])", False)])
+def test_no_compiler_takes_for_start_what_is_gone_after_it(tmp_path, given, works):
+    if not (FORTRAN / "maestro_mpi.mod").exists():
+        pytest.skip("there is no MPI")
+    line = ["gfortran", "-std=f2018", "-fsyntax-only", f"-I{FORTRAN}", "started.f90"]
+    (tmp_path / "started.f90").write_text(STARTED.replace("ARGUMENT", given))
+    compiled_it = subprocess.run(line, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT_S)
+    assert (compiled_it.returncode == 0) == works, compiled_it.stderr
+
+
 # ---- The header
 def test_constants_have_the_values_of_the_header(tmp_path):
     names = check_bindings.constant_names(check_bindings.without_comments((ROOT / "csrc/include/maestro.h").read_text()))
@@ -178,6 +199,7 @@ def test_constants_have_the_values_of_the_header(tmp_path):
 def test_structs_have_the_size_and_the_members_of_the_header(tmp_path):
     """Sizes, and where the last member lies, as both compilers have them."""
     structs = {"session_options": "priority", "subscription_options": "acknowledge_s", "event": "cdo"}
+    structs |= {"layout_options": "high", "local": "first", "field": "conjugate", "plan_options": "periodic"}
     c_lines = "".join(
         f'printf("%zu %zu\\n", sizeof(maestro_{name}_t), offsetof(maestro_{name}_t, {last}));' for name, last in structs.items()
     )
@@ -197,13 +219,11 @@ def test_structs_have_the_size_and_the_members_of_the_header(tmp_path):
     assert printed[0] == printed[1]
 
 
-def test_every_public_procedure_stands_in_the_guide():
-    page = (ROOT / "docs/fortran.md").read_text()
+def test_every_public_procedure_stands_in_a_guide():
+    pages = "".join((ROOT / "docs" / name).read_text() for name in ("fortran.md", "arrays.md"))
     sources = [*Path(ROOT / "csrc/fortran").glob("*.f90"), *Path(ROOT / "csrc/fortran").glob("*.f90.in")]
-    public = {
-        name
-        for source in sources
-        for line in re.findall(r"^ *public :: (.*)", source.read_text(), re.MULTILINE)
-        for name in re.findall(r"maestro_\w+", line)
-    }
-    assert {name for name in public if not re.search(rf"\b{name}\b", page)} == set()
+    text = "\n".join(source.read_text() for source in sources)
+    public = {name for line in re.findall(r"^ *public :: (.*)", text, re.MULTILINE) for name in re.findall(r"maestro_\w+", line)}
+    of_types = {f"%{name}(" for name in re.findall(r"^ *(?:procedure|generic) :: (\w+) =>", text, re.MULTILINE)}
+    assert {name for name in public if not re.search(rf"\b{name}\b", pages)} == set()
+    assert {name for name in of_types if name not in pages} == set()

@@ -3,8 +3,10 @@
 import collections
 import itertools
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -307,3 +309,36 @@ def processor_time(pid):
     with open(f"/proc/{pid}/stat") as file:
         user, system = file.read().rsplit(")", 1)[1].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_few_objects_go_to_who_has_none(pool):
+    producer = pool.session("producer")
+    members = [pool.session(f"member{number}").subscribe("param = t", group="paint") for number in range(2)]
+    for step in range(0, 100, 2):
+        for more in range(2):
+            producer.offer(None, param="t", step=step + more)
+        producer.flush()
+        for member in members:  # each has one, though one alone would be quick enough for both
+            with member.next(timeout=5) as cdo:
+                assert cdo["step"] in (step, step + 1)
+            assert member.next(timeout=0) is None
+        time.sleep(0.002)
+
+
+def test_an_archive_that_lags_does_not_wake_the_manager_for_each_lease(pool):
+    producer, reader = pool.session("producer"), pool.session("reader").subscribe("param = t")
+    archive = pool.session("archive", priority="background").subscribe("param = t", group="archive", limit=1)
+    producer.offer_many(param="t", step=range(400))
+    within(5, lambda: group_of(producer, "archive")["lag"] >= 399)
+    leased = [reader.next(timeout=5) for _ in range(400)]
+    before, since = wake_ups(producer), time.monotonic()
+    for cdo in leased:
+        cdo.dispose()
+        time.sleep(0.0002)
+    assert wake_ups(producer) - before < 100 + 3 * (time.monotonic() - since) / 0.01  # it naps before it sleeps
+    assert len(take_all(archive)[0]) == 400  # and it goes on by itself
+
+
+def wake_ups(session):
+    status = Path(f"/proc/{session.stats()['pid']}/status").read_text()
+    return int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", status)[1])

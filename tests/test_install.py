@@ -99,3 +99,26 @@ def test_collective_operations_are_a_library_beside_it(prefix, source):
     if shutil.which("pkg-config"):
         folder = next(prefix.rglob("maestro-mpi.pc")).parent
         assert {"-lmaestro", "-lmaestro_mpi"} <= set(run("pkg-config", "--libs", "maestro-mpi", PKG_CONFIG_PATH=str(folder)).split())
+
+
+PLAN_IN_FORTRAN = """program user
+  use maestro_mpi
+  type(maestro_layout) :: nothing
+  type(maestro_plan) :: plan
+  integer :: status
+  call plan%create(nothing, nothing, MAESTRO_F64, 0, status=status)
+  print "(3a)", maestro_status_name(status), " ", maestro_last_error()
+end program
+"""
+
+
+def test_the_module_of_collective_operations_has_a_target(prefix, source):
+    needs_fortran()
+    if not list(prefix.rglob("libmaestro_mpi_fortran.a")):
+        pytest.skip("there is no MPI")
+    (source / "user.f90").write_text(PLAN_IN_FORTRAN)
+    project = FORTRAN_PROJECT.replace("user Fortran", "user C Fortran").replace("find", "find_package(MPI COMPONENTS C REQUIRED)\nfind", 1)
+    (source / "CMakeLists.txt").write_text(project.replace("Maestro::maestro_fortran", "Maestro::maestro_mpi_fortran MPI::MPI_C"))
+    run("cmake", "-G", "Ninja", "-S", str(source), "-B", str(source / "build"), f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", str(source / "build"))
+    assert run(str(source / "build/user")).startswith("MAESTRO_WRONG_STATE redistribute: MPI is not initialised")

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 import maestro
-from maestro import _core, errors
+from maestro import _core, _mpi, errors
 
 FOLDER = Path(maestro.__file__).parent
-CLASSES = ("SessionHandle", "CdoHandle", "SubscriptionHandle", "RequestHandle", "PinHandle", "Index")
+MODULES = {"PlanHandle": _mpi}  # of classes that are not _core's
+CLASSES = (*MODULES, "SessionHandle", "CdoHandle", "SubscriptionHandle", "RequestHandle", "PinHandle", "Index", "LayoutHandle")
 OPERATORS = {"__enter__", "__exit__", "__getitem__", "__contains__", "__next__"}
 
 
@@ -19,21 +20,29 @@ def stub(name):
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
 
 
+def module_of(name):
+    return MODULES.get(name, _core)
+
+
+def stub_of(name):
+    return stub(module_of(name).__name__.removeprefix("maestro.") + ".pyi")[name]
+
+
 def methods(node):
     return {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_stub_of_a_class_has_what_the_class_has(name):
-    there = {key for key in vars(getattr(_core, name)) if not key.startswith("_") or key in OPERATORS}
-    said = {key for key in methods(stub("_core.pyi")[name]) if not key.startswith("_") or key in OPERATORS}
+    there = {key for key in vars(getattr(module_of(name), name)) if not key.startswith("_") or key in OPERATORS}
+    said = {key for key in methods(stub_of(name)) if not key.startswith("_") or key in OPERATORS}
     assert said == there
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_stub_of_a_method_has_its_parameters(name):
-    for key, said in methods(stub("_core.pyi")[name]).items():
-        there = inspect.getattr_static(getattr(_core, name), key, None)
+    for key, said in methods(stub_of(name)).items():
+        there = inspect.getattr_static(getattr(module_of(name), name), key, None)
         try:
             signature = inspect.signature(there)
         except (TypeError, ValueError):  # properties, and slots such as __getitem__

@@ -1,182 +1,114 @@
-/* Redistribution of N x N doubles by plans, beside the same by hand, as ratios to a memcpy of a rank's share, all in turn in one run:
- *   rows       row blocks -> column blocks, both row-major; by hand: rows packed, received in place
- *   transpose  row blocks, row-major -> column blocks, column-major; by hand: rows packed, unpacked element by element in tiles of 16 x 16
- * A sample is that of the slowest rank; results are checked element by element.
- * Usage: mpirun -n RANKS maestro-bench-redistribute [--json] [N ...]  (default 64 512 4096).  Prints medians, and the ratio with its quartiles. */
-#include "../bench.h"
-
-#include "base/base.h"
-
-#include <mpi.h>
-
-enum { SAMPLES = 31, SAMPLE_NS = 100000, PEERS_MAX = 64 };
-typedef enum way { COPY, HAND, PACKED, SHARED, ONE_COPY, WAYS } way_t; /* SHARED: out of memory that others cannot read */
-static const char *const way_name[WAYS] = {"memcpy", "by hand", "packed", "shared", "one copy"};
+/* Redistribution of N x N doubles by plans, beside the same by hand on plain MPI and by ScaLAPACK, all in turn in one run, as ratios to a memcpy of a
+ * rank's share; the cases are those of cut.h.  Every result is checked element by element.
+ * Usage: mpirun -n RANKS maestro-bench-redistribute [--json] [--rounds N] [--peer FILE of ScaLAPACK] ["rc 512" ...]  (default: all cases, of 64, 512, 4096) */
+#include "cut_hand.h"
+#include "cut_scalapack.h"
 
 static int rank, nranks;
 
-typedef struct arrays {
-    const char *name;
-    bool transposed;
-    int64_t n, part; /* n = part * nranks */
-    double *source, *target, *sent, *received, *readable;
-    maestro_plan_t *plan[WAYS];
-} arrays_t;
-
-static double value_of(int64_t i, int64_t j) { return (double)i * 8192.0 + (double)j; }
-
-static double *pages(int64_t count) {
-    double *memory = mmap(NULL, (size_t)count * sizeof *memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    BENCH_CHECK(memory != MAP_FAILED);
-    return memory;
-}
-
-static maestro_plan_t *make_plan(const arrays_t *arrays, maestro_method_t method) {
-    const int64_t shape[] = {arrays->n, arrays->n};
+static maestro_layout_t *layout_of(const cut_t *cut, bool target) {
+    const int64_t shape[] = {cut->n, cut->n}, block[] = {cut->block, cut->block}, grid[] = {cut->pr, cut->pc};
+    const int64_t rows[] = {nranks, 1}, columns[] = {1, nranks};
     maestro_layout_options_t order;
-    maestro_plan_options_t options;
-    maestro_layout_t *rows, *columns;
-    maestro_plan_t *plan;
+    maestro_layout_t *layout;
     maestro_layout_options_init(&order);
+    if (cut->kind == RT && target) order.order = MAESTRO_COLUMN_MAJOR;
+    if (cut->kind == CY && !target) BENCH_OK(maestro_layout_block_cyclic(2, shape, block, grid, NULL, &layout));
+    else BENCH_OK(maestro_layout_blocks(2, shape, target && cut->kind != CY ? columns : rows, &order, &layout));
+    return layout;
+}
+
+static maestro_status_t make_plan(const cut_t *cut, maestro_method_t method, maestro_plan_t **plan_out) {
+    maestro_plan_options_t options;
+    maestro_layout_t *from = layout_of(cut, false), *to = layout_of(cut, true);
     maestro_plan_options_init(&options);
-    order.order = arrays->transposed ? MAESTRO_COLUMN_MAJOR : MAESTRO_ROW_MAJOR;
     options.method = method;
-    BENCH_OK(maestro_layout_blocks(2, shape, (int64_t[]){nranks, 1}, NULL, &rows));
-    BENCH_OK(maestro_layout_blocks(2, shape, (int64_t[]){1, nranks}, &order, &columns));
-    BENCH_OK(maestro_redistribute(rows, columns, sizeof(double), MPI_Comm_c2f(MPI_COMM_WORLD), &options, &plan));
-    maestro_layout_destroy(rows);
-    maestro_layout_destroy(columns);
-    return plan;
+    maestro_status_t status = maestro_redistribute(from, to, MAESTRO_F64, MPI_Comm_c2f(MPI_COMM_WORLD), &options, plan_out);
+    maestro_layout_destroy(from);
+    maestro_layout_destroy(to);
+    return status;
 }
 
-static void arrays_init(arrays_t *arrays, const char *name, bool transposed, int64_t n) {
-    *arrays = (arrays_t){.name = name, .transposed = transposed, .n = n, .part = n / nranks};
-    int64_t count = arrays->part * n;
-    BENCH_CHECK(arrays->part * nranks == n);
-    arrays->source = pages(count);
-    arrays->target = pages(count);
-    arrays->sent = pages(count);
-    arrays->received = pages(count);
-    for (int64_t i = 0; i < arrays->part; i++)
-        for (int64_t j = 0; j < n; j++) arrays->source[i * n + j] = value_of(rank * arrays->part + i, j);
-    BENCH_OK(maestro_alloc((size_t)count * sizeof(double), (void **)&arrays->readable));
-    memcpy(arrays->readable, arrays->source, (size_t)count * sizeof(double));
-    arrays->plan[SHARED] = make_plan(arrays, MAESTRO_METHOD_SHARED);
-    arrays->plan[ONE_COPY] = make_plan(arrays, MAESTRO_METHOD_SHARED);
-    arrays->plan[PACKED] = make_plan(arrays, MAESTRO_METHOD_PACKED);
+/* ---- The bound, and what a run is checked by */
+static void copy(void *context) {
+    const cut_t *cut = context;
+    memcpy(cut->target, cut->source, (size_t)cut->count * sizeof(double));
 }
 
-static void arrays_fini(arrays_t *arrays) {
-    size_t nbytes = (size_t)(arrays->part * arrays->n) * sizeof(double);
-    double *const memory[] = {arrays->source, arrays->target, arrays->sent, arrays->received};
-    for (size_t i = 0; i < MST_COUNT(memory); i++) munmap(memory[i], nbytes);
-    for (int way = 0; way < WAYS; way++) BENCH_OK(maestro_plan_destroy(arrays->plan[way]));
-    BENCH_OK(maestro_dealloc(arrays->readable));
+static void clear(const void *target) {
+    const cut_t *cut = target;
+    memset(cut->target, 0xff, (size_t)cut->count * sizeof(double));
 }
 
-/* ---- By hand */
-static void pack(const arrays_t *arrays, int peer, double *to) {
-    for (int64_t i = 0; i < arrays->part; i++) memcpy(to + i * arrays->part, arrays->source + i * arrays->n + peer * arrays->part,
-                                                      (size_t)arrays->part * sizeof *to);
+static bool right(const void *target) {
+    const cut_t *cut = target;
+    bool same = true;
+    for (int64_t k = 0; k < cut->count; k++) same = same && cut->target[k] == cut_target_value(cut, k);
+    return same;
 }
 
-static void unpack(const arrays_t *arrays, int peer, const double *from) {
-    enum { TILE = 16 };
-    for (int64_t ii = 0; ii < arrays->part; ii += TILE)
-        for (int64_t jj = 0; jj < arrays->part; jj += TILE)
-            for (int64_t j = jj; j < jj + TILE && j < arrays->part; j++)
-                for (int64_t i = ii; i < ii + TILE && i < arrays->part; i++)
-                    arrays->target[j * arrays->n + peer * arrays->part + i] = from[i * arrays->part + j];
-}
-
-static void by_hand(const arrays_t *arrays) {
-    MPI_Request request[2 * PEERS_MAX];
-    int64_t block = arrays->part * arrays->part;
-    int nrequests = 0;
-    double *received = arrays->transposed ? arrays->received : arrays->target;
-    for (int p = 0; p < nranks; p++)
-        if (p != rank) MPI_Irecv(received + p * block, (int)block, MPI_DOUBLE, p, 0, MPI_COMM_WORLD, &request[nrequests++]);
-    for (int p = 0; p < nranks; p++) {
-        if (p == rank) continue;
-        pack(arrays, p, arrays->sent + p * block);
-        MPI_Isend(arrays->sent + p * block, (int)block, MPI_DOUBLE, p, 0, MPI_COMM_WORLD, &request[nrequests++]);
+/* ---- Ours */
+static int add_ours(rounds_t *rounds, const cut_t *cut, double *readable, planned_t *planned) {
+    int count = 0;
+    for (size_t i = 0; i < MST_COUNT(rounds_ours); i++) {
+        planned_t *one = &planned[count];
+        *one = (planned_t){.nfields = 1, .from = {rounds_ours[i].readable ? readable : cut->source}, .to = {cut->target}};
+        count += rounds_add_ours(rounds, rounds_ours[i].name, make_plan(cut, rounds_ours[i].method, &one->plan), one, cut);
     }
-    pack(arrays, rank, received + rank * block);
-    MPI_Waitall(nrequests, request, MPI_STATUSES_IGNORE);
-    for (int p = 0; p < nranks && arrays->transposed; p++) unpack(arrays, p, received + p * block);
+    return count;
 }
 
-/* ---- Measuring */
-static void run(const arrays_t *arrays, int way) {
-    const void *from[] = {way == ONE_COPY ? arrays->readable : arrays->source};
-    void *to[] = {arrays->target};
-    if (way == COPY) memcpy(arrays->target, arrays->source, (size_t)(arrays->part * arrays->n) * sizeof(double));
-    else if (way == HAND) by_hand(arrays);
-    else BENCH_OK(maestro_plan_run(arrays->plan[way], 1, from, to));
+static void measure(const char *name, cut_t *cut, const rounds_words_t *words, bool has_scalapack) {
+    static rounds_t rounds;
+    static hand_t hand;
+    planned_t planned[MST_COUNT(rounds_ours)];
+    scalapack_t scalapack;
+    double *readable;
+    BENCH_OK(maestro_alloc((size_t)cut->count * sizeof(double), (void **)&readable));
+    memcpy(readable, cut->source, (size_t)cut->count * sizeof(double));
+    hand_init(&hand, cut);
+    rounds = (rounds_t){.what = name, .clear = clear, .right = right, .rank = rank};
+    rounds_add(&rounds, "memcpy", false, copy, cut, NULL);
+    rounds_add(&rounds, "by hand", false, hand_packed, &hand, cut);
+    rounds_add(&rounds, "persistent", false, hand_persistent, &hand, cut);
+    rounds_add(&rounds, "Alltoallw", false, hand_alltoallw, &hand, cut);
+    rounds_add(&rounds, "Neighbor_alltoallw", false, hand_neighbour, &hand, cut);
+    rounds_add(&rounds, "shared window", false, hand_window, &hand, cut);
+    if (has_scalapack) {
+        scalapack_init(&scalapack, cut);
+        rounds_add(&rounds, "ScaLAPACK", false, scalapack_run, &scalapack, cut);
+    }
+    int nplanned = add_ours(&rounds, cut, readable, planned);
+    rounds_run(&rounds, words->nrounds, words->in_short);
+    rounds_print(&rounds, words->json);
+    for (int i = 0; i < nplanned; i++) BENCH_OK(maestro_plan_destroy(planned[i].plan));
+    if (has_scalapack) scalapack_fini(&scalapack);
+    hand_fini(&hand);
+    BENCH_OK(maestro_dealloc(readable));
 }
 
-static void check(const arrays_t *arrays, int way) {
-    memset(arrays->target, 0, (size_t)(arrays->part * arrays->n) * sizeof(double));
-    run(arrays, way);
-    for (int64_t i = 0; i < arrays->n && way != COPY; i++)
-        for (int64_t j = 0; j < arrays->part; j++)
-            BENCH_CHECK(arrays->target[arrays->transposed ? j * arrays->n + i : i * arrays->part + j] == value_of(i, rank * arrays->part + j));
-}
-
-/* Nanoseconds of a run, of the slowest rank. */
-static double sample(const arrays_t *arrays, int way, int64_t repeats) {
-    MPI_Barrier(MPI_COMM_WORLD);
-    int64_t start = mst_base_now_ns();
-    for (int64_t i = 0; i < repeats; i++) run(arrays, way);
-    double own = (double)(mst_base_now_ns() - start) / (double)repeats, slowest;
-    MPI_Allreduce(&own, &slowest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-    return slowest;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void report(const arrays_t *arrays, int way, double *ns, const double *copy_ns, bool json) {
-    double ratio[SAMPLES];
-    for (int i = 0; i < SAMPLES; i++) ratio[i] = ns[i] / copy_ns[i];
-    qsort(ratio, SAMPLES, sizeof *ratio, by_value);
-    qsort(ns, SAMPLES, sizeof *ns, by_value);
-    if (rank) return;
-    const char *format = json ? "{\"case\": \"%s\", \"n\": %lld, \"ranks\": %d, \"way\": \"%s\", \"us\": %.2f, \"ratio\": %.2f, \"quartiles\": [%.2f, %.2f]}\n"
-                              : "%-9s %5lld  %d ranks  %-8s %10.2f us  %6.2f memcpy  (%.2f to %.2f)\n";
-    printf(format, arrays->name, (long long)arrays->n, nranks, way_name[way], ns[SAMPLES / 2] * 1e-3, ratio[SAMPLES / 2], ratio[SAMPLES / 4],
-           ratio[3 * SAMPLES / 4]);
-}
-
-static void measure(const arrays_t *arrays, bool json) {
-    static double ns[WAYS][SAMPLES];
-    double copy_ns[SAMPLES];
-    for (int way = 0; way < WAYS; way++) check(arrays, way);
-    int64_t repeats = (int64_t)(SAMPLE_NS / sample(arrays, PACKED, 3)) + 1;
-    MPI_Bcast(&repeats, 1, MPI_INT64_T, 0, MPI_COMM_WORLD);
-    for (int i = 0; i < SAMPLES; i++)
-        for (int way = 0; way < WAYS; way++) ns[way][i] = sample(arrays, way, repeats);
-    memcpy(copy_ns, ns[COPY], sizeof copy_ns);
-    for (int way = 0; way < WAYS; way++) report(arrays, way, ns[way], copy_ns, json);
+static void run_case(kind_t kind, int64_t n, const rounds_words_t *words, bool has_scalapack) {
+    char name[32];
+    snprintf(name, sizeof name, "%s %lld", kind_name[kind], (long long)n);
+    if (!rounds_wants(words, name)) return;
+    cut_t cut = cut_of(kind, rank, nranks, n);
+    cut.source = bench_pages(cut.count);
+    cut.target = bench_pages(cut.count);
+    for (int64_t k = 0; k < cut.count; k++) cut.source[k] = cut_source_value(&cut, k);
+    measure(name, &cut, words, has_scalapack);
+    munmap(cut.source, (size_t)cut.count * sizeof(double));
+    munmap(cut.target, (size_t)cut.count * sizeof(double));
 }
 
 int main(int argc, char **argv) {
-    static const int64_t usual[] = {64, 512, 4096};
+    static const int64_t sizes[] = {64, 512, 4096};
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &nranks);
-    BENCH_CHECK(nranks <= PEERS_MAX);
-    bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
-    int first = json ? 2 : 1, nsizes = argc > first ? argc - first : (int)MST_COUNT(usual);
-    for (int c = 0; c < 2; c++)
-        for (int s = 0; s < nsizes; s++) {
-            arrays_t arrays;
-            arrays_init(&arrays, c ? "transpose" : "rows", c, argc > first ? atoll(argv[first + s]) : usual[s]);
-            measure(&arrays, json);
-            arrays_fini(&arrays);
-        }
+    rounds_words_t words = rounds_words(argc, argv, 31);
+    bool has_scalapack = scalapack_open(words.peer);
+    for (int kind = 0; kind < KINDS; kind++)
+        for (size_t s = 0; s < MST_COUNT(sizes); s++) run_case((kind_t)kind, sizes[s], &words, has_scalapack);
     MPI_Finalize();
     return 0;
 }

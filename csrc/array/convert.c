@@ -4,7 +4,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { STRIP = 256, ROWS = 16 }; /* elements of one row at a time, so many rows, for a cache line that is a column in one array holds several */
+enum { STRIP = 256, APART = 16, ROWS = 64, COLUMNS = 32 }; /* elements at a time: of a line, of others; of a tile that is transposed */
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- Strips.  Loops know strides of neighbours, for the sake of vectors. */
 #define LOOPS(name, type, wide, components)                                                                       \
@@ -90,26 +92,54 @@ mst_array_conversion_t mst_array_conversion_of(const maestro_field_t *field) {
 }
 
 /* ---- The leaf */
-/* At most ROWS elements of the outer axis and one run of the inner one. */
-static void convert_rows(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to, int64_t ni,
-                         int64_t nj) {
-    const mst_array_conversion_t *conversion = mst_array_copy_conversion(copy);
+INLINE void convert(const mst_array_conversion_t *conversion, const char *from, int64_t from_stride, char *to, int64_t to_stride, int64_t n, double *strip) {
+    conversion->load(from, from_stride, n, strip);
+    if (conversion->changes) change(&conversion->field, n, strip);
+    conversion->store(strip, to, to_stride, n);
+}
+
+/* A run of each axis; the source is contiguous along the inner one, the target along the outer one: converted by rows into a tile, which is transposed. */
+static void transpose_runs(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to,
+                           int64_t ni, int64_t nj) {
+    const int64_t to_nbytes = copy->to_nbytes, row = COLUMNS * to_nbytes;
     double strip[2 * STRIP];
-    for (int64_t j = 0; j < nj; j += STRIP)
-        for (int64_t i = 0, n = nj - j < STRIP ? nj - j : STRIP; i < ni; i++) {
-            conversion->load(from + i * outer->from_stride + j * inner->from_stride, inner->from_stride, n, strip);
-            if (conversion->changes) change(&conversion->field, n, strip);
-            conversion->store(strip, to + i * outer->to_stride + j * inner->to_stride, inner->to_stride, n);
+    _Alignas(64) char tile[ROWS * COLUMNS * 16];
+    for (int64_t i = 0; i < ni; i += ROWS)
+        for (int64_t j = 0; j < nj; j += COLUMNS) {
+            const char *source = from + i * outer->from_stride + j * inner->from_stride;
+            mst_array_rectangle_t rectangle = {.from = tile, .to = to + i * outer->to_stride + j * inner->to_stride, .from_stride = row,
+                                               .to_stride = inner->to_stride, .ni = smaller(ROWS, ni - i), .nj = smaller(COLUMNS, nj - j)};
+            for (int64_t k = 0; k < rectangle.ni; k++)
+                convert(mst_array_copy_conversion(copy), source + k * outer->from_stride, inner->from_stride, tile + k * row, to_nbytes, rectangle.nj, strip);
+            mst_array_transpose(&rectangle, copy->to_nbytes, copy->large);
         }
 }
 
+/* A run of each axis, however they lie.  Neighbours that lie apart are in different cache lines, and these are used again by the next row. */
+static void convert_runs(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to, int64_t ni,
+                         int64_t nj) {
+    const bool is_line = inner->from_stride == copy->from_nbytes && inner->to_stride == copy->to_nbytes;
+    const int64_t columns = is_line ? STRIP : APART;
+    double strip[2 * STRIP];
+    for (int64_t i = 0; i < ni; i += ROWS)
+        for (int64_t j = 0; j < nj; j += columns)
+            for (int64_t k = i; k < ni && k < i + ROWS; k++)
+                convert(mst_array_copy_conversion(copy), from + k * outer->from_stride + j * inner->from_stride, inner->from_stride,
+                        to + k * outer->to_stride + j * inner->to_stride, inner->to_stride, smaller(columns, nj - j), strip);
+}
+
+void mst_array_convert_line(const mst_array_copy_t *copy, const char *from, char *to, int64_t n) {
+    double strip[2 * STRIP];
+    for (int64_t j = 0; j < n; j += STRIP)
+        convert(mst_array_copy_conversion(copy), from + j * copy->from_nbytes, copy->from_nbytes, to + j * copy->to_nbytes, copy->to_nbytes,
+                smaller(STRIP, n - j), strip);
+}
+
 void mst_array_leaf_convert(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
+    const bool is_transposed = inner->from_stride == copy->from_nbytes && outer->to_stride == copy->to_nbytes && inner->to_stride != copy->to_nbytes;
     for (int64_t r = 0; r < outer->nruns; r++)
-        for (int64_t i = 0; i < outer->run[r].length; i += ROWS)
-            for (int64_t k = 0; k < inner->nruns; k++) {
-                const char *source = from + outer->run[r].from + i * outer->from_stride + inner->run[k].from;
-                char *target = to + outer->run[r].to + i * outer->to_stride + inner->run[k].to;
-                int64_t ni = outer->run[r].length - i < ROWS ? outer->run[r].length - i : ROWS;
-                convert_rows(copy, outer, inner, source, target, ni, inner->run[k].length);
-            }
+        for (int64_t k = 0; k < inner->nruns; k++) {
+            const mst_array_run_t *i = &outer->run[r], *j = &inner->run[k];
+            (is_transposed ? transpose_runs : convert_runs)(copy, outer, inner, from + i->from + j->from, to + i->to + j->to, i->length, j->length);
+        }
 }

@@ -177,9 +177,9 @@ static void test_random_conversions_bring_every_element(void) {
     printf("%d cases, seeds 1 to %d\n", CASES, CASES);
 }
 
-/* Rows of several strips, in both orders. */
+/* Rows of several strips and several tiles, in both orders. */
 static void test_long_rows_of_all_pairs(void) {
-    random_array_t array = {.state = 11, .ndims = 2, .shape = {37, 700}, .count = 37 * 700};
+    random_array_t array = {.state = 11, .ndims = 2, .shape = {75, 350}, .count = 75 * 350};
     for (int i = 0; i < 6 * 6 * 2; i++) {
         maestro_layout_options_t options;
         maestro_layout_t *from = NULL, *to = NULL;

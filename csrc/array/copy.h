@@ -39,14 +39,14 @@ void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to
 /* Whether it is one line of bytes that are moved as they are, in the part's memory as in the buffer; where in the part's memory it begins. */
 bool mst_array_copy_is_line(const mst_array_copy_t *copy, mst_array_way_t way, int64_t *at_out);
 
-/* prepare.c: what is run.  A move in bytes, its axes in the order of the loops, the last two for a leaf; lengths of runs count elements.  Plans have many copies
- * of little each, so a copy is one block of memory: itself, its conversion, and steps one behind the other, each with its axes and then their runs. */
+/* prepare.c: what is run.  A move in bytes, its axes in the order of the loops, the last two for a leaf; lengths of runs count elements.  Plans have many
+ * copies of little each, so a copy is one block of memory: itself, its conversion, and steps one behind the other, each with its axes and then their runs. */
 typedef enum mst_array_leaf {
     MST_ARRAY_LEAF_ROWS,    /* leaf.c: the last axis is contiguous on both sides */
     MST_ARRAY_LEAF_TILES,   /* the last one in the source and the other in the target */
     MST_ARRAY_LEAF_STRIDED, /* else */
     MST_ARRAY_LEAF_POINTS,  /* points.c: one axis of many short runs, given as points instead */
-    MST_ARRAY_LEAF_CONVERT  /* convert.c: elements are converted, however they lie */
+    MST_ARRAY_LEAF_CONVERT  /* convert.c: elements are converted, and are no points */
 } mst_array_leaf_t;
 
 typedef struct mst_array_point { /* counts elements */
@@ -79,6 +79,8 @@ typedef struct mst_array_conversion {
 
 /* Of a field that is not plain. */
 mst_array_conversion_t mst_array_conversion_of(const maestro_field_t *field);
+/* Elements that lie one behind the other on both sides. */
+void mst_array_convert_line(const mst_array_copy_t *copy, const char *from, char *to, int64_t n);
 
 static inline mst_array_conversion_t *mst_array_copy_conversion(const mst_array_copy_t *copy) { return (mst_array_conversion_t *)(uintptr_t)(copy + 1); }
 

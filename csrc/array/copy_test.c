@@ -6,6 +6,8 @@
 
 enum { CASES = 10000, MARGIN = 64 };
 
+static int copies_of_a_line;
+
 /* ---- Memory with margins; misaligned as the seed says */
 typedef struct memory {
     unsigned char *block, *bytes;
@@ -73,6 +75,20 @@ static void run(const mst_array_moves_t *moves, mst_array_way_t way, size_t size
     mst_array_copy_destroy(copy);
 }
 
+/* What is said to be one line is one: the buffer's bytes as they lie in the part's memory.  What moves one element is always one. */
+static bool check_line(const mst_array_moves_t *moves, mst_array_way_t way, size_t size, const memory_t *part, const memory_t *buffer) {
+    mst_array_copy_t *copy = NULL;
+    maestro_field_t field;
+    int64_t at = -1;
+    maestro_field_init(&field, (maestro_element_t)size);
+    CHECK_OK(mst_array_copy_create(moves, way, &field, 0, &copy));
+    bool is_line = mst_array_copy_is_line(copy, way, &at);
+    if (is_line) CHECK(at >= 0 && (size_t)at + buffer->nbytes <= part->nbytes && memcmp(part->bytes + at, buffer->bytes, buffer->nbytes) == 0);
+    else CHECK(moves->count != 1);
+    mst_array_copy_destroy(copy);
+    return is_line;
+}
+
 static void check_copies(random_array_t *array, const parts_t *parts, size_t size) {
     mst_array_moves_t moves = {0};
     bool large = random_below(array, 2);
@@ -91,6 +107,7 @@ static void check_copies(random_array_t *array, const parts_t *parts, size_t siz
     CHECK(memory_same(&unpacked, &expected));
     CHECK(memory_same(&source, &kept));
     CHECK(margins_untouched(&buffer, 0xcc));
+    copies_of_a_line += check_line(&moves, MST_ARRAY_PACK, size, &source, &buffer) + check_line(&moves, MST_ARRAY_UNPACK, size, &target, &buffer);
     mst_array_moves_fini(&moves);
     free(source.block), free(target.block), free(expected.block), free(unpacked.block), free(kept.block), free(buffer.block);
 }
@@ -112,7 +129,8 @@ static void test_random_copies_bring_every_element_and_touch_nothing_else(void) 
         maestro_layout_destroy(from);
         maestro_layout_destroy(to);
     }
-    printf("%d cases, seeds 1 to %d\n", CASES, CASES);
+    printf("%d cases, seeds 1 to %d; %d of twice as many copies are a line\n", CASES, CASES, copies_of_a_line);
+    CHECK(copies_of_a_line > CASES / 20);
 }
 
 /* Sizes at which whole tiles, blocks of tiles, and long lines occur, in two and three dimensions. */

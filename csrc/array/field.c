@@ -29,15 +29,16 @@ static bool is_scaled(const maestro_field_t *field) { return field->scale != 1 |
 
 maestro_status_t mst_array_field_check(const maestro_field_t *field) {
     if (!is_known(field->from) || !is_known(field->to))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: there is no element %#x; it is one of MAESTRO_BYTES_1 to MAESTRO_C128, or 1, 2, 4, 8 or 16 bytes: %s",
-                             WHAT, (unsigned)(is_known(field->from) ? field->to : field->from), "make a dimension of what is in one");
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
+                             "%s: there is no element %#x; it is one of MAESTRO_BYTES_1 to MAESTRO_C128, or 1, 2, 4, 8 or 16 bytes: make a dimension of others",
+                             WHAT, (unsigned)(is_known(field->from) ? field->to : field->from));
     if ((is_opaque(field->from) || is_opaque(field->to)) && (field->from != field->to || is_scaled(field) || field->conjugate))
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: elements of %zu bytes become such of %zu, scaled or of a type; of what type both are must be said",
                              WHAT, mst_array_element_nbytes(field->from), mst_array_element_nbytes(field->to));
     if (mst_array_is_complex(field->from) && !mst_array_is_complex(field->to))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: complex elements become real ones; which part of them is meant, the program must say itself", WHAT);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: complex elements become real ones; what of them is meant, the program must say", WHAT);
     if (field->scale_imaginary != 0 && !mst_array_is_complex(field->to))
-        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: scale_imaginary is %g, of a target that is not complex; it must be 0", WHAT, field->scale_imaginary);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: scale_imaginary is %g, and the target is not complex; it must be 0", WHAT, field->scale_imaginary);
     return MAESTRO_OK;
 }
 

@@ -213,7 +213,8 @@ static void test_the_number_of_parts_costs_nothing(void) {
     for (int64_t grid = 8; grid <= 512; grid *= 8) {
         const int64_t shape[] = {128 * grid, 128 * grid}, part = grid * grid / 3;
         maestro_layout_t *blocks = blocks_of(shape, grid, grid), *dealt = dealt_of(shape, 64, grid, grid), *shifted = dealt_of(shape, 96, grid, grid);
-        const cost_t cost[] = {check_cost("a block -> blocks of 64", blocks, part, dealt, 50, 0.01), check_cost("blocks of 64 -> a block", dealt, part, blocks, 50, 0.01),
+        const cost_t cost[] = {check_cost("a block -> blocks of 64", blocks, part, dealt, 50, 0.01),
+                               check_cost("blocks of 64 -> a block", dealt, part, blocks, 50, 0.01),
                                check_cost("blocks of 64 -> blocks of 96", dealt, part, shifted, 50, 0.01)};
         for (size_t i = 0; i < MST_COUNT(cost); i++) {
             if (grid == 8) few[i] = cost[i];
@@ -223,6 +224,34 @@ static void test_the_number_of_parts_costs_nothing(void) {
         maestro_layout_destroy(dealt);
         maestro_layout_destroy(shifted);
     }
+}
+
+/* A list costs what it is: a run, and then a point, for each element that is alone. */
+static void test_a_list_of_points_costs_two_dozen_bytes_each_and_its_copy_eight(void) {
+    enum { SIDE = 200, COUNT = SIDE * SIDE / 2 };
+    const int64_t shape[] = {SIDE, SIDE};
+    static int64_t indices[COUNT];
+    maestro_layout_options_t options;
+    maestro_layout_t *list = NULL, *blocks = NULL;
+    mst_array_moves_t moves;
+    mst_array_copy_t *copy = NULL;
+    maestro_field_t field;
+    maestro_field_init(&field, MAESTRO_F32);
+    maestro_layout_options_init(&options);
+    options.order = MAESTRO_COLUMN_MAJOR;
+    for (int64_t i = 0; i < COUNT; i++) indices[i] = 2 * i + (int64_t)(mst_base_mix((uint64_t)i) >> 9 & 1);
+    CHECK_OK(maestro_layout_indices(2, shape, COUNT, indices, NULL, &list));
+    CHECK_OK(maestro_layout_blocks(2, shape, (int64_t[]){1, 1}, &options, &blocks));
+    int64_t before = allocated();
+    CHECK_OK(mst_array_intersect(list, 0, blocks, 0, &moves));
+    int64_t between = allocated();
+    CHECK_OK(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, &field, 0, &copy));
+    int64_t after = allocated();
+    CHECK(moves.count == COUNT && between - before <= 24 * COUNT + 8192 && after - between <= 8 * COUNT + 8192);
+    mst_array_copy_destroy(copy);
+    mst_array_moves_fini(&moves);
+    maestro_layout_destroy(list);
+    maestro_layout_destroy(blocks);
 }
 
 /* ---- Refusals */
@@ -250,6 +279,7 @@ int main(void) {
     test_equal_parts_are_one_run_an_axis();
     test_one_part_of_many_costs_little();
     test_the_number_of_parts_costs_nothing();
+    test_a_list_of_points_costs_two_dozen_bytes_each_and_its_copy_eight();
     test_what_does_not_fit_is_refused();
     return TEST_END;
 }

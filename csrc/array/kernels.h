@@ -20,6 +20,10 @@ typedef struct mst_array_lines { /* all zero: none */
     size_t rest[MST_ARRAY_LINES];
 } mst_array_lines_t;
 
+/* One line that stays in the caches, of MST_ARRAY_LINE_LEAST bytes or more. */
+enum { MST_ARRAY_LINE_LEAST = 64 };
+void mst_array_line_copy(char *to, const char *from, size_t nbytes);
+
 void mst_array_lines_add(mst_array_lines_t *lines, char *to, const char *from, size_t nbytes);
 void mst_array_lines_flush(mst_array_lines_t *lines);
 

@@ -3,6 +3,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 /* ---- Lines that are contiguous on both sides */
 /* 1 to 64 bytes without a call; the last group overlaps the one before. */
 INLINE void copy_short(char *to, const char *from, size_t nbytes) {
@@ -23,9 +25,30 @@ INLINE void copy_short(char *to, const char *from, size_t nbytes) {
 }
 
 INLINE void copy_line(mst_array_lines_t *lines, char *to, const char *from, size_t nbytes, bool large) {
-    if (nbytes <= 64) copy_short(to, from, nbytes);
+    if (nbytes <= MST_ARRAY_LINE_LEAST) copy_short(to, from, nbytes);
     else if (large) mst_array_lines_add(lines, to, from, nbytes);
-    else memcpy(to, from, nbytes);
+    else mst_array_line_copy(to, from, nbytes);
+}
+
+/* Rows of one short line each, as of ghost cells: lengths that are known need no decisions. */
+INLINE void copy_short_rows(const mst_array_axis_t *outer, const mst_array_run_t *line, const char *from, char *to, size_t nbytes) {
+    for (int64_t r = 0; r < outer->nruns; r++) {
+        const char *source = from + outer->run[r].from + line->from;
+        char *target = to + outer->run[r].to + line->to;
+        for (int64_t i = 0; i < outer->run[r].length; i++) copy_short(target + i * outer->to_stride, source + i * outer->from_stride, nbytes);
+    }
+}
+
+static void short_rows(const mst_array_axis_t *outer, const mst_array_run_t *line, const char *from, char *to, size_t nbytes) {
+    switch (nbytes) {
+    case 8: copy_short_rows(outer, line, from, to, 8); break;
+    case 16: copy_short_rows(outer, line, from, to, 16); break;
+    case 24: copy_short_rows(outer, line, from, to, 24); break;
+    case 32: copy_short_rows(outer, line, from, to, 32); break;
+    case 48: copy_short_rows(outer, line, from, to, 48); break;
+    case 64: copy_short_rows(outer, line, from, to, 64); break;
+    default: copy_short_rows(outer, line, from, to, nbytes);
+    }
 }
 
 void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
@@ -33,6 +56,10 @@ void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_axis_t *o
     const bool large = copy->large;
     mst_array_lines_t lines;
     lines.count = 0;
+    if (inner->nruns == 1 && (size_t)inner->run->length * size <= MST_ARRAY_LINE_LEAST) {
+        short_rows(outer, inner->run, from, to, (size_t)inner->run->length * size);
+        return;
+    }
     for (int64_t r = 0; r < outer->nruns; r++)
         for (int64_t i = 0; i < outer->run[r].length; i++) {
             const char *source = from + outer->run[r].from + i * outer->from_stride;
@@ -45,8 +72,9 @@ void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_axis_t *o
 
 /* ---- Elements one by one, in small tiles */
 /* The two axes lie differently on the two sides, or runs lie anywhere: ROWS rows of COLUMNS elements at a time, so that a cache line is used up while it is
- * near, whichever of the axes it lies along.  Rows need not be of one length. */
-enum { ROWS = 16, COLUMNS = 8 };
+ * near, whichever of the axes it lies along.  BLOCK columns of all rows come before the next, for they may all lie in different pages.  Rows need not be of
+ * one length. */
+enum { ROWS = 16, COLUMNS = 8, BLOCK = 128 };
 
 typedef struct rows {
     int count;
@@ -59,13 +87,12 @@ INLINE void copy_elements(char *to, int64_t to_stride, const char *from, int64_t
     for (int64_t j = 0; j < n; j++) memcpy(to + j * to_stride, from + j * from_stride, size);
 }
 
-INLINE void copy_rows(const rows_t *rows, const mst_array_axis_t *axis, size_t size) {
+/* The columns begin..end of rows that may end before. */
+INLINE void copy_rows(const rows_t *rows, const mst_array_axis_t *axis, int64_t begin, int64_t end, size_t size) {
     const int64_t from_stride = axis->from_stride, to_stride = axis->to_stride;
-    int64_t longest = 0;
-    for (int i = 0; i < rows->count; i++) longest = rows->length[i] > longest ? rows->length[i] : longest;
-    for (int64_t j = 0; j < longest; j += COLUMNS)
+    for (int64_t j = begin; j < end; j += COLUMNS)
         for (int i = 0; i < rows->count; i++) {
-            int64_t rest = rows->length[i] - j;
+            int64_t rest = (rows->length[i] < end ? rows->length[i] : end) - j;
             char *to = rows->to[i] + j * to_stride;
             const char *from = rows->from[i] + j * from_stride;
             if (rest >= COLUMNS) copy_elements(to, to_stride, from, from_stride, COLUMNS, size);
@@ -73,34 +100,50 @@ INLINE void copy_rows(const rows_t *rows, const mst_array_axis_t *axis, size_t s
         }
 }
 
-/* All elements of one axis that are one row each, of a run of the other. */
+/* Each element of one axis is a row: that run of the other. */
 INLINE void tile_run(const mst_array_axis_t *outer, const mst_array_axis_t *inner, const mst_array_run_t *run, const char *from, char *to, size_t size) {
     rows_t rows;
-    rows.count = 0;
-    for (int64_t r = 0; r < outer->nruns; r++)
-        for (int64_t i = 0; i < outer->run[r].length; i++) {
-            rows.from[rows.count] = from + outer->run[r].from + i * outer->from_stride + run->from;
-            rows.to[rows.count] = to + outer->run[r].to + i * outer->to_stride + run->to;
-            rows.length[rows.count] = run->length;
-            if (++rows.count < ROWS) continue;
-            copy_rows(&rows, inner, size);
-            rows.count = 0;
-        }
-    copy_rows(&rows, inner, size);
+    for (int64_t begin = 0, end; begin < run->length; begin = end) {
+        end = smaller(begin + BLOCK, run->length);
+        rows.count = 0;
+        for (int64_t r = 0; r < outer->nruns; r++)
+            for (int64_t i = 0; i < outer->run[r].length; i++) {
+                rows.from[rows.count] = from + outer->run[r].from + i * outer->from_stride + run->from;
+                rows.to[rows.count] = to + outer->run[r].to + i * outer->to_stride + run->to;
+                rows.length[rows.count] = run->length;
+                if (++rows.count < ROWS) continue;
+                copy_rows(&rows, inner, begin, end, size);
+                rows.count = 0;
+            }
+        copy_rows(&rows, inner, begin, end, size);
+    }
 }
 
-/* All runs of one axis, each a row. */
+/* The longest run, and how many columns come at once: where few are long, all of them. */
+static int64_t longest_run(const mst_array_axis_t *axis, int64_t *block_out) {
+    int64_t longest = 0, count = 0;
+    for (int64_t r = 0; r < axis->nruns; r++) {
+        longest = axis->run[r].length > longest ? axis->run[r].length : longest;
+        count += axis->run[r].length;
+    }
+    *block_out = count / axis->nruns >= longest / 4 ? BLOCK : longest;
+    return longest;
+}
+
+/* Each run of one axis is a row. */
 INLINE void tile_runs(const mst_array_axis_t *axis, const char *from, char *to, size_t size) {
     rows_t rows;
-    for (int64_t r = 0; r < axis->nruns; r += ROWS) {
-        rows.count = axis->nruns - r < ROWS ? (int)(axis->nruns - r) : ROWS;
-        for (int i = 0; i < rows.count; i++) {
-            rows.from[i] = from + axis->run[r + i].from;
-            rows.to[i] = to + axis->run[r + i].to;
-            rows.length[i] = axis->run[r + i].length;
+    int64_t block, longest = longest_run(axis, &block);
+    for (int64_t begin = 0; begin < longest; begin += block)
+        for (int64_t r = 0; r < axis->nruns; r += ROWS) {
+            rows.count = (int)smaller(ROWS, axis->nruns - r);
+            for (int i = 0; i < rows.count; i++) {
+                rows.from[i] = from + axis->run[r + i].from;
+                rows.to[i] = to + axis->run[r + i].to;
+                rows.length[i] = axis->run[r + i].length;
+            }
+            copy_rows(&rows, axis, begin, smaller(begin + block, longest), size);
         }
-        copy_rows(&rows, axis, size);
-    }
 }
 
 INLINE void loop(const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to, size_t size) {
@@ -116,7 +159,7 @@ INLINE void loop(const mst_array_axis_t *outer, const mst_array_axis_t *inner, c
 INLINE void strided(const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to, size_t size) {
     bool alone = outer->nruns == 1 && outer->run[0].length == 1;
     if (alone && inner->nruns > 1) tile_runs(inner, from + outer->run[0].from, to + outer->run[0].to, size);
-    else if (inner->from_stride <= outer->from_stride && inner->to_stride <= outer->to_stride) loop(outer, inner, from, to, size);
+    else if (alone || (inner->from_stride <= outer->from_stride && inner->to_stride <= outer->to_stride)) loop(outer, inner, from, to, size);
     else
         for (int64_t k = 0; k < inner->nruns; k++) tile_run(outer, inner, &inner->run[k], from, to, size);
 }

@@ -27,8 +27,10 @@ static int ascending(const void *a, const void *b) {
 }
 
 static void make_unique(numbers_t *numbers) {
-    int64_t kept = 0;
-    if (numbers->count) qsort(numbers->number, (size_t)numbers->count, sizeof *numbers->number, ascending);
+    int64_t kept = 0, sorted = 1;
+    while (sorted < numbers->count && numbers->number[sorted - 1] < numbers->number[sorted]) sorted++;
+    if (sorted >= numbers->count) return;
+    qsort(numbers->number, (size_t)numbers->count, sizeof *numbers->number, ascending);
     for (int64_t i = 0; i < numbers->count; i++)
         if (!kept || numbers->number[kept - 1] != numbers->number[i]) numbers->number[kept++] = numbers->number[i];
     numbers->count = kept;

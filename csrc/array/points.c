@@ -5,7 +5,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { PANEL = 8, SHORT = 8, WORTH = 16 };
+enum { PANEL = 8, SHORT = 8, WORTH = 16, STRIP = 256 };
 
 int64_t mst_array_points_count(const mst_array_axis_t *axis) {
     int64_t count = 0;
@@ -70,18 +70,36 @@ bool mst_array_points_make(const mst_array_axis_t *axis, mst_array_point_t *poin
 }
 
 /* ---- The leaf */
-INLINE void copy_points(const mst_array_point_t *point, int64_t count, const char *from, char *to, size_t size) {
-    for (int64_t i = 0; i < count; i++) memcpy(to + point[i].to * (int64_t)size, from + point[i].from * (int64_t)size, size);
+INLINE void copy_points(const mst_array_point_t *point, int64_t count, const char *from, char *to, size_t size, bool gather, bool scatter) {
+    for (int64_t i = 0; i < count; i++)
+        memcpy(to + (scatter ? point[i].to : i) * (int64_t)size, from + (gather ? point[i].from : i) * (int64_t)size, size);
+}
+
+/* From places of the source, or from one line; to places of the target, or to one line. */
+INLINE void points(const mst_array_point_t *point, int64_t count, const char *from, char *to, size_t size, bool gather, bool scatter) {
+    switch (size) {
+    case 1: copy_points(point, count, from, to, 1, gather, scatter); break;
+    case 2: copy_points(point, count, from, to, 2, gather, scatter); break;
+    case 4: copy_points(point, count, from, to, 4, gather, scatter); break;
+    case 8: copy_points(point, count, from, to, 8, gather, scatter); break;
+    default: copy_points(point, count, from, to, 16, gather, scatter);
+    }
+}
+
+/* Gathered, converted and scattered, some at a time. */
+static void convert_points(const mst_array_copy_t *copy, const mst_array_point_t *point, int64_t count, const char *from, char *to) {
+    _Alignas(64) char gathered[STRIP * 16], converted[STRIP * 16];
+    for (int64_t i = 0, n; i < count; i += n) {
+        n = count - i < STRIP ? count - i : STRIP;
+        points(point + i, n, from, gathered, copy->from_nbytes, true, false);
+        mst_array_convert_line(copy, gathered, converted, n);
+        points(point + i, n, converted, to, copy->to_nbytes, false, true);
+    }
 }
 
 void mst_array_leaf_points(const mst_array_copy_t *copy, const mst_array_axis_t *outer, const mst_array_axis_t *inner, const char *from, char *to) {
     const mst_array_point_t *point = mst_array_axis_points(inner);
     (void)outer; /* has one element */
-    switch (copy->from_nbytes) {
-    case 1: copy_points(point, inner->nruns, from, to, 1); break;
-    case 2: copy_points(point, inner->nruns, from, to, 2); break;
-    case 4: copy_points(point, inner->nruns, from, to, 4); break;
-    case 8: copy_points(point, inner->nruns, from, to, 8); break;
-    default: copy_points(point, inner->nruns, from, to, 16);
-    }
+    if (copy->converts) convert_points(copy, point, inner->nruns, from, to);
+    else points(point, inner->nruns, from, to, copy->from_nbytes, true, true);
 }

@@ -3,7 +3,8 @@
  *   1. positions in a buffer replace those of the side that packing or unpacking leaves;
  *   2. axes of one element vanish; an axis of equal runs at equal distances (blocks of a cyclic cut) becomes two axes of one run;
  *   3. an axis that goes on where another one ends, on both sides, becomes one with it: whole rows are a line;
- *   4. what is contiguous in memory becomes the last loop: on both sides (rows), or the source's last and the target's last but one (tiles).
+ *   4. what lies nearest in the source becomes the last loop, and what does so in the target the last but one, where that is another;
+ *   5. one axis of many short runs becomes a list of points.
  * The order of a buffer follows from the move alone: axes by their strides in the source, so packing reads on and on. */
 #include "array/copy.h"
 
@@ -166,11 +167,11 @@ static void *block_add(block_t *block, size_t nbytes) {
 }
 
 /* A step whose only axis is given as points. */
-static bool add_points(const draft_t *draft, int64_t nbytes, block_t *block) {
+static bool add_points(const draft_t *draft, int64_t from_nbytes, int64_t to_nbytes, block_t *block) {
     const int64_t count = mst_array_points_count(draft->axis);
     mst_array_step_t *step = block_add(block, sizeof *step + sizeof *step->axis + (size_t)count * sizeof(mst_array_point_t));
     if (!step) return false;
-    *step = (mst_array_step_t){.naxes = 1, .leaf = MST_ARRAY_LEAF_POINTS, .from = draft->from * nbytes, .to = draft->to * nbytes};
+    *step = (mst_array_step_t){.naxes = 1, .leaf = MST_ARRAY_LEAF_POINTS, .from = draft->from * from_nbytes, .to = draft->to * to_nbytes};
     step->axis[0] = (mst_array_axis_t){.nruns = count};
     return mst_array_points_make(draft->axis, mst_array_axis_points(step->axis));
 }
@@ -203,7 +204,7 @@ static bool add_move(const mst_array_copy_t *copy, const mst_array_move_t *move,
     simplify(&draft);
     join_all(&draft);
     mst_array_leaf_t leaf = order_axes(&draft);
-    if (draft.naxes == 1 && !copy->converts && mst_array_points_pay(draft.axis)) return add_points(&draft, copy->from_nbytes, block);
+    if (draft.naxes == 1 && mst_array_points_pay(draft.axis)) return add_points(&draft, copy->from_nbytes, copy->to_nbytes, block);
     return add_step(&draft, copy->converts ? MST_ARRAY_LEAF_CONVERT : leaf, copy->from_nbytes, copy->to_nbytes, block);
 }
 

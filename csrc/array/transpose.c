@@ -31,15 +31,24 @@ static mst_array_rectangle_t part_of(const mst_array_rectangle_t *r, size_t size
     return part;
 }
 
+/* A piece of a target row.  Where it streams, `to` begins a cache line. */
+INLINE void write_piece(char *to, const char *from, int64_t nbytes, int64_t unit, bool stream) {
+    int64_t at = 0;
+#if defined(__x86_64__)
+    for (; stream && at + LINE <= nbytes; at += LINE)
+        for (int64_t i = at; i < at + LINE; i += 16) _mm_stream_si128((__m128i *)(to + i), _mm_load_si128((const __m128i *)(from + i)));
+#endif
+    for (; at < nbytes; at += unit) memcpy(to + at, from + at, (size_t)unit);
+}
+
 /* One block through a buffer: its tiles are collected, then whole pieces of target rows are written, which the processor sees coming. */
-INLINE void buffered_block(const mst_array_rectangle_t *r, tile_fn tile, int64_t n, int64_t size, char *buffer) {
+INLINE void buffered_block(const mst_array_rectangle_t *r, tile_fn tile, int64_t n, int64_t size, bool stream, char *buffer) {
     const int64_t from_stride = r->from_stride, to_stride = r->to_stride, ni = r->ni, nj = r->nj, row = ROWS_AT_ONCE(size) * size;
     const char *from = r->from;
     char *to = r->to;
     for (int64_t i = 0; i < ni; i += n)
         for (int64_t j = 0; j < nj; j += n) tile(from + i * from_stride + j * size, from_stride, buffer + j * row + i * size, row, false);
-    for (int64_t j = 0; j < nj; j++)
-        for (int64_t i = 0; i < ni; i += n) memcpy(to + j * to_stride + i * size, buffer + j * row + i * size, (size_t)(n * size));
+    for (int64_t j = 0; j < nj; j++) write_piece(to + j * to_stride, buffer + j * row, ni * size, n * size, stream);
 }
 
 /* One block from memory to memory: past the caches source lines are read one behind the other, else target lines are filled so. */
@@ -55,16 +64,17 @@ INLINE void plain_block(const mst_array_rectangle_t *r, tile_fn tile, int64_t n,
             for (int64_t i = 0; i < ni; i += n) tile(from + i * from_stride + j * size, from_stride, to + j * to_stride + i * size, to_stride, false);
 }
 
-/* All blocks of a rectangle whose ni and nj are multiples of the tile's n. */
+/* All blocks of a rectangle whose ni and nj are multiples of the tile's n.  Tiles that are no whole cache lines stream from the buffer. */
 INLINE void walk_tiles(const mst_array_rectangle_t *r, tile_fn tile, int64_t n, int64_t size, bool stream) {
-    const bool buffered = !stream && r->ni * r->nj * size >= BUFFERED;
+    const bool buffered = (!stream || n * size < LINE) && r->ni * r->nj * size >= BUFFERED;
     const int64_t bi = buffered ? ROWS_AT_ONCE(size) : 32, bj = buffered ? COLUMNS_AT_ONCE : 32;
     _Alignas(LINE) char buffer[BUFFER];
     for (int64_t i = 0; i < r->ni; i += bi)
         for (int64_t j = 0; j < r->nj; j += bj) {
             mst_array_rectangle_t block = part_of(r, (size_t)size, i, j, smaller(bi, r->ni - i), smaller(bj, r->nj - j));
-            if (buffered) buffered_block(&block, tile, n, size, buffer);
-            else if (stream) plain_block(&block, tile, n, size, true);
+            if (buffered && stream) buffered_block(&block, tile, n, size, true, buffer);
+            else if (buffered) buffered_block(&block, tile, n, size, false, buffer);
+            else if (stream && n * size == LINE) plain_block(&block, tile, n, size, true);
             else plain_block(&block, tile, n, size, false);
         }
 }
@@ -182,6 +192,48 @@ AVX2 INLINE void avx_tile_8(const char *from, int64_t from_stride, char *to, int
     }
 }
 
+/* Thirty-two rows of bytes: row i and row i + 16 side by side, sixteen columns at a time. */
+AVX2 INLINE void avx_tile_1(const char *from, int64_t from_stride, char *to, int64_t to_stride, bool stream) {
+    (void)stream;
+    for (int half = 0; half < 2; half++) {
+        __m256i row[16], next[16];
+        for (int i = 0; i < 16; i++) {
+            const char *at = from + 16 * half + i * from_stride;
+            __m256i low = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)at));
+            row[i] = _mm256_inserti128_si256(low, _mm_loadu_si128((const __m128i *)(at + 16 * from_stride)), 1);
+        }
+        for (int round = 0; round < 4; round++) {
+            for (int i = 0; i < 8; i++) {
+                next[2 * i] = _mm256_unpacklo_epi8(row[i], row[i + 8]);
+                next[2 * i + 1] = _mm256_unpackhi_epi8(row[i], row[i + 8]);
+            }
+            memcpy(row, next, sizeof row);
+        }
+        for (int j = 0; j < 16; j++) _mm256_storeu_si256((__m256i *)(to + (16 * half + j) * to_stride), row[j]);
+    }
+}
+
+/* Sixteen rows of two bytes: row i and row i + 8 side by side, eight columns at a time. */
+AVX2 INLINE void avx_tile_2(const char *from, int64_t from_stride, char *to, int64_t to_stride, bool stream) {
+    (void)stream;
+    for (int half = 0; half < 2; half++) {
+        __m256i row[8], next[8];
+        for (int i = 0; i < 8; i++) {
+            const char *at = from + 16 * half + i * from_stride;
+            __m256i low = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)at));
+            row[i] = _mm256_inserti128_si256(low, _mm_loadu_si128((const __m128i *)(at + 8 * from_stride)), 1);
+        }
+        for (int round = 0; round < 3; round++) {
+            for (int i = 0; i < 4; i++) {
+                next[2 * i] = _mm256_unpacklo_epi16(row[i], row[i + 4]);
+                next[2 * i + 1] = _mm256_unpackhi_epi16(row[i], row[i + 4]);
+            }
+            memcpy(row, next, sizeof row);
+        }
+        for (int j = 0; j < 8; j++) _mm256_storeu_si256((__m256i *)(to + (8 * half + j) * to_stride), row[j]);
+    }
+}
+
 /* Eight rows of eight floats become the columns: pairs, quadruples, halves. */
 AVX2 INLINE void transpose_8x8(const char *from, int64_t from_stride, __m256 *column) {
     __m256 row[8], pair[8], four[8];
@@ -211,6 +263,8 @@ AVX2 INLINE void avx_tile_4(const char *from, int64_t from_stride, char *to, int
     }
 }
 
+AVX2 static void avx_walk_1(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, avx_tile_1, 32, 1, stream); }
+AVX2 static void avx_walk_2(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, avx_tile_2, 16, 2, stream); }
 AVX2 static void avx_walk_4(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, avx_tile_4, 16, 4, stream); }
 AVX2 static void avx_walk_8(const mst_array_rectangle_t *r, bool stream) { walk_tiles(r, avx_tile_8, 8, 8, stream); }
 #endif
@@ -225,8 +279,9 @@ static kernel_t kernel_of(size_t size, bool avx2) {
     (void)avx2;
 #if defined(__x86_64__)
     static const kernel_t sse1 = {sse_walk_1, 16}, sse2 = {sse_walk_2, 8}, sse16 = {sse_walk_16, 4}, avx4 = {avx_walk_4, 16}, avx8 = {avx_walk_8, 8};
-    if (size == 1) return sse1;
-    if (size == 2) return sse2;
+    static const kernel_t avx1 = {avx_walk_1, 32}, avx2_ = {avx_walk_2, 16};
+    if (size == 1) return avx2 ? avx1 : sse1;
+    if (size == 2) return avx2 ? avx2_ : sse2;
     if (size == 16) return sse16;
     if (avx2) return size == 4 ? avx4 : avx8;
 #else
@@ -253,10 +308,10 @@ void mst_array_transpose(const mst_array_rectangle_t *r, size_t size, bool large
 void mst_array_transpose_by(const mst_array_rectangle_t *r, size_t size, bool large, bool avx2) {
     kernel_t kernel = kernel_of(size, avx2);
     int64_t n = kernel.n, unit = n * (int64_t)size;
-    int64_t i = before_aligned(r->to, r->to_stride, unit, (int64_t)size, r->ni), ni = (r->ni - i) / n * n;
+    int64_t i = before_aligned(r->to, r->to_stride, large ? LINE : unit, (int64_t)size, r->ni), ni = (r->ni - i) / n * n;
     int64_t j = before_aligned(r->from, r->from_stride, unit, (int64_t)size, r->nj), nj = (r->nj - j) / n * n;
     mst_array_rectangle_t middle = part_of(r, size, i, j, ni, nj);
-    bool whole_lines = unit == LINE && (uintptr_t)middle.to % LINE == 0 && r->to_stride % LINE == 0;
+    bool whole_lines = (uintptr_t)middle.to % LINE == 0 && r->to_stride % LINE == 0;
     edge(r, size, 0, 0, i, r->nj);
     edge(r, size, i + ni, 0, r->ni - i - ni, r->nj);
     edge(r, size, i, 0, ni, j);

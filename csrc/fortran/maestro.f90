@@ -9,6 +9,7 @@ module maestro
   use maestro_attributes
   use maestro_arrays
   use maestro_asking
+  use maestro_layouts, only: maestro_layout, maestro_local
   use maestro_subscriptions
   implicit none
   public

@@ -69,5 +69,8 @@ maestro_status_t mst_mpi_copies_make(const mst_mpi_fields_t *fields, const mst_a
 }
 
 void mst_mpi_copies_end(const mst_mpi_fields_t *fields, mst_array_copy_t **copy) {
-    for (int k = 0; copy && k < fields->nkinds; k++) mst_array_copy_destroy(copy[k]);
+    for (int k = 0; copy && k < fields->nkinds; k++) {
+        mst_array_copy_destroy(copy[k]);
+        copy[k] = NULL;
+    }
 }

@@ -116,7 +116,7 @@ static const mst_array_moves_t *kept_moves(const maestro_plan_t *plan, const mst
     return NULL;
 }
 
-static maestro_status_t make_own(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
+maestro_status_t mst_mpi_plan_fill(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
     const mst_array_moves_t *kept = kept_moves(plan, sends);
     plan->from = calloc(plan->fields.count, sizeof *plan->from);
     plan->to = calloc(plan->fields.count, sizeof *plan->to);
@@ -139,7 +139,7 @@ static maestro_status_t make_method(maestro_plan_t *plan, maestro_method_t numbe
 static maestro_status_t make_all(maestro_plan_t *plan, const mst_mpi_request_t *request) {
     mst_mpi_shares_t sends = {0}, receives = {0};
     maestro_status_t status = mst_mpi_match(&plan->comm, request, &sends, &receives);
-    if (status == MAESTRO_OK) status = mst_mpi_agree(&plan->comm, make_own(plan, &sends, &receives), -1);
+    if (status == MAESTRO_OK) status = mst_mpi_agree(&plan->comm, mst_mpi_plan_fill(plan, &sends, &receives), -1);
     if (status == MAESTRO_OK && request->options.method == MAESTRO_METHOD_AUTO) status = mst_mpi_trial(plan, request, &sends, &receives);
     else if (status == MAESTRO_OK) status = make_method(plan, request->options.method, &sends, &receives);
     mst_mpi_shares_fini(&sends);

@@ -78,29 +78,56 @@ typedef struct uncovered {
     int64_t part;
 } uncovered_t;
 
-/* One side's view: the parts of the other side that its own part meets, and their ranks. */
-static maestro_status_t meet(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, int own,
-                             mst_mpi_shares_t *shares,
-                             uncovered_t *uncovered) {
+typedef struct partner { /* a part of the other side that this rank's own one meets */
+    int64_t rank, part; /* rank -1: none has it */
+} partner_t;
+
+static int by_rank(const void *a, const void *b) {
+    const partner_t *x = a, *y = b;
+    return x->rank != y->rank ? (x->rank > y->rank) - (x->rank < y->rank) : (x->part > y->part) - (x->part < y->part);
+}
+
+/* Collective.  Sorted by rank, so that each new share is the last. */
+static maestro_status_t find_partners(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, int own,
+                                      partner_t **partner_out, int64_t *npartners_out) {
     const mst_mpi_side_t *mine = &side[own], *other = &side[1 - own];
     int64_t *parts = NULL, *ranks = NULL, nparts = 0;
     maestro_status_t status = mine->part < 0 ? MAESTRO_OK : mst_array_peers(mine->layout, mine->part, other->layout, &parts, &nparts);
-    if (status == MAESTRO_OK && !(ranks = malloc((size_t)(nparts + 1) * sizeof *ranks))) status = mst_base_fail_errno(WHAT);
-    maestro_status_t asked = mst_mpi_holders_ask(comm, holders, other, 1 - own, parts, status == MAESTRO_OK ? nparts : 0, ranks);
+    partner_t *partner = malloc((size_t)(nparts + 1) * sizeof *partner);
+    ranks = malloc((size_t)(nparts + 1) * sizeof *ranks);
+    if (status == MAESTRO_OK && (!partner || !ranks)) status = mst_base_fail_errno(WHAT);
+    *npartners_out = status == MAESTRO_OK ? nparts : 0;
+    maestro_status_t asked = mst_mpi_holders_ask(comm, holders, other, 1 - own, parts, *npartners_out, ranks);
     if (status == MAESTRO_OK) status = asked;
-    for (int64_t i = 0; i < nparts && status == MAESTRO_OK; i++) {
-        if (ranks[i] < 0) {
-            int64_t first = first_element(mine->layout, mine->part, other->layout, parts[i]);
-            if (first < uncovered->first) *uncovered = (uncovered_t){first, parts[i]};
-        } else if (own == MST_MPI_FROM || ranks[i] != comm->rank) {
-            mst_array_moves_t *moves = mst_mpi_shares_with(shares, (int)ranks[i]);
-            if (!moves) status = mst_base_fail_errno(WHAT);
-            else if (own == MST_MPI_FROM) status = mst_array_intersect(mine->layout, mine->part, other->layout, parts[i], moves);
-            else status = mst_array_intersect(other->layout, parts[i], mine->layout, mine->part, moves);
-        }
-    }
+    for (int64_t i = 0; i < *npartners_out && status == MAESTRO_OK; i++) partner[i] = (partner_t){.rank = ranks[i], .part = parts[i]};
+    if (status == MAESTRO_OK) qsort(partner, (size_t)nparts, sizeof *partner, by_rank);
     free(parts);
     free(ranks);
+    *partner_out = partner;
+    return status;
+}
+
+static maestro_status_t add_share(const mst_mpi_side_t side[MST_MPI_SIDES], int own, const partner_t *partner, mst_mpi_shares_t *shares) {
+    const mst_mpi_side_t *from = &side[MST_MPI_FROM], *to = &side[MST_MPI_TO];
+    mst_array_moves_t *moves = mst_mpi_shares_with(shares, (int)partner->rank);
+    if (!moves) return mst_base_fail_errno(WHAT);
+    return mst_array_intersect(from->layout, own == MST_MPI_FROM ? from->part : partner->part, to->layout, own == MST_MPI_FROM ? partner->part : to->part,
+                               moves);
+}
+
+/* Collective.  One side's view: what its part gives to, or gets from, others; the own share among the sends alone. */
+static maestro_status_t meet(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, int own,
+                             mst_mpi_shares_t *shares, uncovered_t *uncovered) {
+    partner_t *partner = NULL;
+    int64_t npartners = 0;
+    maestro_status_t status = find_partners(comm, side, holders, own, &partner, &npartners);
+    for (int64_t i = 0; i < npartners && status == MAESTRO_OK; i++) {
+        if (partner[i].rank < 0) {
+            int64_t first = first_element(side[own].layout, side[own].part, side[1 - own].layout, partner[i].part);
+            if (first < uncovered->first) *uncovered = (uncovered_t){first, partner[i].part};
+        } else if (own == MST_MPI_FROM || partner[i].rank != comm->rank) status = add_share(side, own, &partner[i], shares);
+    }
+    free(partner);
     return status;
 }
 

@@ -11,7 +11,7 @@ enum { ALIGNED = 64 };
 
 typedef struct peer {
     int rank;
-    bool is_line;      /* in the application's memory too, at: */
+    bool is_line;      /* in the application's memory too, at: (such a one needs no copies) */
     int64_t line_at;
     int64_t count;     /* elements of a field */
     mst_mpi_transfer_t transfer;
@@ -46,6 +46,7 @@ static maestro_status_t make_side(const maestro_plan_t *plan, const mst_mpi_shar
         *peer = (peer_t){.rank = share->rank, .count = share->moves.count};
         MST_TRY(mst_mpi_copies_make(fields, &share->moves, way, plan->moved, copy));
         peer->is_line = fields->nkinds == 1 && mst_array_copy_is_line(copy[0], way, &peer->line_at);
+        if (peer->is_line) mst_mpi_copies_end(fields, copy);
     }
     return MAESTRO_OK;
 }
@@ -107,18 +108,22 @@ static const char *pack(const maestro_plan_t *plan, const packed_t *packed, int 
     const mst_mpi_fields_t *fields = packed->fields;
     const peer_t *peer = &packed->send.peer[i];
     if (is_line(plan, peer)) return (const char *)plan->from[0] + peer->line_at;
-    for (size_t f = 0; f < plan->nfields; f++)
-        mst_array_copy_run(packed->send.copy[i * fields->nkinds + fields->kind_of[f]], plan->from[f],
-                           peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f));
+    for (size_t f = 0; f < plan->nfields; f++) {
+        char *to = peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f);
+        if (peer->is_line) memcpy(to, (const char *)plan->from[f] + peer->line_at, mst_mpi_packed_nbytes(fields, peer->count, 1));
+        else mst_array_copy_run(packed->send.copy[i * fields->nkinds + fields->kind_of[f]], plan->from[f], to);
+    }
     return peer->buffer;
 }
 
 static void unpack(const maestro_plan_t *plan, const packed_t *packed, int i) {
     const mst_mpi_fields_t *fields = packed->fields;
     const peer_t *peer = &packed->receive.peer[i];
-    for (size_t f = 0; f < plan->nfields && !is_line(plan, peer); f++)
-        mst_array_copy_run(packed->receive.copy[i * fields->nkinds + fields->kind_of[f]], peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f),
-                           plan->to[f]);
+    for (size_t f = 0; f < plan->nfields && !is_line(plan, peer); f++) {
+        const char *from = peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f);
+        if (peer->is_line) memcpy((char *)plan->to[f] + peer->line_at, from, mst_mpi_packed_nbytes(fields, peer->count, 1));
+        else mst_array_copy_run(packed->receive.copy[i * fields->nkinds + fields->kind_of[f]], from, plan->to[f]);
+    }
 }
 
 /* What an int cannot count is of one type, of as many bytes. */

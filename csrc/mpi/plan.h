@@ -60,6 +60,9 @@ struct maestro_plan {
     maestro_plan_t *next;     /* of those that have ended: registry.c */
 };
 
+/* make.c.  Local: what a rank gives, gets and keeps, in a plan that has its communicator and its fields. */
+maestro_status_t mst_mpi_plan_fill(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
+
 /* trial.c.  Collective: makes what methods can be made, and leaves in the plan the quickest. */
 maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const mst_mpi_request_t *request, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
 

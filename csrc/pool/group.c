@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-enum { SLICE = 256, GROUPS_MAX = 64, CREDIT_LEAST = 2, CREDIT_NS = 10000000, OVERDUE_NS = 20000000 };
+enum { SLICE = 256, GROUPS_MAX = 64, CREDIT_LEAST = 2, CREDIT_FOR_RUNS = 16, CREDIT_NS = 10000000, OVERDUE_NS = 20000000 };
 
 /* ---- Members. */
 
@@ -86,7 +86,7 @@ static mst_pool_member_t *next_taker(mst_pool_t *pool, mst_pool_group_t *group) 
     return best;
 }
 
-/* The same, but that who has room for many takes some of them one after the other. */
+/* The same, but that who has room for many takes some of them one after the other.  Where objects are few each goes to who has least: another one may be idle. */
 static mst_pool_member_t *taker(mst_pool_t *pool, mst_pool_group_t *group) {
     mst_pool_member_t *member = group->taker;
     if (member && group->taker_left && member->subscription && in_hand(member) < member->credit) {
@@ -94,7 +94,7 @@ static mst_pool_member_t *taker(mst_pool_t *pool, mst_pool_group_t *group) {
         return member;
     }
     member = group->taker = next_taker(pool, group);
-    group->taker_left = member && member->credit > in_hand(member) ? (member->credit - in_hand(member)) / 4 : 0;
+    group->taker_left = member && member->credit > in_hand(member) + CREDIT_FOR_RUNS ? (member->credit - in_hand(member)) / 4 : 0;
     return member;
 }
 
@@ -443,10 +443,21 @@ bool mst_pool_group_can_move(mst_pool_t *pool) {
     return false;
 }
 
-bool mst_pool_group_waits(const mst_pool_t *pool) {
-    for (const mst_pool_group_t *group = pool->groups; group; group = group->next)
-        if (has_work(pool, group)) return true;
+static bool in_a_hurry(const mst_pool_group_t *group) {
+    for (const mst_pool_member_t *member = group->members; member; member = member->of_group)
+        if (member->session->priority != MAESTRO_PRIORITY_BACKGROUND) return true;
     return false;
+}
+
+bool mst_pool_group_waits(const mst_pool_t *pool, bool *patiently_out) {
+    bool waits = false;
+    *patiently_out = true;
+    for (const mst_pool_group_t *group = pool->groups; group; group = group->next) {
+        if (!has_work(pool, group) || !group->members) continue; /* who joins rings anyway */
+        waits = true;
+        *patiently_out = *patiently_out && !in_a_hurry(group);
+    }
+    return waits;
 }
 
 uint64_t mst_pool_group_needs(const mst_pool_t *pool) {

@@ -55,7 +55,8 @@ void mst_pool_group_advance_all(mst_pool_t *pool);                 /* one slice 
 bool mst_pool_group_can_move(mst_pool_t *pool);
 int64_t mst_pool_group_next(const mst_pool_t *pool);               /* when a lease may be overdue, or a group without members ends; INT64_MAX: never */
 void mst_pool_group_granted(mst_pool_t *pool, const mst_pool_member_t *member); /* a lease, which may become overdue */
-bool mst_pool_group_waits(const mst_pool_t *pool);                 /* one has something to hand out, and nobody to take it */
+/* Whether one has something to hand out, and nobody to take it.  Whether who could take it is in no hurry: all such groups have members of low priority only. */
+bool mst_pool_group_waits(const mst_pool_t *pool, bool *patiently_out);
 uint64_t mst_pool_group_needs(const mst_pool_t *pool);             /* the log from this sequence on */
 bool mst_pool_group_awaits(mst_pool_t *pool, const mst_pool_object_t *object, uint32_t handle);
 uint64_t mst_pool_group_lag(const mst_pool_t *pool, const mst_pool_group_t *group);

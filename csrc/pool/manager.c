@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 250000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000 };
+enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 250000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000, PATIENT_NS = 10000000 };
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -228,13 +228,15 @@ static void dispatch(mst_pool_t *pool, const struct epoll_event *event) {
     }
 }
 
-static void poll_descriptors(mst_pool_t *pool, int64_t timeout_ns) {
+/* Whether one of them had something. */
+static bool poll_descriptors(mst_pool_t *pool, int64_t timeout_ns) {
     struct epoll_event events[64];
     struct timespec timeout = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
     int count = epoll_pwait2(pool->epoll_fd, events, MST_COUNT(events), &timeout, NULL);
     if (count < 0 && errno == ENOSYS) count = epoll_wait(pool->epoll_fd, events, MST_COUNT(events), (int)((timeout_ns + 999999) / 1000000));
     pool->now_ns = mst_base_now_ns();
     for (int i = 0; i < count; i++) dispatch(pool, &events[i]);
+    return count > 0;
 }
 
 /* ---- One round. */
@@ -350,9 +352,13 @@ static void end_round(mst_pool_t *pool) {
 
 /* ---- Sleeping. */
 
-static uint32_t what_matters(const mst_pool_t *pool) {
+/* What wakes it.  Leases that come back do where someone waits for them; but an archive that lags would have it woken for each lease of anybody, all day long:
+ * groups of low priority are served when something else has woken it, or ten milliseconds later. */
+static uint32_t what_matters(const mst_pool_t *pool, bool *patiently_out) {
     uint32_t bits = MST_WIRE_ASLEEP;
-    bool waits = pool->lagging || mst_pool_group_waits(pool);
+    bool group_waits = mst_pool_group_waits(pool, patiently_out);
+    *patiently_out = *patiently_out && group_waits;
+    bool waits = pool->lagging || (group_waits && !*patiently_out);
     if (pool->requests || waits || pool->lifetimes.counted) bits |= MST_WIRE_ASLEEP_RELEASES;
     if (waits) bits |= MST_WIRE_ASLEEP_ROOM;
     for (size_t i = 0; i < pool->nsessions; i++)
@@ -368,19 +374,24 @@ static int64_t earliest_deadline(const mst_pool_t *pool) {
     return earliest;
 }
 
-static void sleep_until_needed(mst_pool_t *pool) {
+/* Whether someone has rung. */
+static bool sleep_until_needed(mst_pool_t *pool) {
+    bool patiently;
+    uint32_t bits = what_matters(pool, &patiently);
     int64_t deadline = earliest_deadline(pool), timeout = deadline == INT64_MAX ? ROUND_NS_MAX : deadline - pool->now_ns;
-    if (timeout > ROUND_NS_MAX) timeout = ROUND_NS_MAX;
+    int64_t longest = patiently ? PATIENT_NS : ROUND_NS_MAX;
+    if (timeout > longest) timeout = longest;
     if (!pool->nsessions && !mst_pool_lifetime_holds(pool)) {
         int64_t linger = pool->empty_since_ns + mst_base_span_ns(pool->linger_s) - pool->now_ns;
         if (linger < timeout) timeout = linger;
     }
     if (timeout < 0) timeout = 0;
-    atomic_store_explicit(&pool->board->sleeping, what_matters(pool) | ++pool->nsleeps << MST_WIRE_ASLEEP_BITS, memory_order_relaxed);
+    atomic_store_explicit(&pool->board->sleeping, bits | ++pool->nsleeps << MST_WIRE_ASLEEP_BITS, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     if (more_to_do(pool)) timeout = 0;
-    poll_descriptors(pool, timeout);
+    bool rung = poll_descriptors(pool, timeout);
     atomic_store_explicit(&pool->board->sleeping, 0, memory_order_seq_cst); /* before the rings are read */
+    return rung;
 }
 
 /* How many processes had something to do lately: this one, and clients from which something came. */
@@ -428,9 +439,8 @@ maestro_status_t mst_pool_run(mst_pool_t *pool) {
             continue;
         }
         int64_t since = pool->now_ns;
-        sleep_until_needed(pool);
+        answered = !sleep_until_needed(pool); /* who has rung may still be writing */
         seldom = pool->now_ns - since > spin_ns && !pool->nurgent;
-        answered = false; /* who has rung may still be writing */
         if (pool->nfresh) drop_silent(pool);
         patience = 0;
     }

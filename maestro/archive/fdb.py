@@ -24,6 +24,7 @@ from .kept import Kept, describe
 from .store import Store, number_of
 
 COMMENT = re.compile(r"#[^\n]*")
+MOMENT = {"date", "time", "step", "number"}  # fields that differ in these alone have one param; its number takes long to read
 
 
 class FdbStore(Store):
@@ -33,6 +34,7 @@ class FdbStore(Store):
         self.config, self._keys = config, schema_keys(config)
         self._fdb, self._journal, self._waiting = open_fdb(config), None, []
         self._filed: dict[frozenset, str] = {}
+        self._params: dict[frozenset, str] = {}
         super().__init__(config.with_suffix(".archive"), write)
 
     def _open(self, write: bool) -> None:
@@ -71,14 +73,16 @@ class FdbStore(Store):
 
     def _identifier(self, attributes: Mapping[str, Any], message: bytes) -> dict[str, str]:
         """The key of a field, all text; params by number, for names are translated in requests but not in archiving."""
-        from ..workflows.weather import grib
-
         at = {key: as_text(value) for key, value in attributes.items() if key in self._keys}
-        handle = grib.open_message(message)
-        try:
-            return at | {"param": grib.text(handle, "paramId")}
-        finally:
-            grib.eccodes().codes_release(handle)
+        return at | {"param": self._param(at, message)}
+
+    def _param(self, at: Mapping[str, str], message: bytes) -> str:
+        if "param" not in at:
+            return param_of(message)
+        alike = frozenset(item for item in at.items() if item[0] not in MOMENT)
+        if alike not in self._params:
+            self._params[alike] = param_of(message)
+        return self._params[alike]
 
     def sync(self) -> None:
         if not self._waiting:
@@ -112,6 +116,17 @@ def schema_keys(config: Path) -> set[str]:
         return set(re.findall(r"[a-z_]+", COMMENT.sub("", Path(path).read_text(encoding="utf-8"))))
     except OSError as error:
         raise ArchiveError(f"archive: read the schema {path} of FDB {config}: {error.strerror}") from error
+
+
+def param_of(message: bytes) -> str:
+    """The number of a field's param."""
+    from ..workflows.weather import grib
+
+    handle = grib.open_message(message)
+    try:
+        return grib.text(handle, "paramId")
+    finally:
+        grib.eccodes().codes_release(handle)
 
 
 def as_text(value: Any) -> str:

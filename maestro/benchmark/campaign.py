@@ -56,7 +56,7 @@ def run(patterns: list[str], quick: bool, progress: Callable[[float, str], None]
         "quicker_references": {row["key"]: names for row in judged if (names := judge.quicker_references(row))},
         "failed": {f"{group}:{name}": why for group, m in measured.items() for name, why in m.missing.items()},
         "left_out": left_out,
-        "not_measured": rows.NOT_MEASURED,
+        "not_measured": rows.not_measured(),
     }
 
 

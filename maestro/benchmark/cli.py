@@ -24,7 +24,7 @@ def bench(
     only: Annotated[str, typer.Option("--rows", help="Rows or groups to measure, separated by commas; * stands for anything.")] = "",
     names: Annotated[bool, typer.Option("--list", help="Print the rows' names.")] = False,
 ) -> None:
-    """Measure the pool beside ZeroMQ, iceoryx2 and Redis on this machine, and judge each row."""
+    """Measure the pool beside ZeroMQ, iceoryx2 and Redis, arrays beside MPI, ScaLAPACK and GHEX, on this machine, and judge each row."""
     if names:
         for row in rows.rows():
             print(f"{row.key:24} {row.title}")

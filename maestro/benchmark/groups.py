@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from . import arrays
 from .sources import Source, c, python
 
 
@@ -125,4 +126,5 @@ def groups() -> dict[str, dict[str, Source]]:
             "meta": c("meta_cost", "", ""),
             "queries": python("maestro", "queries 100000 200", "queries 100000 60"),
         },
+        **arrays.sources(),
     }

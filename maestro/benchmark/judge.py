@@ -48,7 +48,8 @@ def samples(measured: Measured, value: Value, scale: float) -> list[float]:
 def told(measured: Measured, other: Other, scale: float) -> dict[str, Any]:
     got = samples(measured, other.value, scale)
     out: dict[str, Any] = {"name": other.name} | ({"does": other.does} if other.does else {})
-    return out | (summary(got) if got else {"missing": reason(measured, other.value)})
+    missing = reason(measured, other.value)
+    return out | (summary(got) if got else {"missing": other.absent if other.absent and missing == LEFT_OUT else missing})
 
 
 def summary(got: list[float]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Other:
     name: str
     value: Value
     does: str = ""
+    absent: str = ""  # why there is no figure though its program ran
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def query_ratio(figures: Figures) -> float:
 
 
 def rows() -> list[Row]:
-    return [*rate_rows(), *latency_rows(), *demand_rows(), *memory_rows(), *meaning_rows()]
+    from . import arrays  # its rows are made of what stands here
+
+    return [*rate_rows(), *latency_rows(), *demand_rows(), *memory_rows(), *meaning_rows(), *arrays.rows()]
 
 
 def rate_rows() -> list[Row]:
@@ -422,7 +425,10 @@ def meaning_rows() -> list[Row]:
     ]
 
 
-# Rows of the design's table that this machine or this state of Maestro cannot give, named in every report.
-NOT_MEASURED = {
-    "offer to event with manager and subscriber awake": "needs a core each for producer, manager and subscriber, all spinning",
-}
+def not_measured() -> dict[str, str]:
+    """Rows of the design's table that this machine or this state of Maestro cannot give, named in every report."""
+    from . import ranks
+
+    awake = {"offer to event with manager and subscriber awake": "needs a core each for producer, manager and subscriber, all spinning"}
+    absent = [name for family, name in ranks.FAMILIES.items() if family not in ranks.families()]
+    return awake | {f"distributed arrays on {name}": "its programs are not built: make build-openmpi, or make build" for name in absent}

@@ -56,11 +56,11 @@ class Source:
         return parse(out)
 
 
-def run_group(command: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
+def run_group(command: list[str], environment: dict[str, str], timeout_s: float | None = None) -> tuple[int, str, str]:
     """A program and all that it starts: after a timeout none of them goes on."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        out, err = process.communicate(timeout=TIMEOUT_S)
+        out, err = process.communicate(timeout=timeout_s or TIMEOUT_S)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -20,6 +20,7 @@ program attributes_test
 contains
 
   include "check.inc"
+  include "pool.inc"
 
   subroutine numbers()
     integer(int32) :: narrow

@@ -26,6 +26,7 @@ program objects_test
 contains
 
   include "check.inc"
+  include "pool.inc"
 
   subroutine offer(param, step, cdo)
     character(*), intent(in) :: param

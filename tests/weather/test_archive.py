@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 import maestro
 from maestro import cli
+from maestro.archive import fdb
 from maestro.archive.store import open_store
 from maestro.workflows.weather import archive as forecast
 from maestro.workflows.weather import fdbstore, grib, report
@@ -60,6 +61,21 @@ def test_fields_are_filed_in_fdb_and_come_back_as_objects(pool, config, messages
     with session.demand({"param": field.keys["param"], "levelist": field.keys["levelist"]}, timeout=5) as cdo:
         assert bytes(cdo) == message
         assert (cdo["maestro.component"], cdo["step"]) == ("hammer", 6)
+
+
+def test_the_number_of_a_param_is_read_once_for_all_steps_and_members(config, monkeypatch):
+    monkeypatch.setattr(fdb, "param_of", lambda message, read=fdb.param_of: opened.append(message) or read(message))
+    plan, opened = Plan(members="1/2", steps="6/12", pl={"params": "t/z", "levels": "500/850"}, sfc="msl", grid="O32", sink="file"), []
+    store, encoder = open_store(f"fdb:{config}", write=True), grib.Encoder(plan)
+    for field in plan.fields():
+        assert store._identifier(field.keys, bytes(encoder.blank(field.keys))) == fdbstore.identifier(field)
+    assert len(opened) == len(plan.fields()) / 4
+    for field in plan.fields()[:2]:  # nothing says that these are of one param
+        bare = {key: value for key, value in field.keys.items() if key != "param"}
+        assert store._identifier(bare, bytes(encoder.blank(field.keys))) == fdbstore.identifier(field)
+    assert len(opened) == len(plan.fields()) / 4 + 2
+    encoder.close()
+    store.close()
 
 
 def test_what_is_no_field_is_refused_by_name(pool, config):

@@ -15,7 +15,8 @@ from .requirements import selector
 from .sources import AHEAD, Arrival
 from .trace import Kind, Trace, now
 
-LOOK_S = 0.02  # how long a silence lasts before one looks whether there is anything left to do
+LOOK_S = 0.02  # how long a silence lasts before one looks whether there is anything left to do,
+LOOK_EARLY_S = 0.25  # and before all steps are complete: a look reads files, and a field that comes meanwhile would wait for its end
 
 
 class PoolSource:
@@ -60,7 +61,7 @@ class PoolSource:
         """What the group gives to this member, until nothing is left to do."""
         heard = time.monotonic()
         while True:
-            cdo = self.stream.next(timeout=LOOK_S)
+            cdo = self.stream.next(timeout=LOOK_EARLY_S if self.coming else LOOK_S)
             if cdo is not None:
                 heard = time.monotonic()
                 yield cdo

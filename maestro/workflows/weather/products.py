@@ -25,6 +25,7 @@ from .stage import ComponentError
 from .trace import Kind, Trace
 from .worker import refuse
 
+LOOK_S = 0.1  # how often one looks after the workers; of steps one hears at once
 IDLE_DEATHS = 3  # deaths of one worker outside of any requirement, after which it is given up
 
 
@@ -48,7 +49,7 @@ class Supervisor:
                 self._start(worker)
             while self.children:
                 self._watch()
-                fences.hear(0.02)
+                fences.hear(LOOK_S)
         finally:
             for child in self.children.values():
                 child.kill()

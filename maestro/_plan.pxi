@@ -1,0 +1,398 @@
+# A plan's handle: how it is made, and its uses.  Fields come as arrays; what they must look like is taken from the layouts once.
+#
+# Invariant: the arrays of a use are held until it is done, and for good where it was not: MPI may still write to them.
+
+cdef double SLICE_S = 0.1  # signals are served at its end
+
+# A part's array: what numpy must say of it.  Not there: this rank has no part.
+cdef struct part_t:
+    bint there
+    int ndims
+    int64_t nelements
+    int64_t shape[7]
+    int64_t stride[7]
+
+
+cdef object bad_argument(str text):
+    return own_failure(MAESTRO_INVALID_ARGUMENT, text)
+
+
+cdef double monotonic() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
+
+
+# ---- Making
+cdef int take_part(part_t *part, LayoutHandle layout, int64_t number) except -1:
+    cdef maestro_local_t local
+    cdef int d
+    part.there = layout is not None
+    if not part.there:
+        return 0
+    layout.describe(number, &local)
+    part.ndims, part.nelements = local.ndims, local.nelements
+    for d in range(local.ndims):
+        part.shape[d], part.stride[d] = local.shape[d], local.stride[d]
+    return 0
+
+
+cdef int take_options(maestro_plan_options_t *options, size_t max_fields, dict given) except -1:
+    maestro_plan_options_init(options)
+    options.max_fields = max_fields
+    for name, value in given.items():
+        if name == "method":
+            options.method = value
+        elif name == "partial":
+            options.partial = value
+        elif name == "from_part":
+            options.from_part = value
+        elif name == "to_part":
+            options.to_part = value
+        else:
+            options.periodic = value  # MAESTRO_DIMENSIONS_MAX values
+    return 0
+
+
+cdef maestro_field_t *new_fields(list fields) except NULL:
+    """The caller frees them."""
+    cdef maestro_field_t *c_fields = <maestro_field_t *>calloc(len(fields), sizeof(maestro_field_t))
+    cdef Py_ssize_t f
+    if c_fields == NULL:
+        raise MemoryError
+    for f, (from_, to, scale, conjugate) in enumerate(fields):
+        c_fields[f].from_, c_fields[f].to = from_, to
+        c_fields[f].scale, c_fields[f].scale_imaginary, c_fields[f].conjugate = scale.real, scale.imag, conjugate
+    return c_fields
+
+
+def relabel(LayoutHandle source, LayoutHandle target, int comm, from_part):
+    """The part of the target's layout that this rank should take."""
+    cdef maestro_plan_options_t options
+    cdef int64_t part
+    cdef int status
+    take_options(&options, 1, {} if from_part is None else {"from_part": from_part})
+    with nogil:
+        status = maestro_relabel(source.c, target.c, comm, &options, &part)
+    check(status)
+    return part
+
+
+@cython.no_gc_clear  # what `held` says must be seen at the end
+cdef class PlanHandle:
+    cdef maestro_plan_t *c          # NULL: closed
+    cdef part_t source, target
+    cdef list source_types, target_types    # numpy.dtype of each field
+    cdef Py_ssize_t max_fields
+    cdef const void **from_
+    cdef void **to
+    cdef list held                  # what lives for the use under way: arrays, and host memory for those on a device; None between uses
+    cdef list landing               # what goes to a device when it is done
+    cdef dict rooms                 # host memory for arrays on a device, from use to use
+    cdef bint is_halo, busy
+    cdef int pid
+    cdef readonly double timeout
+
+    def __dealloc__(self):
+        if self.held is not None:
+            Py_INCREF(self.held)  # the plan stays too: its end would be a wait for other ranks
+        elif self.c != NULL and self.pid == getpid():
+            maestro_plan_destroy(self.c)
+        free(self.from_)
+        free(self.to)
+
+    # ---- Making
+    def _make(self, LayoutHandle source, LayoutHandle target, int comm, list types, list fields, parts, dict options, double timeout):
+        """
+        Make the plan; a halo without `target`, and where `parts` has one.
+
+        `types` are of each field the dtypes of source and target; `fields` of each the elements of both, scale and conjugate, None where
+        all are moved as they are and alike; `parts` are the numbers of this rank's parts.
+        """
+        cdef maestro_plan_options_t c_options
+        cdef maestro_field_t *c_fields = NULL
+        cdef maestro_layout_t *from_ = NULL if source is None else source.c
+        cdef maestro_layout_t *to = NULL if target is None else target.c
+        cdef int element = types[0][0].itemsize if fields is None else fields[0][0]
+        cdef int status
+        self.is_halo, self.timeout, self.pid = len(parts) == 1, timeout, getpid()
+        self.take_types(types)
+        take_options(&c_options, len(types), options)
+        if fields is not None:
+            c_fields = new_fields(fields)
+        c_options.fields = c_fields
+        with nogil:
+            if self.is_halo:
+                status = maestro_halo(from_, element, comm, &c_options, &self.c)
+            else:
+                status = maestro_redistribute(from_, to, element, comm, &c_options, &self.c)
+        free(c_fields)
+        check(status)
+        take_part(&self.source, None if self.is_halo else source, parts[0])
+        take_part(&self.target, source if self.is_halo else target, parts[-1])
+
+    cdef int take_types(self, list types) except -1:
+        self.max_fields = len(types)
+        self.source_types, self.target_types = [one for one, _ in types], [one for _, one in types]
+        self.from_ = <const void **>calloc(self.max_fields, sizeof(void *))
+        self.to = <void **>calloc(self.max_fields, sizeof(void *))
+        self.rooms = {}
+        if self.from_ == NULL or self.to == NULL:
+            raise MemoryError
+        return 0
+
+    # ---- Arrays
+    cdef void *address(self, object array, bint is_target, Py_ssize_t f, object stream) except? NULL:
+        """Where a field's memory begins, of a device's array that of its host memory; refuses what does not fit the part."""
+        cdef part_t *part = &self.target if is_target else &self.source
+        cdef object dtype = self.target_types[f] if is_target else self.source_types[f]
+        if array is None:
+            if part.there and part.nelements:
+                raise self.misfit(is_target, f, "it is None, and this rank has a part")
+            return NULL
+        if not part.there:
+            raise self.misfit(is_target, f, "there is an array, and this rank has no part; give None")
+        if not isinstance(array, cnp.ndarray):
+            array = self.stage(array, is_target, f, stream)
+        self.check_array(<cnp.ndarray>array, part, dtype, is_target, f)
+        self.held.append(array)
+        return cnp.PyArray_DATA(<cnp.ndarray>array)
+
+    cdef int check_array(self, cnp.ndarray array, part_t *part, object dtype, bint is_target, Py_ssize_t f) except -1:
+        cdef int d
+        cdef Py_ssize_t nbytes = dtype.itemsize
+        if array.dtype is not dtype and array.dtype != dtype:
+            raise self.misfit(is_target, f, f"its dtype is {array.dtype}")
+        if cnp.PyArray_NDIM(array) != part.ndims:
+            raise self.misfit(is_target, f, f"its shape is {np.shape(array)}")
+        for d in range(part.ndims):
+            if cnp.PyArray_DIM(array, d) != part.shape[d]:
+                raise self.misfit(is_target, f, f"its shape is {np.shape(array)}")
+        for d in range(part.ndims):
+            if part.nelements and part.shape[d] > 1 and cnp.PyArray_STRIDE(array, d) != part.stride[d] * nbytes:
+                raise self.misfit(is_target, f, f"its strides are {(<object>array).strides}")
+        if is_target and not cnp.PyArray_ISWRITEABLE(array):
+            raise self.misfit(is_target, f, "it is read-only")
+        return 0
+
+    cdef object misfit(self, bint is_target, Py_ssize_t f, str found):
+        """The exception for an array that is not as the layout says, with what it should be."""
+        cdef part_t *part = &self.target if is_target else &self.source
+        cdef int d
+        side = "halo" if self.is_halo else "redistribution"
+        which = "" if self.is_halo else " of the target" if is_target else " of the source"
+        if not part.there:
+            return bad_argument(f"{side}: field {f}{which}: {found}")
+        dtype = self.target_types[f] if is_target else self.source_types[f]
+        shape = tuple([part.shape[d] for d in range(part.ndims)])
+        strides = tuple([part.stride[d] * dtype.itemsize for d in range(part.ndims)])
+        wanted = f"this rank's part has shape {shape} with its ghost cells, dtype {dtype} and strides {strides}"
+        return bad_argument(f"{side}: field {f}{which}: {found}; {wanted} (maestro.empty makes such arrays)")
+
+    cdef object stage(self, object array, bint is_target, Py_ssize_t f, object stream):
+        """Host memory with what a device's array has; what is a target's goes back when the use is done."""
+        cdef part_t *part = &self.target if is_target else &self.source
+        cdef int d
+        from maestro.arrays import device
+        dtype = self.target_types[f] if is_target else self.source_types[f]
+        try:
+            there = device.DeviceArray(array, stream)
+        except TypeError as error:
+            raise self.misfit(is_target, f, str(error)) from None
+        shape, strides = [part.shape[d] for d in range(part.ndims)], [part.stride[d] * dtype.itemsize for d in range(part.ndims)]
+        unfit = there.unlike(dtype, shape, strides, is_target)
+        if unfit:
+            raise self.misfit(is_target, f, unfit)
+        room = self.rooms.get((is_target, f))
+        if room is None:
+            room = np.ndarray(shape, dtype, Memory(max(part.nelements * dtype.itemsize, 1)), strides=strides)
+            self.rooms[is_target, f] = room
+        there.to_host(room)
+        self.held.append(array)
+        if is_target:
+            self.landing.append((there, room))
+        return room
+
+    # ---- Use
+    cdef int use(self, str operation) except -1:
+        if self.c == NULL:
+            raise own_failure(MAESTRO_CLOSED, f"{operation}: the plan was closed")
+        if self.busy:
+            raise own_failure(MAESTRO_WRONG_STATE, f"{operation}: another thread uses this plan; one thread at a time, please")
+        return 0
+
+    def _begin(self, sources, targets, stream):
+        """Start with sequences of arrays, one for each field; None stands for as many None as the other side has."""
+        cdef Py_ssize_t n = 1 if targets is None else len(targets)
+        cdef Py_ssize_t m = n if sources is None else len(sources)
+        cdef Py_ssize_t f
+        cdef int status
+        self.use("start")
+        if self.held is not None:
+            raise own_failure(MAESTRO_WRONG_STATE, "start: it has been started already; wait for it first")
+        n = m if targets is None else n
+        if n != m or not 1 <= n <= self.max_fields:
+            raise bad_argument(f"start: {m} fields of the source and {n} of the target; the plan was made for 1 to {self.max_fields}, and "
+                               "for as many on both sides")
+        self.held, self.landing = [], []
+        try:
+            for f in range(n):
+                self.from_[f] = NULL if self.is_halo else self.address(None if sources is None else sources[f], False, f, stream)
+                self.to[f] = self.address(None if targets is None else targets[f], True, f, stream)
+            self.check_apart(n)
+        except BaseException:
+            self.held = None
+            raise
+        self.busy = True
+        with nogil:
+            status = maestro_plan_start(self.c, n, self.from_, self.to)
+        self.busy = False
+        if status == MAESTRO_WRONG_STATE or status == MAESTRO_INVALID_ARGUMENT:  # nothing has begun
+            self.held = None
+            check(status)
+        if status != MAESTRO_OK:
+            self.settle(status)
+
+    cdef int check_apart(self, Py_ssize_t n) except -1:
+        """No target shares memory with a source or another target."""
+        cdef Py_ssize_t f, g
+        cdef Py_ssize_t target_nbytes
+        for f in range(n):
+            target_nbytes = self.nbytes(True, f)
+            for g in range(n):
+                if not self.is_halo and overlap(self.to[f], target_nbytes, self.from_[g], self.nbytes(False, g)):
+                    raise bad_argument(f"start: field {f} of the target shares memory with field {g} of the source; give it its own")
+                if g > f and overlap(self.to[f], target_nbytes, self.to[g], self.nbytes(True, g)):
+                    raise bad_argument(f"start: fields {f} and {g} of the target share memory; give each its own")
+        return 0
+
+    cdef Py_ssize_t nbytes(self, bint is_target, Py_ssize_t f) except -1:
+        cdef object dtype = self.target_types[f] if is_target else self.source_types[f]
+        return (self.target.nelements if is_target else self.source.nelements) * <Py_ssize_t>dtype.itemsize
+
+    cdef int settle(self, int status) except -1:
+        """What was started is done, or has failed: then MPI may still read and write, and the arrays live on."""
+        held, landing = self.held, self.landing
+        self.held = self.landing = None
+        if status != MAESTRO_OK:
+            Py_INCREF(held)
+            check(status)
+        for there, room in landing:
+            there.from_host(room)
+        return 0
+
+    def wait(self, timeout=None):
+        """
+        Wait until the targets are complete and the sources may be written.
+
+        Local, as long as the other ranks start too.  The GIL is free meanwhile, and signals are served.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; default is that of the environment, ``MAESTRO_TIMEOUT_S``, or 60.
+
+        Raises
+        ------
+        TimeoutError
+            Other ranks have not come so far.  The use goes on; wait again.
+        StateError
+            It was not started.
+        MaestroError
+            The use has failed, and the plan with it.
+        """
+        cdef double end = monotonic() + (self.timeout if timeout is None else timeout)
+        cdef double left = SLICE_S
+        cdef int status
+        self.use("wait")
+        if self.held is None:
+            raise own_failure(MAESTRO_WRONG_STATE, "wait: the plan has not been started")
+        while True:
+            self.busy = True
+            with nogil:
+                status = maestro_plan_wait(self.c, max(min(left, SLICE_S), 0))
+            self.busy = False
+            if status != MAESTRO_TIMEOUT:
+                break
+            PyErr_CheckSignals()
+            left = end - monotonic()
+            if left <= 0:
+                timeout = self.timeout if timeout is None else timeout
+                what = f"wait: not done after {timeout:g} s, for other ranks have not come so far"
+                raise own_failure(MAESTRO_TIMEOUT, f"{what}; wait again, or longer (MAESTRO_TIMEOUT_S)")
+        self.settle(status)
+
+    def test(self):
+        """
+        Do what can be done without waiting.
+
+        Returns
+        -------
+        bool
+            Whether the targets are complete and the sources may be written.
+
+        Raises
+        ------
+        StateError, MaestroError
+            As `wait`.
+        """
+        cdef int status
+        self.use("test")
+        if self.held is None:
+            raise own_failure(MAESTRO_WRONG_STATE, "test: the plan has not been started")
+        self.busy = True
+        with nogil:
+            status = maestro_plan_test(self.c)
+        self.busy = False
+        if status == MAESTRO_IN_PROGRESS:
+            return False
+        self.settle(status)
+        return True
+
+    def _explain(self):
+        cdef char *text
+        self.use("explain")
+        check(maestro_plan_explain(self.c, &text))
+        return take_json(text)
+
+    def close(self):
+        """
+        End the plan, after the wait for a use that was started; again: nothing.
+
+        All ranks close it, and none waits for others to do so.  A plan that is not closed ends with the last reference to it, unless it was
+        started.
+
+        Raises
+        ------
+        TimeoutError
+            Other ranks have not come so far; the plan is still open.
+        MaestroError
+            The use that was started has failed; the plan is closed.
+        """
+        cdef maestro_plan_t *c
+        cdef int status
+        if self.c == NULL:
+            return
+        self.use("close")
+        try:
+            if self.held is not None:
+                self.wait()
+        finally:
+            if self.held is None:
+                c, self.c = self.c, NULL
+                with nogil:
+                    status = maestro_plan_destroy(c)
+                check(status)
+
+    @property
+    def _running(self):
+        return self.held is not None
+
+    @property
+    def closed(self):
+        """Whether `close` has ended it."""
+        return self.c == NULL
+
+
+cdef bint overlap(const void *a, Py_ssize_t a_nbytes, const void *b, Py_ssize_t b_nbytes) noexcept:
+    return a != NULL and b != NULL and <const char *>a < <const char *>b + b_nbytes and <const char *>b < <const char *>a + a_nbytes

@@ -1,0 +1,324 @@
+"""Plans: redistributions and halo exchanges, made once by all ranks together and used many times."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from .. import _core, _mpi, errors
+from .fields import DType, Field, dtypes_of, elements, fields_of, moves_as_is
+from .layout import Layout
+from .library import handle
+from .memory import part_of
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm
+
+__all__ = ["Halo", "Plan", "redistribute", "relabel"]
+
+METHODS = {name: getattr(_core, f"MAESTRO_METHOD_{name.upper()}") for name in ("auto", "packed", "shared", "datatypes", "staged")}
+Arrays = Any  # an array, a sequence of arrays, or None
+
+
+class Explanation(dict):
+    """What a use of a plan does on this rank, as `Plan.explain` gives it; ``str()`` is for people."""
+
+    def __str__(self) -> str:
+        others = self["messages"]
+        sent, received = (sum(other[f"{what}_bytes"] for other in others) for what in ("sent", "received"))
+        lines = [f"method {self['method']}: keeps {self['kept_bytes']:,} bytes, sends {sent:,}, receives {received:,}"]
+        for other in others:
+            lines.append(f"  rank {other['rank']}, {other['way']}: sends {other['sent_bytes']:,}, receives {other['received_bytes']:,}")
+        tried = sorted(self["trial_s"].items(), key=lambda pair: pair[1])
+        if tried:
+            lines.append("  tried: " + ", ".join(f"{name} {1e6 * seconds:,.1f} us" for name, seconds in tried))
+        return "\n".join(lines)
+
+
+class Plan(_mpi.PlanHandle):
+    """
+    How the elements of an array get from one layout to another, among the ranks of a communicator; made by `redistribute`.
+
+    A plan is called with the arrays, or started and waited for, with work between them.  Of each side it takes an array, or for several
+    fields a sequence of them, or None where this rank has no part of it.  Sources must not be written and targets not be read until it is
+    done; they must not share memory.  One thread at a time uses a plan.  As the target of a ``with`` block it is closed at its end.
+
+    Arrays on a device (those that have ``__cuda_array_interface__``, as CuPy's) go through host memory.
+
+    Attributes
+    ----------
+    timeout : float
+        Seconds that `wait` waits by default.
+    """
+
+    def __call__(self, source: Arrays = None, target: Arrays = None, *, stream: Any = None, timeout: float | None = None) -> None:
+        """Start and wait."""
+        self.start(source, target, stream=stream)
+        self.wait(timeout)
+
+    def start(self, source: Arrays = None, target: Arrays = None, *, stream: Any = None) -> None:
+        """
+        Begin to move the arrays' elements; `wait` or `test` says when that is done.
+
+        Local; does not wait for other ranks.  All ranks start as many fields.  The plan keeps the arrays alive until it is done.
+
+        Parameters
+        ----------
+        source, target : array, sequence of arrays, or None
+            This rank's parts, as the layouts say: shape with ghost cells, strides, dtype.  Ghost cells of a target are not written.
+        stream : int or object, optional
+            Of arrays on a device: the stream whose work on them is waited for, by its number or as an object of CuPy or PyTorch.
+
+        Raises
+        ------
+        ArgumentError
+            An array is not as the layout says; it is named, with what was expected and what was found.
+        StateError
+            The plan was started already, or an earlier use has failed.
+        ClosedError
+            The plan was closed.
+        SystemError
+            MPI or the device says so.
+        """
+        self._begin(sequence(source), sequence(target), stream)
+
+    def explain(self) -> Explanation:
+        """
+        What a use of one field does on this rank.  Local.
+
+        Returns
+        -------
+        Explanation
+            A dictionary: "method", "element_bytes", "kept_bytes" that stay on the rank; "messages", of each other rank its "rank", the
+            "way", which is the method between these two, "sent_bytes" and "received_bytes"; and "trial_s", of each method that was tried
+            the seconds of a use.  Printed, it is a table.
+        """
+        return Explanation(self._explain())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if kind is None or not self._running:
+            self.close()  # after an error other ranks may never come so far as to let this one be done
+
+    def __repr__(self) -> str:
+        return f"<maestro.{type(self).__name__}, closed>" if self.closed else f"<maestro.{type(self).__name__}, {self.explain()['method']}>"
+
+    def _create(self, source, target, dtype, comm, max_fields, given_parts, **options) -> None:
+        """Collective: what `redistribute` and `Halo` have in common."""
+        c_comm = handle(comm, "make a plan")
+        fields = fields_of(dtype, max_fields)
+        alike = all(moves_as_is(field) and dtypes_of(field) == dtypes_of(fields[0]) for field in fields)
+        parts = [part_of(layout, part, comm.rank) if layout else 0 for layout, part in given_parts]
+        told = {name: value for name, value in options.items() if value is not None} | {"method": method_number(options["method"])}
+        timeout = float(os.environ.get("MAESTRO_TIMEOUT_S", "60"))
+        types = [dtypes_of(field) for field in fields]
+        converted = None if alike else [elements(field) for field in fields]
+        self._make(source, target, c_comm, types, converted, parts, told, timeout)
+
+
+def sequence(arrays: Arrays) -> Sequence[Any] | None:
+    return arrays if arrays is None or isinstance(arrays, list | tuple) else (arrays,)
+
+
+def method_number(name: str) -> int:
+    if name not in METHODS:
+        raise errors.ArgumentError(f"make a plan: method is {name!r}; there are {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def redistribute(
+    source: Layout | None,
+    target: Layout | None,
+    dtype: DType | Field | Sequence[DType | Field],
+    comm: Comm,
+    *,
+    method: str = "auto",
+    partial: bool = False,
+    max_fields: int | None = None,
+    from_part: int | None = None,
+    to_part: int | None = None,
+) -> Plan:
+    """
+    Make a plan that takes arrays from one layout to another.  Collective: all ranks of the communicator call.
+
+    Parameters
+    ----------
+    source, target : Layout or None
+        This rank's views of both layouts; None on a rank that has no part of that side.  Of blocks and block-cyclic ones all ranks give
+        the same; of boxes and indices each what it has itself.  Both are of one shape.
+    dtype : dtype, Field, or list of them
+        Of the elements, of 1, 2, 4, 8 or 16 bytes; a `Field` converts, scales or conjugates.  A list has one for each field.
+    comm : mpi4py.MPI.Comm
+        An intracommunicator.  The plan's messages meet no others in it.
+    method : str
+        "auto" takes the quickest of the others, by a trial: "packed", one message for each pair of ranks; "shared", ranks of one node
+        read each other's memory; "datatypes", MPI packs; "staged", ranks of one node pack into memory that the other reads.
+    partial : bool
+        Elements of the target that have no source are left as they are; by default they are refused.
+    max_fields : int, optional
+        How many fields of one kind a use may move; default 1.
+    from_part, to_part : int, optional
+        Which part of source and target this rank has; default is that of its number in the communicator.  `relabel` proposes the second.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ArgumentError
+        What the ranks gave does not fit each other.  All ranks get the same error, of what the C library refuses.
+    NotFoundError
+        An element of the target has no source; the first is named.
+    DuplicateError
+        An element or a part has two ranks on one side; the first is named.
+    TimeoutError
+        Other ranks have not called within ``MAESTRO_TIMEOUT_S``; the communicator is of no use for plans any more.
+    StateError
+        MPI is not initialised.
+    SystemError
+        Maestro is not built for this MPI, or MPI says so.
+
+    Examples
+    --------
+    >>> from mpi4py import MPI
+    >>> comm = MPI.COMM_SELF
+    >>> rows = maestro.Layout.blocks((4, 6), grid=(comm.size, 1))
+    >>> columns = maestro.Layout.blocks((4, 6), grid=(1, comm.size), order="F")
+    >>> a, b = maestro.empty(rows, "f8", comm), maestro.empty(columns, "f8", comm)
+    >>> a[:] = np.arange(24).reshape(4, 6)
+    >>> with maestro.redistribute(rows, columns, "f8", comm) as plan:
+    ...     plan(a, b)
+    >>> b.flags.f_contiguous, bool((a == b).all())
+    (True, True)
+    """
+    plan = Plan()
+    options = {"method": method, "partial": partial, "from_part": from_part, "to_part": to_part}
+    plan._create(source, target, dtype, comm, max_fields, [(source, from_part), (target, to_part)], **options)
+    return plan
+
+
+class Halo(Plan):
+    """
+    The exchange of a layout's ghost cells: each gets the element that it stands for, those of corners too.
+
+    Ghost cells outside the array are left as they are, unless the dimension is periodic.  Used as a `Plan`, with the arrays of one or
+    several fields: ``halo(u, v)``, or ``halo.start(u, v)`` and ``halo.wait()`` with the work on the interior between them.
+
+    Making one is collective.
+
+    Parameters
+    ----------
+    layout : Layout or None
+        With ghosts; None on a rank that has no part.
+    dtype : dtype, or list of dtypes
+        Of the elements, of 1, 2, 4, 8 or 16 bytes; a list has one for each field.
+    comm : mpi4py.MPI.Comm
+        An intracommunicator.
+    periodic : bool or sequence of bool
+        For each dimension, whether it begins again beyond its end.
+    method, max_fields :
+        As of `redistribute`.
+    part : int, optional
+        Which part this rank has; default is that of its number in the communicator.
+
+    Raises
+    ------
+    ArgumentError, DuplicateError, TimeoutError, StateError, SystemError
+        As `redistribute`.
+    NotFoundError
+        A ghost cell's element has no owner.
+
+    Examples
+    --------
+    >>> from mpi4py import MPI
+    >>> comm = MPI.COMM_SELF
+    >>> ring = maestro.Layout.blocks(4, grid=comm.size, ghosts=1)
+    >>> u = maestro.empty(ring, "i8", comm)
+    >>> u[1:-1] = [1, 2, 3, 4]
+    >>> with maestro.Halo(ring, "i8", comm, periodic=True) as halo:
+    ...     halo(u)
+    >>> u
+    array([4, 1, 2, 3, 4, 1])
+    """
+
+    def __init__(
+        self,
+        layout: Layout | None,
+        dtype: DType | Sequence[DType],
+        comm: Comm,
+        *,
+        periodic: bool | Sequence[bool] = False,
+        method: str = "auto",
+        max_fields: int | None = None,
+        part: int | None = None,
+    ):
+        periodic = [periodic] * _core.MAESTRO_DIMENSIONS_MAX if isinstance(periodic, bool | np.bool_) else list(periodic)
+        if layout and layout.ndim > len(periodic):
+            raise errors.ArgumentError(f"halo: periodic has {len(periodic)} values for {layout.ndim} dimensions; give one for each")
+        periodic += [False] * (_core.MAESTRO_DIMENSIONS_MAX - len(periodic))
+        self._create(layout, None, dtype, comm, max_fields, [(layout, part)], method=method, from_part=part, periodic=periodic)
+
+    def __call__(self, *fields: Any, stream: Any = None, timeout: float | None = None) -> None:
+        """Start and wait."""
+        self.start(*fields, stream=stream)
+        self.wait(timeout)
+
+    def start(self, *fields: Any, stream: Any = None) -> None:
+        """
+        Begin to fill the ghost cells of the fields; `wait` or `test` says when that is done.
+
+        Until then owned elements must not be written, nor ghost cells be read.
+
+        Parameters
+        ----------
+        *fields : array
+            This rank's parts, ghost cells included.
+        stream : int or object, optional
+            As of `Plan.start`.
+
+        Raises
+        ------
+        ArgumentError, StateError, ClosedError, SystemError
+            As `Plan.start`.
+        """
+        self._begin(None, fields, stream)
+
+
+def relabel(source: Layout, target: Layout, comm: Comm, *, from_part: int | None = None) -> int:
+    """
+    Which part of the target's layout this rank should take so that as few bytes as possible change ranks.  Collective.
+
+    Where both layouts are equal up to the numbers of their parts, none do.
+
+    Parameters
+    ----------
+    source, target : Layout
+        Blocks or block-cyclic, with a part for each rank.
+    comm : mpi4py.MPI.Comm
+    from_part : int, optional
+        Which part of the source this rank has; default is that of its number.
+
+    Returns
+    -------
+    int
+        For `redistribute` as `to_part`, and for `empty` as `part`.
+
+    Raises
+    ------
+    ArgumentError, SystemError
+        As `redistribute`.
+
+    Examples
+    --------
+    >>> from mpi4py import MPI
+    >>> rows = maestro.Layout.blocks((4, 6), grid=(MPI.COMM_SELF.size, 1))
+    >>> maestro.relabel(rows, rows, MPI.COMM_SELF)
+    0
+    """
+    return _mpi.relabel(source, target, handle(comm, "relabel"), from_part)

@@ -1,0 +1,112 @@
+"""Takes the figures of docs/performance.md again and rewrites what stands there between its marks.
+
+Usage: performance.py [ROUNDS]   (default 21; from the source tree, after make build-openmpi and scripts/bench-peers: make performance)
+Runs the array benchmarks under every MPI that is built, with 2 ranks, and with 4 under Open MPI, whose ranks yield where cores are fewer.
+Invariant: a figure in the page was measured in the run that wrote it, beside the others of its row; what was not there is a dash.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from maestro.benchmark import arrays, judge
+from maestro.benchmark.campaign import machine
+from maestro.benchmark.ranks import FAMILIES, families, ranks
+from maestro.benchmark.sources import SourceError, flat
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+TITLES = {
+    "auto": "**Maestro**",
+    "auto, other": "other memory",
+    "packed": "its packed",
+    "staged": "its staged",
+    "datatypes": "its datatypes",
+    "shared window": "shared window",
+}
+CUT_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.BY_HAND, "ScaLAPACK")
+HALO_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.HALO_BY_HAND, "shared window", "GHEX")
+RUNS = [(family, 2) for family in families()] + [("openmpi", 4)] * ("openmpi" in families())
+TIMEOUT_S = 1200
+Cases = dict[str, dict[str, dict]]  # case -> way -> {"us", "low", "high", "samples", "note"}
+
+
+def measured(family: str, count: int, words: str) -> Cases:
+    print(f"{FAMILIES[family]}, {count} ranks: {words}", file=sys.stderr)
+    try:
+        lines = ranks(family, words, count=count, timeout_s=TIMEOUT_S).output(False).splitlines()
+    except SourceError as error:
+        print(error, file=sys.stderr)
+        return {}
+    return {case: ways for line in lines if line.startswith("{") for case, ways in json.loads(line).items()}
+
+
+def number(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def cell(ways: dict[str, dict], way: str, bound: str) -> str:
+    if way not in ways:
+        return "-"
+    us = ways[way]["us"]
+    chosen = f" {ways[way]['note']}" if way.startswith("auto") else ""
+    return f"{number(us)} ({number(us / ways[bound]['us'])}){chosen}"
+
+
+def table(cases: Cases, bound: str, names: tuple[str, ...]) -> list[str]:
+    there = [way for way in names if any(way in ways for ways in cases.values())]
+    head = ["case", f"{bound}, us", *(TITLES.get(way, way) for way in there)]
+    lines = [head, ["---"] * len(head)]
+    lines += [[case, number(ways[bound]["us"]), *(cell(ways, way, bound) for way in there)] for case, ways in cases.items()]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def bars(family: str, figures: dict[str, Cases]) -> list[str]:
+    """How the rows of `maestro bench` stand with these figures."""
+    values = {f"{program}:{name}": value for program, cases in figures.items() for name, value in flat(cases).items()}
+    lines = ["| row | figure | must | aim | best of the others | |", "| --- | --- | --- | --- | --- | --- |"]
+    for row in (row for row in arrays.rows() if row.group == f"arrays-{family}"):
+        told = judge.judge(row, judge.Measured([{k: v for k, v in values.items() if isinstance(v, int | float)}]))
+        if told["value"] is None:
+            continue
+        best = next((f"{one['name']} {number(one['value'])}" for one in told["peers"] if one["name"] == told["best_peer"]), "-")
+        verdict = "aim met" if told["aim_met"] else "must met" if told["met"] else "**missed**" if told["met"] is False else ""
+        bar = [number(told[name]) if told[name] is not None else "-" for name in ("must", "aim")]
+        lines.append(f"| {row.key} | {number(told['value'])} {told['unit']} | {bar[0]} | {bar[1]} | {best} | {verdict} |")
+    return lines
+
+
+def section(family: str, count: int, rounds: int) -> list[str]:
+    figures = {program: measured(family, count, f"{program}/--json/--rounds/{rounds}") for program in ("redistribute", "halo")}
+    figures["python"] = measured(family, count, "python/maestro.benchmark.alltoallw") if count == 2 else {}
+    out = [f"## {FAMILIES[family]}, {count} ranks", ""]
+    for program, bound, ways in (("redistribute", "memcpy", CUT_WAYS), ("halo", "copy in place", HALO_WAYS)):
+        out += [*table(figures[program], bound, ways), ""]
+    if figures["python"]:
+        out += ["From Python:", "", *table(figures["python"], "memcpy", ("maestro", "Alltoallw")), ""]
+    return [*out, "Beside the bars:", "", *bars(family, figures), ""] if count == 2 else out
+
+
+def write(load: float, rounds: int, body: list[str]) -> None:
+    of = machine()
+    when = f"Taken on {datetime.date.today()}, on {of['cores']} cores of {of['cpu']}, Linux {of['kernel']}, {rounds} rounds; "
+    when += f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after."
+    text = PAGE.read_text()
+    PAGE.write_text(re.sub(r"(?s)(<!-- figures -->\n).*(<!-- end -->)", lambda m: "\n".join([m[1] + when, "", *body]) + m[2], text))
+
+
+def main() -> None:
+    """Writes after each run of an MPI: what has been measured stands in the page, whatever comes later."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 21
+    load, body = os.getloadavg()[0], []
+    for family, count in RUNS:
+        body += section(family, count, rounds)
+        write(load, rounds, body)
+
+
+if __name__ == "__main__":
+    main()

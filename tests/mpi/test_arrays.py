@@ -1,0 +1,400 @@
+"""Redistribution, memory, names: from Python, on all ranks, beside the model of tests/helpers/cutting.py."""
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cutting import DTYPES, elements, random_side, same
+from mpi4py import MPI
+from poolside import raises
+
+import maestro
+
+COMM = MPI.COMM_WORLD
+RANK, SIZE = COMM.rank, COMM.size
+N = 12
+
+
+def rows(ghosts=0, order="C"):
+    return maestro.Layout.blocks((N, N), grid=(SIZE, 1), ghosts=ghosts, order=order)
+
+
+def columns(ghosts=0, order="F"):
+    return maestro.Layout.blocks((N, N), grid=(1, SIZE), ghosts=ghosts, order=order)
+
+
+# ---- Every element arrives
+@pytest.mark.parametrize("seed", range(60))
+def test_every_element_arrives(seed):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(n) for n in rng.integers(0, 9, rng.integers(1, 4)))
+    dtype, nfields = np.dtype(DTYPES[rng.integers(len(DTYPES))]), int(rng.integers(1, 4))
+    source, target = random_side(rng, shape, COMM), random_side(rng, shape, COMM, ghosts=int(rng.integers(3)))
+    shared = rng.random(2) < 0.7
+    method = str(rng.choice(["auto", "packed", "shared", "datatypes", "staged"]))
+    with maestro.redistribute(
+        source.layout, target.layout, dtype, COMM, method=method, max_fields=nfields, from_part=source.part, to_part=target.part
+    ) as plan:
+        for use in range(2):
+            sources = [source.filled(COMM, dtype, offset=f + use, shared=shared[0]) for f in range(nfields)]
+            targets = [target.array(COMM, dtype, 2**40, shared=shared[1]) for f in range(nfields)]
+            plan(sources, targets)
+            for f, array in enumerate(targets):
+                if target.layout is not None:
+                    wanted = np.full_like(array, elements(2**40, dtype))
+                    wanted[target.owned()] = elements(target.numbers() + f + use, dtype)
+                    assert same(array, wanted)
+
+
+def test_elements_without_source_stay_where_that_is_allowed():
+    half = maestro.Layout.boxes((N,), [((0,), (N // 2,))] if RANK == 0 else [])
+    target = maestro.Layout.blocks(N, grid=SIZE)
+    with raises(maestro.NotFoundError, f"element {N // 2} "):
+        maestro.redistribute(half, target, "f8", COMM)
+    a, b = np.arange(half.local().size, dtype="f8"), np.full(target.local(RANK).shape, -1.0)
+    with maestro.redistribute(half, target, "f8", COMM, partial=True) as plan:
+        plan(a, b)
+    (i,) = target.coordinates(RANK)
+    np.testing.assert_array_equal(b, np.where(i < N // 2, i, -1))
+
+
+def test_equal_layouts_up_to_numbers_move_nothing_when_relabelled():
+    one, other = (maestro.Layout.blocks((N, N), grid=(SIZE, 1), order="C") for _ in range(2))
+    part = (RANK + 1) % SIZE
+    wanted = maestro.relabel(one, other, COMM, from_part=part)
+    assert wanted == part
+    with maestro.redistribute(one, other, "f8", COMM, from_part=part, to_part=wanted) as plan:
+        assert plan.explain()["messages"] == []
+
+
+# ---- Start, wait, test
+def test_work_is_done_between_start_and_wait():
+    a, b = maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM)
+    i, j = rows().coordinates(RANK)
+    a[:] = 100 * i + j
+    with maestro.redistribute(rows(), columns(), "f8", COMM) as plan:
+        plan.start(a, b)
+        with raises(maestro.StateError, "started already"):
+            plan.start(a, b)
+        plan.wait()
+        with raises(maestro.StateError, "not been started"):
+            plan.wait()
+        with raises(maestro.StateError, "not been started"):
+            plan.test()
+        b[:] = 0
+        plan.start(a, b)
+        while not plan.test():
+            time.sleep(0)
+        i, j = columns().coordinates(RANK)
+        np.testing.assert_array_equal(b, 100 * i + j)
+
+
+def test_a_started_plan_keeps_its_arrays():
+    plan = maestro.redistribute(rows(), columns(), "f8", COMM)
+    target = maestro.empty(columns(), "f8", COMM)
+    plan.start(np.full(rows().local(RANK).shape, 7.0), target)
+    gc.collect()
+    junk = [np.zeros(rows().local(RANK).shape) for _ in range(10)]
+    COMM.barrier()
+    plan.wait()
+    assert (target == 7).all(), junk
+    plan.close()
+
+
+def test_a_rank_that_does_not_come_is_a_timeout_and_the_use_goes_on():
+    a, b = maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM)
+    a[:] = 3
+    with maestro.redistribute(rows(), columns(), "f8", COMM) as plan:
+        if SIZE > 1 and RANK == 0:
+            plan.start(a, b)
+            with raises(maestro.TimeoutError, "0.3 s", "wait again"):
+                plan.wait(timeout=0.3)
+            COMM.barrier()
+        else:
+            COMM.barrier()
+            plan.start(a, b)
+        plan.wait()
+    assert (b == 3).all()
+
+
+def test_control_c_ends_a_wait():
+    a, b = maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM)
+    with maestro.redistribute(rows(), columns(), "f8", COMM) as plan:
+        if SIZE > 1 and RANK == 0:
+            plan.start(a, b)
+            handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            begin = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                plan.wait()
+            assert time.monotonic() - begin < 5
+            signal.signal(signal.SIGINT, handler)
+            COMM.barrier()
+        else:
+            COMM.barrier()
+            plan.start(a, b)
+        plan.wait()
+
+
+def test_other_threads_run_during_a_wait():
+    a, b = maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM)
+    with maestro.redistribute(rows(), columns(), "f8", COMM) as plan:
+        if SIZE > 1 and RANK == 0:
+            plan.start(a, b)
+            turns, stop = [0], threading.Event()
+
+            def count():
+                while not stop.is_set():
+                    turns[0] += 1
+                    time.sleep(0.001)
+
+            thread = threading.Thread(target=count)
+            thread.start()
+            with raises(maestro.TimeoutError):
+                plan.wait(timeout=0.5)
+            stop.set()
+            thread.join()
+            assert turns[0] > 20
+            COMM.barrier()
+        else:
+            COMM.barrier()
+            plan.start(a, b)
+        plan.wait()
+
+
+def test_plans_that_were_never_closed_hinder_nobody():
+    for method in ("packed", "shared", "auto") * 10:
+        plan = maestro.redistribute(rows(), columns(), "f8", COMM, method=method)
+        plan(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
+        plan.start(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
+        del plan
+    a, b = maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM)
+    a[:] = 3
+    with maestro.redistribute(rows(), columns(), "f8", COMM) as plan:
+        plan(a, b)
+    assert (b == 3).all()
+
+
+def test_a_plan_that_nobody_refers_to_ends():
+    def mappings():
+        gc.collect()
+        return Path("/proc/self/maps").read_text().count("maestro-array"), len(os.listdir("/proc/self/fd"))
+
+    def use(method):
+        plan = maestro.redistribute(rows(), columns(), "f8", COMM, method=method)
+        plan(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
+
+    for method in ("staged", "shared", "packed", "datatypes", "auto"):
+        use(method)
+        COMM.barrier()
+        before = mappings()
+        for _ in range(5):
+            use(method)
+        COMM.barrier()
+        assert mappings() == before
+
+
+def test_ranks_that_start_different_numbers_of_fields_are_told_and_the_plan_is_spent():
+    def fields(layout, n):
+        return [maestro.empty(layout, "f8", COMM) for _ in range(n)]
+
+    n = 2 if RANK == 0 else 1
+    with maestro.redistribute(rows(), columns(), "f8", COMM, max_fields=2, method="packed") as plan:
+        if SIZE == 1:
+            plan(fields(rows(), n), fields(columns(), n))
+            return
+        with raises(maestro.ArgumentError, "field"):
+            plan(fields(rows(), n), fields(columns(), n))
+        for _ in range(2):
+            with raises(maestro.StateError, "earlier use has failed"):
+                plan(fields(rows(), 1), fields(columns(), 1))
+
+
+def test_a_started_plan_in_a_cycle_of_garbage_keeps_its_arrays():
+    plan = maestro.redistribute(rows(), columns(), "f8", COMM)
+    target = maestro.empty(columns(), "f8", COMM)
+    plan.start(np.ones(rows().local(RANK).shape), target)
+    plan.me = plan
+    begin = time.monotonic()
+    del plan
+    gc.collect()
+    assert time.monotonic() - begin < 5
+    COMM.barrier()
+
+
+# ---- What plans tell
+def test_a_plan_explains_itself():
+    with maestro.redistribute(rows(), columns(), "f4", COMM, method="packed") as plan:
+        said = plan.explain()
+        assert (said["method"], said["element_bytes"]) == ("packed", 4)
+        sizes = COMM.allgather(rows().local(RANK).shape[0])
+        assert said["kept_bytes"] == 4 * sizes[RANK] ** 2
+        expected = [{"rank": r, "sent_bytes": 4 * n * sizes[RANK], "received_bytes": 4 * n * sizes[RANK]} for r, n in enumerate(sizes)]
+        assert [{key: other[key] for key in expected[0]} for other in said["messages"]] == [one for one in expected if one["rank"] != RANK]
+        assert str(said).startswith("method packed: keeps ")
+        assert str(said).count(", packed: ") == SIZE - 1
+        assert "tried" not in str(said)
+        assert "packed" in repr(plan)
+        assert json.loads(json.dumps(said)) == said
+
+
+def test_a_closed_plan_says_so():
+    plan = maestro.redistribute(rows(), columns(), "f8", COMM)
+    assert not plan.closed
+    plan.close()
+    plan.close()
+    assert plan.closed
+    assert "closed" in repr(plan)
+    for use in (plan.start, plan.wait, plan.test, plan.explain):
+        with raises(maestro.ClosedError, "closed"):
+            use()
+
+
+# ---- What is refused
+@pytest.fixture(name="plan")
+def two_fields():
+    plan = maestro.redistribute(rows(), columns(ghosts=1), "f8", COMM, max_fields=2)
+    yield plan
+    plan.close()
+
+
+def good():
+    return maestro.empty(rows(), "f8", COMM), maestro.empty(columns(ghosts=1), "f8", COMM)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda a, b: (a[1:], b), ["field 0 of the source", "shape is", "this rank's part has shape"]),
+        (lambda a, b: (a, b[1:-1, 1:-1]), ["field 0 of the target", "shape is", "ghost cells"]),
+        (lambda a, b: (a.ravel(), b), ["field 0 of the source", "shape is"]),
+        (lambda a, b: (a.astype("f4"), b), ["field 0 of the source", "float32", "float64"]),
+        (lambda a, b: (a, np.ascontiguousarray(b)), ["field 0 of the target", "strides"]),
+        (lambda a, b: (a, read_only(b)), ["field 0 of the target", "read-only"]),
+        (lambda a, b: (a.tolist(), b), ["1 of the target", "2"]),
+        (lambda a, b: ("a", b), ["field 0 of the source", "str", "__cuda_array_interface__"]),
+        (lambda a, b: ([a, None], [b, b]), ["field 1 of the source", "None"]),
+        (lambda a, b: ([a, a], [b, b]), ["fields 0 and 1 of the target share memory"]),
+        (lambda a, b: ([a, a], [b]), ["2 fields of the source and 1 of the target"]),
+        (lambda a, b: ([a] * 3, [b] * 3), ["3 fields", "1 to 2"]),
+        (lambda a, b: ([], []), ["0 fields"]),
+        (lambda a, b: (None, b), ["field 0 of the source", "None"]),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_by_name(plan, spoil, words):
+    a, b = good()
+    with raises(maestro.ArgumentError, *words):
+        plan.start(*spoil(a, b))
+    plan(*good())  # nothing has begun
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+def test_a_target_that_shares_memory_with_the_source_is_refused():
+    with maestro.redistribute(rows(), rows(order="C"), "f8", COMM) as plan:
+        a = maestro.empty(rows(), "f8", COMM)
+        with raises(maestro.ArgumentError, "start: field 0 of the target shares memory with field 0 of the source"):
+            plan(a, a)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: maestro.redistribute(rows(), columns(), "O", COMM), ["object"]),
+        (lambda: maestro.redistribute(rows(), columns(), "V12", COMM), ["12 bytes", "1, 2, 4, 8 or 16"]),
+        (lambda: maestro.redistribute(rows(), columns(), "f8", COMM, method="quick"), ["'quick'", "packed"]),
+        (lambda: maestro.redistribute(rows(), columns(), "f8", COMM, max_fields=0), ["max_fields is 0"]),
+        (lambda: maestro.redistribute(rows(), columns(), ["f8", "f8"], COMM, max_fields=3), ["max_fields=3", "a list says"]),
+        (lambda: maestro.redistribute(rows(), columns(), maestro.Field("i2", "f8"), COMM), ["int16", "not converted"]),
+        (lambda: maestro.redistribute(rows(), columns(), "f8", 7), ["comm is 7", "mpi4py"]),
+        (lambda: maestro.redistribute(rows(), maestro.Layout.blocks((N, N + 1), grid=(SIZE, 1)), "f8", COMM), ["size 12", "13"]),
+        (lambda: maestro.redistribute(None, None, "f8", COMM), ["no rank"]),
+        (lambda: maestro.empty(rows(), "O", COMM), ["object"]),
+        (lambda: maestro.empty(rows(), "f8", COMM, part=SIZE), [f"no part {SIZE}"]),
+        (lambda: maestro.Halo(rows(ghosts=1), "f8", COMM, periodic=[True]), ["periodic has 1 values for 2 dimensions"]),
+    ],
+)
+def test_wrong_requests_are_refused_by_name(make, words):
+    with raises(maestro.ArgumentError, *words):
+        make()
+
+
+# ---- Memory
+def test_empty_gives_zeros_as_the_layout_says():
+    layout = maestro.Layout.blocks((5, 7), grid=(SIZE, 1), order="F", ghosts=((1, 2), 0))
+    array = maestro.empty(layout, "f4", COMM)
+    local = layout.local(RANK)
+    assert array.shape == local.shape
+    assert array.size == 0 or array.strides == (4, 4 * local.shape[0])
+    assert not array.any()
+    assert array.flags.writeable
+
+
+def test_memory_goes_with_the_last_view():
+    def descriptors():
+        gc.collect()
+        return sum("maestro-array" in os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+
+    before = descriptors()
+    array = maestro.empty(rows(), "f8", COMM)
+    view = array[:1].T
+    assert descriptors() == before + 1
+    del array
+    assert descriptors() == before + 1
+    view[:] = 1
+    del view
+    assert descriptors() == before
+
+
+def test_a_forked_child_leaves_the_memory_alone():
+    array = maestro.empty(rows(), "f8", COMM)
+    array[:] = 5
+    child = os.fork()
+    if child == 0:
+        del array
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (array == 5).all()
+
+
+# ---- Names
+def test_ranks_split_by_names():
+    names = ["both", "even" if RANK % 2 == 0 else "odd"]
+    both, half = maestro.comm_split(COMM, *names)
+    assert both.allgather(RANK) == list(range(SIZE))
+    assert half.allgather(RANK) == list(range(RANK % 2, SIZE, 2))
+    both.Free()
+    half.Free()
+    assert maestro.comm_split(COMM) == ()
+
+
+def test_repeated_names_are_refused():
+    with raises(maestro.ArgumentError):
+        maestro.comm_split(COMM, "a", "a")
+
+
+# ---- Without MPI
+def test_layouts_and_the_package_need_no_mpi():
+    program = "import maestro, sys; maestro.Layout.blocks(4, grid=2).local(1); maestro.Plan; print('mpi4py' in sys.modules)"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PMI", "OMPI", "PRTE", "PMIX", "MPI"))}
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["False"]
+
+
+def test_an_mpi_for_which_nothing_is_built_is_named():
+    from maestro.arrays.library import path_for
+
+    with raises(maestro.SystemError, "Some MPI 1.0", "mpicc"):
+        path_for("Some MPI 1.0\n")
