@@ -73,6 +73,26 @@ static void test_a_halo_where_others_redistribute_is_refused(void) {
     MPI_Comm_free(&comm);
 }
 
+/* A call that is refused leaves all ranks with as many tags given: messages of a later plan meet. */
+static void test_a_plan_after_a_call_of_another_kind_moves_messages(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    const int64_t size = 8 * nranks, nparts = nranks;
+    int64_t part;
+    maestro_layout_t *line = NULL;
+    maestro_plan_t *plan = NULL;
+    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, NULL, &line));
+    if (nranks > 1)
+        CHECK_STATUS(rank ? maestro_redistribute(line, line, 8, ours, NULL, &plan) : maestro_relabel(line, line, ours, NULL, &part), MAESTRO_INVALID_ARGUMENT);
+    setenv("MAESTRO_TIMEOUT_S", "10", 1);
+    plan = plan_of(ours, MAESTRO_METHOD_PACKED);
+    CHECK_OK(run(plan));
+    CHECK_OK(maestro_plan_destroy(plan));
+    unsetenv("MAESTRO_TIMEOUT_S");
+    maestro_layout_destroy(line);
+    MPI_Comm_free(&comm);
+}
+
 static void test_fields_that_differ_are_refused_by_all(void) {
     MPI_Comm comm;
     maestro_comm_t ours = own_world(&comm);
@@ -207,6 +227,7 @@ int main(int argc, char **argv) {
     test_ranks_that_make_plans_in_another_order_are_told();
     test_a_halo_where_others_redistribute_is_refused();
     test_fields_that_differ_are_refused_by_all();
+    test_a_plan_after_a_call_of_another_kind_moves_messages();
     test_a_rank_that_makes_no_plan_is_waited_for_only_so_long();
     test_plans_outlive_the_communicator();
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {
