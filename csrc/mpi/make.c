@@ -205,8 +205,8 @@ maestro_status_t maestro_plan_destroy(maestro_plan_t *plan) {
     if (!plan) return MAESTRO_OK;
     MST_TRY(mst_mpi_plan_check(plan, "destroy a redistribution"));
     maestro_status_t status = plan->running ? mst_mpi_plan_finish(plan, -1) : MAESTRO_OK;
-    if (plan->running) plan->method->abandon(plan->state);
-    if (plan->running || plan->failed) mst_mpi_comm_spoil(&plan->comm);
+    if (plan->running) mst_mpi_plan_abandon(plan);
+    if (plan->failed) mst_mpi_comm_spoil(&plan->comm);
     unmake(plan);
     return status;
 }

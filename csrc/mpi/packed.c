@@ -86,12 +86,17 @@ static void destroy_side(const mst_mpi_fields_t *fields, side_t *side) {
     free(side->peer);
 }
 
+static bool is_alive(side_t *side) {
+    bool alive = false;
+    for (int i = 0; i < side->npeers; i++) alive = mst_mpi_transfer_is_alive(&side->peer[i].transfer) || alive;
+    return alive;
+}
+
 static void destroy(void *state) {
     packed_t *packed = state;
-    bool reading = false; /* what a failed use has sent is left to MPI */
     if (!packed) return;
-    for (int i = 0; i < packed->send.npeers; i++) reading = mst_mpi_transfer_is_reading(&packed->send.peer[i].transfer) || reading;
-    if (!reading) free(packed->buffer);
+    bool sends = is_alive(&packed->send), receives = is_alive(&packed->receive);
+    if (!sends && !receives) free(packed->buffer); /* else a use has failed, and MPI keeps it */
     destroy_side(packed->fields, &packed->send);
     destroy_side(packed->fields, &packed->receive);
     free(packed);

@@ -7,7 +7,7 @@ static const double TIMEOUT_S = 60;
 static const char WHAT[] = "redistribution";
 
 /* ---- A use */
-static void fail(maestro_plan_t *plan) {
+void mst_mpi_plan_abandon(maestro_plan_t *plan) {
     plan->failed = true;
     plan->running = false;
     plan->method->abandon(plan->state);
@@ -21,14 +21,14 @@ maestro_status_t mst_mpi_plan_begin(maestro_plan_t *plan) {
     plan->running = true;
     maestro_status_t status = plan->method->start(plan, plan->state);
     if (MST_LIKELY(status == MAESTRO_OK)) copy_own(plan);
-    else fail(plan);
+    else mst_mpi_plan_abandon(plan);
     return status;
 }
 
 maestro_status_t mst_mpi_plan_go_on(maestro_plan_t *plan) {
     maestro_status_t status = plan->method->progress(plan, plan->state);
     if (status == MAESTRO_OK) plan->running = false;
-    if (status < 0) fail(plan);
+    if (status < 0) mst_mpi_plan_abandon(plan);
     return status;
 }
 

@@ -26,7 +26,7 @@ struct mst_mpi_method {
     maestro_status_t (*start)(const maestro_plan_t *plan, void *state);
     /* Does what can be done without waiting; IN_PROGRESS: not all. */
     maestro_status_t (*progress)(const maestro_plan_t *plan, void *state);
-    void (*abandon)(void *state); /* after an error of either: from here on nothing is written to plan->to */
+    void (*abandon)(void *state); /* after an error of either: nothing is written to plan->to any more, but by MPI what it has begun */
     void (*forget)(void *state);  /* memory of others that it has mapped; NULL: it maps none */
     void (*destroy)(void *state); /* NULL is allowed */
 };
@@ -76,5 +76,6 @@ maestro_status_t mst_mpi_plan_check(const maestro_plan_t *plan, const char *what
 maestro_status_t mst_mpi_plan_begin(maestro_plan_t *plan);
 maestro_status_t mst_mpi_plan_go_on(maestro_plan_t *plan);                   /* IN_PROGRESS: not done */
 maestro_status_t mst_mpi_plan_finish(maestro_plan_t *plan, double timeout_s); /* < 0: the default */
+void mst_mpi_plan_abandon(maestro_plan_t *plan);                              /* a use that has not ended: the plan has failed */
 
 #endif
