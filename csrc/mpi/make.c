@@ -204,7 +204,9 @@ maestro_status_t maestro_halo(const maestro_layout_t *layout, maestro_element_t 
 maestro_status_t maestro_plan_destroy(maestro_plan_t *plan) {
     if (!plan) return MAESTRO_OK;
     MST_TRY(mst_mpi_plan_check(plan, "destroy a redistribution"));
-    maestro_status_t status = plan->running ? mst_mpi_plan_finish(plan, -1) : MAESTRO_OK;
+    maestro_status_t status = MAESTRO_OK;
+    if (plan->running && mst_mpi_is_running()) status = mst_mpi_plan_finish(plan, -1);
+    else if (plan->running) status = mst_base_fail(MAESTRO_WRONG_STATE, "destroy a redistribution: it runs, and MPI has been finalised; wait for it before");
     if (plan->running) mst_mpi_plan_abandon(plan);
     if (plan->failed) mst_mpi_comm_spoil(&plan->comm);
     unmake(plan);

@@ -26,6 +26,8 @@ struct mst_mpi_method {
     maestro_status_t (*start)(const maestro_plan_t *plan, void *state);
     /* Does what can be done without waiting; IN_PROGRESS: not all. */
     maestro_status_t (*progress)(const maestro_plan_t *plan, void *state);
+    /* What other ranks wait for, while this rank waits for another plan; what fails fails again in progress.  NULL: MPI does it. */
+    void (*help)(const maestro_plan_t *plan, void *state);
     void (*abandon)(void *state); /* after an error of either: nothing is written to plan->to any more, but by MPI what it has begun */
     void (*forget)(void *state);  /* memory of others that it has mapped; NULL: it maps none */
     void (*destroy)(void *state); /* NULL is allowed */
@@ -57,7 +59,7 @@ struct maestro_plan {
     size_t nfields;
     const void **from;        /* fields.count of each */
     void **to;
-    maestro_plan_t *next;     /* of those that have ended: registry.c */
+    maestro_plan_t *next;     /* of those that are running and help: plan.c; of those that have ended: registry.c */
 };
 
 /* make.c.  Local: what a rank gives, gets and keeps, in a plan that has its communicator and its fields. */

@@ -255,6 +255,12 @@ static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
     return status == MAESTRO_OK && !all ? MAESTRO_IN_PROGRESS : status;
 }
 
+static void help(const maestro_plan_t *plan, void *state) {
+    shared_t *shared = state;
+    for (int i = 0; i < shared->nsources; i++) read_source(plan, shared, &shared->source[i]);
+    for (int i = 0; i < shared->ntargets; i++) serve_target(plan, shared, &shared->target[i]);
+}
+
 static void abandon(void *state) {
     shared_t *shared = state;
     end(shared, MST_MPI_FAILED);
@@ -262,6 +268,6 @@ static void abandon(void *state) {
 }
 
 const mst_mpi_method_t mst_mpi_shared = {.number = MAESTRO_METHOD_SHARED, .name = "shared", .between_nodes = "packed", .create = create, .start = start,
-                                         .progress = progress, .abandon = abandon, .forget = forget, .destroy = destroy};
+                                         .progress = progress, .help = help, .abandon = abandon, .forget = forget, .destroy = destroy};
 const mst_mpi_method_t mst_mpi_staged = {.number = MAESTRO_METHOD_STAGED, .name = "staged", .between_nodes = "packed", .state_of = &mst_mpi_shared,
-                                         .create = create, .start = start, .progress = progress, .abandon = abandon, .forget = forget, .destroy = destroy};
+                                         .create = create, .start = start, .progress = progress, .help = help, .abandon = abandon, .forget = forget, .destroy = destroy};

@@ -220,6 +220,46 @@ static void test_plans_are_waited_for_in_any_order(maestro_method_t method) {
     }
 }
 
+/* A source in memory that others read where it lies is done when they have read it: ranks that wait for another plan do so too. */
+static void test_plans_are_waited_for_in_opposite_orders(maestro_method_t method) {
+    enum { SIDE = 512 };
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    const size_t count = (size_t)SIDE * (size_t)nranks * SIDE;
+    void *source[2], *target = calloc(2 * count, sizeof(double));
+    maestro_plan_t *plan[2];
+    maestro_plan_options_t options;
+    maestro_plan_options_init(&options);
+    options.method = method;
+    for (int p = 0; p < 2; p++) {
+        CHECK_OK(maestro_alloc(count * sizeof(double), &source[p]));
+        CHECK_OK(make(ours, SIDE * nranks, &options, &plan[p]));
+    }
+    for (int p = 0; p < 2; p++) CHECK_OK(maestro_plan_start(plan[p], 1, (const void *[]){source[p]}, (void *[]){(double *)target + (size_t)p * count}));
+    for (int p = 0; p < 2; p++) CHECK_OK(maestro_plan_wait(plan[(p + rank) % 2], 20));
+    for (int p = 0; p < 2; p++) {
+        CHECK_OK(maestro_plan_destroy(plan[p]));
+        CHECK_OK(maestro_dealloc(source[p]));
+    }
+    free(target);
+    MPI_Comm_free(&comm);
+}
+
+/* What is left over when MPI has ended: local errors, and memory is given back. */
+static maestro_plan_t *left[2];
+
+static void leave_plans(void) {
+    for (int p = 0; p < 2; p++) left[p] = plan_of(MPI_Comm_c2f(MPI_COMM_WORLD), p ? MAESTRO_METHOD_DATATYPES : MAESTRO_METHOD_PACKED);
+}
+
+static void test_after_the_end_of_mpi_plans_are_refused_and_destroyed(void) {
+    for (int p = 0; p < 2; p++) {
+        CHECK_STATUS(run(left[p]), MAESTRO_WRONG_STATE);
+        CHECK_ERROR_SAYS("finalised");
+        CHECK_OK(maestro_plan_destroy(left[p]));
+    }
+}
+
 int main(int argc, char **argv) {
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -235,7 +275,10 @@ int main(int argc, char **argv) {
         test_a_rank_that_has_destroyed_the_plan_is_noticed(method);
         test_a_plan_that_was_destroyed_is_refused(method);
         test_plans_are_waited_for_in_any_order(method);
+        test_plans_are_waited_for_in_opposite_orders(method);
     }
+    leave_plans();
     MPI_Finalize();
+    test_after_the_end_of_mpi_plans_are_refused_and_destroyed();
     return TEST_END;
 }
