@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-static const double TIME_S = 0.2, BATCH_S = 1e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
+static const double TIMEOUT_S = 60, TIME_S = 0.2, BATCH_S = 1e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
 enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_MAX = 8, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
 
 typedef struct candidate {
@@ -142,14 +142,14 @@ static maestro_status_t take_first(trial_t *trial, const mst_mpi_shares_t *sends
 }
 
 /* ---- Rounds */
-/* Of one use, or HUGE_VAL: it has failed, or not ended in time. */
+/* Of one use, or HUGE_VAL: it has failed, or not ended in time: in less than that in which the ranks for which it has failed wait for the others. */
 static double time_uses(trial_t *trial, int count) {
     maestro_plan_t *plan = trial->plan;
-    double begun_s = now_s();
+    double timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S) / 2, begun_s = now_s();
     maestro_status_t status = MAESTRO_OK;
     for (int i = 0; i < count && status == MAESTRO_OK; i++) {
         status = mst_mpi_plan_begin(plan);
-        if (status == MAESTRO_OK) status = mst_mpi_plan_finish(plan, -1);
+        if (status == MAESTRO_OK) status = mst_mpi_plan_finish(plan, timeout_s);
     }
     if (status == MAESTRO_OK) return (now_s() - begun_s) / count;
     if (plan->running) mst_mpi_plan_abandon(plan);
@@ -259,7 +259,8 @@ static int best_method(const double trial_s[MST_MPI_METHODS]) {
 
 /* Collective: the same on all ranks, for they have the same times and agree that they have. */
 static maestro_status_t choose_quickest(trial_t *trial, int *chosen_out) {
-    MST_TRY(mst_mpi_agree(&trial->plan->comm, run_rounds(trial), -1));
+    MST_TRY(run_rounds(trial)); /* else the communicator is lost */
+    MST_TRY(mst_mpi_agree(&trial->plan->comm, MAESTRO_OK, -1));
     int best = best_method(trial->plan->trial_s);
     if (best < 0) return mst_base_fail(MAESTRO_SYSTEM, "redistribution: each method has failed on some rank in its trial; try one of them as option method");
     *chosen_out = best;
