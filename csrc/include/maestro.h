@@ -541,8 +541,8 @@ MAESTRO_API maestro_status_t maestro_layout_owner(const maestro_layout_t *layout
  * one MPI; this header needs no mpi.h.  MPI errors never abort here: they are returned.
  *
  * Collective: every rank of the communicator calls, in the same order.  Making a plan gives all ranks the same status, with the same last error, and takes
- * what is told once; no rank holds a table that grows with the array.  The plans of a process, all together, are used by
- * one thread at a time, under MPI_THREAD_SINGLE too. */
+ * what is told once; no rank holds a table that grows with the array.  The plans of a process, all together, are used by one thread at a time,
+ * under MPI_THREAD_SINGLE too. */
 typedef struct maestro_plan maestro_plan_t;
 
 /* What the elements of a field are: their size alone, or a type whose values can be converted.  The lowest byte is the size in bytes. */

@@ -270,4 +270,5 @@ static void abandon(void *state) {
 const mst_mpi_method_t mst_mpi_shared = {.number = MAESTRO_METHOD_SHARED, .name = "shared", .between_nodes = "packed", .create = create, .start = start,
                                          .progress = progress, .help = help, .abandon = abandon, .forget = forget, .destroy = destroy};
 const mst_mpi_method_t mst_mpi_staged = {.number = MAESTRO_METHOD_STAGED, .name = "staged", .between_nodes = "packed", .state_of = &mst_mpi_shared,
-                                         .create = create, .start = start, .progress = progress, .help = help, .abandon = abandon, .forget = forget, .destroy = destroy};
+                                         .create = create, .start = start, .progress = progress, .help = help, .abandon = abandon, .forget = forget,
+                                         .destroy = destroy};
