@@ -24,6 +24,13 @@ static maestro_status_t check_running(const char *what) {
     return finalised ? mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI has been finalised", what) : MAESTRO_OK;
 }
 
+bool mst_mpi_is_running(void) {
+    int initialised = 0, finalised = 0;
+    MPI_Initialized(&initialised);
+    MPI_Finalized(&finalised);
+    return initialised && !finalised;
+}
+
 /* ---- The application's communicator */
 static int silence(mst_mpi_theirs_t *theirs) {
     MPI_Comm place[MST_COUNT(theirs->handler)] = {MPI_COMM_WORLD, MPI_COMM_SELF, theirs->comm};
@@ -100,6 +107,12 @@ static maestro_status_t reduce(const mst_mpi_comm_t *comm, const char *what, con
     maestro_status_t status = mst_mpi_finish(comm, what, &request);
     duplicate->lost = status != MAESTRO_OK;
     return status;
+}
+
+maestro_status_t mst_mpi_least(const mst_mpi_comm_t *comm, const char *what, const int64_t *own, int count, int64_t *least_out) {
+    MST_TRY(reduce(comm, what, own, count));
+    memcpy(least_out, comm->duplicate->least, (size_t)count * sizeof *own);
+    return MAESTRO_OK;
 }
 
 /* ---- One verdict */

@@ -47,8 +47,15 @@ int mst_mpi_comm_number(const mst_mpi_comm_t *comm, int rank);
 /* MPI's code as a status: SYSTEM with MPI's text. */
 maestro_status_t mst_mpi_check(const char *what, int code);
 
+/* Initialised and not finalised. */
+bool mst_mpi_is_running(void);
+
 /* Waits for a request of a collective call; unlike MPI's own wait it leaves the core to others, and ends: TIMEOUT after MAESTRO_TIMEOUT_S. */
 maestro_status_t mst_mpi_finish(const mst_mpi_comm_t *comm, const char *what, MPI_Request *request);
+
+/* Collective: the least of each number over all ranks; up to 8.  TIMEOUT where others do not come within MAESTRO_TIMEOUT_S; from then on the communicator is
+ * lost: WRONG_STATE. */
+maestro_status_t mst_mpi_least(const mst_mpi_comm_t *comm, const char *what, const int64_t *own, int count, int64_t *least_out);
 
 /* Collective: all ranks get the status, and the last error, of one rank: of those that failed the one with the smallest `order`, the lowest of these.
  * Orders of a global index are the index; others, < 0, come first. */

@@ -139,18 +139,12 @@ static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_
     return make_side(plan, receives, false, &datatypes->receive);
 }
 
-static bool is_finalised(void) {
-    int finalised = 0;
-    MPI_Finalized(&finalised);
-    return finalised;
-}
-
 static void destroy_side(const mst_mpi_fields_t *fields, side_t *side) {
-    bool finalised = is_finalised();
+    bool running = mst_mpi_is_running();
     for (int i = 0; i < side->npeers; i++) {
         peer_t *peer = &side->peer[i];
         for (int k = 0; peer->type && k < fields->nkinds; k++)
-            if (peer->type[k] != MPI_DATATYPE_NULL && !finalised) MPI_Type_free(&peer->type[k]);
+            if (peer->type[k] != MPI_DATATYPE_NULL && running) MPI_Type_free(&peer->type[k]);
         free(peer->type);
         free(peer->message);
     }

@@ -160,17 +160,23 @@ static void unmake(maestro_plan_t *plan) {
 }
 
 /* All ranks are here. */
-static maestro_status_t make_plan(mst_mpi_request_t *request, maestro_element_t element, const mst_mpi_comm_t *comm, maestro_plan_t **plan_out) {
+static maestro_status_t make_plan(mst_mpi_request_t *request, maestro_element_t element, mst_mpi_comm_t *comm, maestro_plan_t **plan_out) {
     maestro_plan_t *plan = mst_mpi_plan_new();
     request->element_nbytes = mst_array_element_nbytes(element);
     maestro_status_t status = plan ? take_arguments(request, element, plan) : mst_base_fail_errno("%s", request->what);
     if (!plan_out) status = mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the output is NULL", request->what);
-    if (!plan) return mst_mpi_begin(comm, request->what, status, NULL, 0);
+    if (!plan) {
+        status = mst_mpi_begin(comm, request->what, status, NULL, 0);
+        mst_mpi_comm_close(comm);
+        return status;
+    }
     plan->comm = *comm;
     plan->is_halo = request->is_halo;
     status = begin(comm, request, status, &plan->fields);
-    plan->tag = mst_mpi_comm_tag(&plan->comm, MST_MPI_TAG_DATA);
-    if (status == MAESTRO_OK) status = make_all(plan, request);
+    if (status == MAESTRO_OK) { /* on all ranks or none, so they have given as many tags */
+        plan->tag = mst_mpi_comm_tag(&plan->comm, MST_MPI_TAG_DATA);
+        status = make_all(plan, request);
+    }
     if (status == MAESTRO_OK) *plan_out = plan;
     else unmake(plan);
     return status;
@@ -198,9 +204,11 @@ maestro_status_t maestro_halo(const maestro_layout_t *layout, maestro_element_t 
 maestro_status_t maestro_plan_destroy(maestro_plan_t *plan) {
     if (!plan) return MAESTRO_OK;
     MST_TRY(mst_mpi_plan_check(plan, "destroy a redistribution"));
-    maestro_status_t status = plan->running ? mst_mpi_plan_finish(plan, -1) : MAESTRO_OK;
-    if (plan->running) plan->method->abandon(plan->state);
-    if (plan->running || plan->failed) mst_mpi_comm_spoil(&plan->comm);
+    maestro_status_t status = MAESTRO_OK;
+    if (plan->running && mst_mpi_is_running()) status = mst_mpi_plan_finish(plan, -1);
+    else if (plan->running) status = mst_base_fail(MAESTRO_WRONG_STATE, "destroy a redistribution: it runs, and MPI has been finalised; wait for it before");
+    if (plan->running) mst_mpi_plan_abandon(plan);
+    if (plan->failed) mst_mpi_comm_spoil(&plan->comm);
     unmake(plan);
     return status;
 }

@@ -115,7 +115,8 @@ static maestro_status_t add_share(const mst_mpi_side_t side[MST_MPI_SIDES], int 
                                moves);
 }
 
-/* Collective.  One side's view: what its part gives to, or gets from, others; the own share among the sends alone. */
+/* Collective.  One side's view: what its part gives to, or gets from, others; the own share among the sends alone.
+ * `uncovered` NULL: parts that no rank has do not matter. */
 static maestro_status_t meet(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, int own,
                              mst_mpi_shares_t *shares, uncovered_t *uncovered) {
     partner_t *partner = NULL;
@@ -123,6 +124,7 @@ static maestro_status_t meet(const mst_mpi_comm_t *comm, const mst_mpi_side_t si
     maestro_status_t status = find_partners(comm, side, holders, own, &partner, &npartners);
     for (int64_t i = 0; i < npartners && status == MAESTRO_OK; i++) {
         if (partner[i].rank < 0) {
+            if (!uncovered) continue;
             int64_t first = first_element(side[own].layout, side[own].part, side[1 - own].layout, partner[i].part);
             if (first < uncovered->first) *uncovered = (uncovered_t){first, partner[i].part};
         } else if (own == MST_MPI_FROM || partner[i].rank != comm->rank) status = add_share(side, own, &partner[i], shares);
@@ -133,8 +135,8 @@ static maestro_status_t meet(const mst_mpi_comm_t *comm, const mst_mpi_side_t si
 
 static maestro_status_t match_regular(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, const mst_mpi_side_t side[MST_MPI_SIDES],
                                       const mst_mpi_holders_t *holders, mst_mpi_shares_t *sends, mst_mpi_shares_t *receives) {
-    uncovered_t unwanted = {INT64_MAX, -1}, uncovered = {INT64_MAX, -1};
-    maestro_status_t status = meet(comm, side, holders, MST_MPI_FROM, sends, &unwanted);
+    uncovered_t uncovered = {INT64_MAX, -1};
+    maestro_status_t status = meet(comm, side, holders, MST_MPI_FROM, sends, NULL);
     maestro_status_t step = meet(comm, side, holders, MST_MPI_TO, receives, &uncovered);
     if (status == MAESTRO_OK) status = step;
     if (status != MAESTRO_OK || request->options.partial || uncovered.part < 0) return mst_mpi_agree(comm, status, -1);

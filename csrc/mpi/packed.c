@@ -86,12 +86,17 @@ static void destroy_side(const mst_mpi_fields_t *fields, side_t *side) {
     free(side->peer);
 }
 
+static bool is_alive(side_t *side) {
+    bool alive = false;
+    for (int i = 0; i < side->npeers; i++) alive = mst_mpi_transfer_is_alive(&side->peer[i].transfer) || alive;
+    return alive;
+}
+
 static void destroy(void *state) {
     packed_t *packed = state;
-    bool reading = false; /* what a failed use has sent is left to MPI */
     if (!packed) return;
-    for (int i = 0; i < packed->send.npeers; i++) reading = mst_mpi_transfer_is_reading(&packed->send.peer[i].transfer) || reading;
-    if (!reading) free(packed->buffer);
+    bool sends = is_alive(&packed->send), receives = is_alive(&packed->receive);
+    if (!sends && !receives) free(packed->buffer); /* else a use has failed, and MPI keeps it */
     destroy_side(packed->fields, &packed->send);
     destroy_side(packed->fields, &packed->receive);
     free(packed);
@@ -139,31 +144,26 @@ static maestro_status_t large_type(size_t nbytes, MPI_Datatype *type_out) {
     return mst_mpi_check(WHAT, MPI_Type_commit(type_out));
 }
 
-static maestro_status_t send(const maestro_plan_t *plan, peer_t *peer, const char *from) {
-    size_t nbytes = nbytes_of(plan, peer);
-    MPI_Datatype type;
-    if (MST_LIKELY(nbytes <= INT_MAX)) return mst_mpi_transfer_send(plan, &peer->transfer, peer->rank, from, (int)nbytes, MPI_BYTE);
-    MST_TRY(large_type(nbytes, &type));
-    maestro_status_t status = mst_mpi_transfer_send(plan, &peer->transfer, peer->rank, from, 1, type);
-    MPI_Type_free(&type); /* in the end: MPI still uses it */
-    return status;
+/* `from` NULL: receives. */
+static maestro_status_t post(const maestro_plan_t *plan, peer_t *peer, const char *from, int count, MPI_Datatype type) {
+    if (from) return mst_mpi_transfer_send(plan, &peer->transfer, peer->rank, from, count, type);
+    return mst_mpi_transfer_receive(plan, &peer->transfer, peer->rank, receive_buffer(plan, peer), count, type);
 }
 
-static maestro_status_t receive(const maestro_plan_t *plan, peer_t *peer) {
+static maestro_status_t post_bytes(const maestro_plan_t *plan, peer_t *peer, const char *from) {
     size_t nbytes = nbytes_of(plan, peer);
     MPI_Datatype type;
-    char *to = receive_buffer(plan, peer);
-    if (MST_LIKELY(nbytes <= INT_MAX)) return mst_mpi_transfer_receive(plan, &peer->transfer, peer->rank, to, (int)nbytes, MPI_BYTE);
+    if (MST_LIKELY(nbytes <= INT_MAX)) return post(plan, peer, from, (int)nbytes, MPI_BYTE);
     MST_TRY(large_type(nbytes, &type));
-    maestro_status_t status = mst_mpi_transfer_receive(plan, &peer->transfer, peer->rank, to, 1, type);
-    MPI_Type_free(&type);
+    maestro_status_t status = post(plan, peer, from, 1, type);
+    MPI_Type_free(&type); /* in the end: MPI still uses it */
     return status;
 }
 
 static maestro_status_t start(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
-    for (int i = 0; i < packed->receive.npeers; i++) MST_TRY(receive(plan, &packed->receive.peer[i]));
-    for (int i = 0; i < packed->send.npeers; i++) MST_TRY(send(plan, &packed->send.peer[i], pack(plan, packed, i)));
+    for (int i = 0; i < packed->receive.npeers; i++) MST_TRY(post_bytes(plan, &packed->receive.peer[i], NULL));
+    for (int i = 0; i < packed->send.npeers; i++) MST_TRY(post_bytes(plan, &packed->send.peer[i], pack(plan, packed, i)));
     return MAESTRO_OK;
 }
 

@@ -7,9 +7,32 @@ static const double TIMEOUT_S = 60;
 static const char WHAT[] = "redistribution";
 
 /* ---- A use */
-static void fail(maestro_plan_t *plan) {
-    plan->failed = true;
+static maestro_plan_t *helping; /* the running plans of this process that others may wait for: ranks wait for their plans in any order */
+
+static void set_running(maestro_plan_t *plan) {
+    plan->running = true;
+    if (!plan->method->help) return;
+    plan->next = helping;
+    helping = plan;
+}
+
+static void set_ended(maestro_plan_t *plan) {
     plan->running = false;
+    for (maestro_plan_t **link = &helping; *link; link = &(*link)->next)
+        if (*link == plan) {
+            *link = plan->next;
+            return;
+        }
+}
+
+static void help_others(const maestro_plan_t *plan) {
+    for (maestro_plan_t *other = helping; other; other = other->next)
+        if (other != plan) other->method->help(other, other->state);
+}
+
+void mst_mpi_plan_abandon(maestro_plan_t *plan) {
+    plan->failed = true;
+    set_ended(plan);
     plan->method->abandon(plan->state);
 }
 
@@ -18,17 +41,18 @@ static void copy_own(const maestro_plan_t *plan) {
 }
 
 maestro_status_t mst_mpi_plan_begin(maestro_plan_t *plan) {
-    plan->running = true;
+    set_running(plan);
     maestro_status_t status = plan->method->start(plan, plan->state);
     if (MST_LIKELY(status == MAESTRO_OK)) copy_own(plan);
-    else fail(plan);
+    else mst_mpi_plan_abandon(plan);
     return status;
 }
 
 maestro_status_t mst_mpi_plan_go_on(maestro_plan_t *plan) {
     maestro_status_t status = plan->method->progress(plan, plan->state);
-    if (status == MAESTRO_OK) plan->running = false;
-    if (status < 0) fail(plan);
+    if (status == MAESTRO_OK) set_ended(plan);
+    else if (status == MAESTRO_IN_PROGRESS) help_others(plan);
+    else mst_mpi_plan_abandon(plan);
     return status;
 }
 
@@ -36,14 +60,15 @@ maestro_status_t mst_mpi_plan_go_on(maestro_plan_t *plan) {
 maestro_status_t mst_mpi_plan_finish(maestro_plan_t *plan, double timeout_s) {
     enum { LOOKS = 256, MOMENT = 2000 };
     int64_t until_ns = 0;
-    if (timeout_s < 0) timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S);
     for (unsigned i = 1;; i++) {
         maestro_status_t status = mst_mpi_plan_go_on(plan);
         if (status != MAESTRO_IN_PROGRESS) return status;
         if (plan->comm.crowded || i > MOMENT) sched_yield();
         if (i % LOOKS) continue;
-        if (!until_ns) until_ns = mst_base_deadline_ns(timeout_s);
-        else if (mst_base_now_ns() >= until_ns) break;
+        if (until_ns && mst_base_now_ns() >= until_ns) break;
+        if (until_ns) continue;
+        if (timeout_s < 0) timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S);
+        until_ns = mst_base_deadline_ns(timeout_s);
     }
     return mst_base_fail(MAESTRO_TIMEOUT, "%s: not done after %.3g s, for other ranks have not come so far; wait again, or longer (MAESTRO_TIMEOUT_S)", WHAT,
                          timeout_s);
@@ -61,6 +86,7 @@ static maestro_status_t take_fields(const maestro_plan_t *plan, bool needed, con
 
 static maestro_status_t check_usable(const maestro_plan_t *plan) {
     MST_TRY(mst_mpi_plan_check(plan, WHAT));
+    if (!mst_mpi_is_running()) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI has been finalised", WHAT);
     return plan->failed ? mst_base_fail(MAESTRO_WRONG_STATE, "%s: an earlier use has failed; make a new plan", WHAT) : MAESTRO_OK;
 }
 

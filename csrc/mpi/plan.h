@@ -5,7 +5,8 @@
  *   trial.c     which method
  *   plan.c      use, explanation, end
  *   bundle.c    the fields that go to one rank together
- *   packed.c, datatypes.c, shared.c     the methods
+ *   packed.c, datatypes.c    methods of messages, by transfer.c
+ *   shared.c    methods of shared memory, by board.c, part.c and window.c
  * Invariant: between uses nothing of a plan is under way in MPI. */
 #ifndef MST_MPI_PLAN_H
 #define MST_MPI_PLAN_H
@@ -25,7 +26,9 @@ struct mst_mpi_method {
     maestro_status_t (*start)(const maestro_plan_t *plan, void *state);
     /* Does what can be done without waiting; IN_PROGRESS: not all. */
     maestro_status_t (*progress)(const maestro_plan_t *plan, void *state);
-    void (*abandon)(void *state); /* after an error of either: from here on nothing is written to plan->to */
+    /* What other ranks wait for, while this rank waits for another plan; what fails fails again in progress.  NULL: MPI does it. */
+    void (*help)(const maestro_plan_t *plan, void *state);
+    void (*abandon)(void *state); /* after an error of either: nothing is written to plan->to any more, but by MPI what it has begun */
     void (*forget)(void *state);  /* memory of others that it has mapped; NULL: it maps none */
     void (*destroy)(void *state); /* NULL is allowed */
 };
@@ -56,7 +59,7 @@ struct maestro_plan {
     size_t nfields;
     const void **from;        /* fields.count of each */
     void **to;
-    maestro_plan_t *next;     /* of those that have ended: registry.c */
+    maestro_plan_t *next;     /* of those that are running and help: plan.c; of those that have ended: registry.c */
 };
 
 /* make.c.  Local: what a rank gives, gets and keeps, in a plan that has its communicator and its fields. */
@@ -75,5 +78,6 @@ maestro_status_t mst_mpi_plan_check(const maestro_plan_t *plan, const char *what
 maestro_status_t mst_mpi_plan_begin(maestro_plan_t *plan);
 maestro_status_t mst_mpi_plan_go_on(maestro_plan_t *plan);                   /* IN_PROGRESS: not done */
 maestro_status_t mst_mpi_plan_finish(maestro_plan_t *plan, double timeout_s); /* < 0: the default */
+void mst_mpi_plan_abandon(maestro_plan_t *plan);                              /* a use that has not ended: the plan has failed */
 
 #endif

@@ -7,22 +7,16 @@
  * A use of a channel (board.h): the source fills the slot, as soon as its target has read it as that of the last use but one, and says that it is ready; the
  * target reads it and says so.  Both methods have the same state. */
 #include "mpi/board.h"
+#include "mpi/part.h"
 #include "mpi/plan.h"
 #include "mpi/window.h"
 
 static const char WHAT[] = "redistribution in shared memory";
 
-enum { LONG_NBYTES = 64 }; /* of a line that is read where it lies: about a cache line, measured */
-
-typedef struct part { /* of a field of one kind: its long lines come first in the room */
-    size_t long_nbytes;
-    mst_array_copy_t *direct, *long_lines, *short_lines; /* NULL: there are none; the latter two pack or unpack */
-} part_t;
-
 typedef struct peer {
     int rank, number; /* in the communicator, in the node */
     int64_t count;    /* elements of a field */
-    part_t *part;     /* one for each kind */
+    mst_mpi_part_t *part;     /* one for each kind */
     mst_mpi_channel_t channel;
     bool given, done; /* a source of its own: its slot is filled; nothing more has to be done */
     mst_mpi_windows_t windows;
@@ -37,69 +31,12 @@ typedef struct shared {
     void *messages; /* the state of the packed method, for other nodes */
 } shared_t;
 
-/* ---- Long and short lines */
-static int64_t length_of(const mst_array_axis_t *axis) {
-    int64_t length = 0;
-    for (int64_t r = 0; r < axis->nruns; r++) length += axis->run[r].length;
-    return length;
-}
-
-/* Elements that lie one after the other in the source's memory: along the axis of that stride, and on along the next one where it goes on there. */
-static int64_t line_length(const mst_array_move_t *move) {
-    int64_t line = 1;
-    for (bool on = true; on;) {
-        on = false;
-        for (int a = 0; a < move->naxes && !on; a++) {
-            const mst_array_axis_t *axis = &move->axis[a];
-            int64_t length = length_of(axis);
-            if (axis->from_stride != line || length == 1) continue;
-            line *= length / axis->nruns;
-            if (axis->nruns > 1) return line;
-            on = true;
-        }
-    }
-    return line;
-}
-
-/* Those of the moves that have long lines, or those that have not; without copying.  The caller frees their list. */
-static maestro_status_t choose_moves(const mst_array_moves_t *moves, size_t size, bool long_ones, mst_array_moves_t *chosen_out) {
-    *chosen_out = (mst_array_moves_t){.move = malloc((size_t)moves->nmoves * sizeof *moves->move)};
-    if (!chosen_out->move) return mst_base_fail_errno(WHAT);
-    for (int64_t m = 0; m < moves->nmoves; m++) {
-        if ((line_length(&moves->move[m]) * (int64_t)size >= LONG_NBYTES) != long_ones) continue;
-        chosen_out->move[chosen_out->nmoves++] = moves->move[m];
-        chosen_out->count += moves->move[m].count;
-    }
-    return MAESTRO_OK;
-}
-
 /* ---- Making */
-static maestro_status_t make_copy(const maestro_plan_t *plan, const mst_array_moves_t *moves, mst_array_way_t way, const maestro_field_t *kind,
-                                  mst_array_copy_t **copy_out) {
-    if (!moves->count) return MAESTRO_OK;
-    return mst_array_copy_create(moves, way, kind, (size_t)plan->moved * mst_array_element_nbytes(kind->to), copy_out);
-}
-
-static maestro_status_t make_part(const maestro_plan_t *plan, const mst_array_moves_t *moves, bool sent, const maestro_field_t *kind, part_t *part) {
-    mst_array_moves_t long_ones = {0}, short_ones = {0};
-    mst_array_way_t way = sent ? MST_ARRAY_PACK : MST_ARRAY_UNPACK;
-    size_t size = mst_array_element_nbytes(kind->from);
-    maestro_status_t status = choose_moves(moves, size, true, &long_ones);
-    if (status == MAESTRO_OK) status = choose_moves(moves, size, false, &short_ones);
-    if (status == MAESTRO_OK && !sent) status = make_copy(plan, &long_ones, MST_ARRAY_DIRECT, kind, &part->direct);
-    if (status == MAESTRO_OK) status = make_copy(plan, &long_ones, way, kind, &part->long_lines);
-    if (status == MAESTRO_OK) status = make_copy(plan, &short_ones, way, kind, &part->short_lines);
-    part->long_nbytes = (size_t)long_ones.count * size;
-    free(long_ones.move);
-    free(short_ones.move);
-    return status;
-}
-
 static maestro_status_t make_peer(const maestro_plan_t *plan, const mst_mpi_share_t *share, int number, bool sent, peer_t *peer) {
     *peer = (peer_t){.rank = share->rank, .number = number, .count = share->moves.count};
     peer->part = calloc((size_t)plan->fields.nkinds, sizeof *peer->part);
     if (!peer->part) return mst_base_fail_errno(WHAT);
-    for (int k = 0; k < plan->fields.nkinds; k++) MST_TRY(make_part(plan, &share->moves, sent, &plan->fields.kind[k], &peer->part[k]));
+    for (int k = 0; k < plan->fields.nkinds; k++) MST_TRY(mst_mpi_part_init(&share->moves, sent, &plan->fields.kind[k], plan->moved, &peer->part[k]));
     return MAESTRO_OK;
 }
 
@@ -173,11 +110,7 @@ static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_
 
 static void destroy_peers(const mst_mpi_fields_t *fields, peer_t *peer, int npeers) {
     for (int i = 0; i < npeers; i++) {
-        for (int k = 0; peer[i].part && k < fields->nkinds; k++) {
-            mst_array_copy_destroy(peer[i].part[k].direct);
-            mst_array_copy_destroy(peer[i].part[k].long_lines);
-            mst_array_copy_destroy(peer[i].part[k].short_lines);
-        }
+        for (int k = 0; peer[i].part && k < fields->nkinds; k++) mst_mpi_part_fini(&peer[i].part[k]);
         mst_mpi_windows_fini(&peer[i].windows);
         free(peer[i].part);
     }
@@ -225,7 +158,7 @@ static maestro_status_t tell_death(const shared_t *shared, const peer_t *peer) {
 static size_t room_at(const shared_t *shared, const peer_t *peer, size_t f) { return mst_mpi_packed_nbytes(shared->fields, peer->count, f); }
 
 /* ---- The source's side */
-static void pack(const part_t *part, const void *from, char *room, bool long_ones) {
+static void pack(const mst_mpi_part_t *part, const void *from, char *room, bool long_ones) {
     if (part->long_lines && long_ones) mst_array_copy_run(part->long_lines, from, room);
     if (part->short_lines) mst_array_copy_run(part->short_lines, from, room + part->long_nbytes);
 }
@@ -237,7 +170,7 @@ static void give(const maestro_plan_t *plan, shared_t *shared, peer_t *target) {
     bool is_read = false; /* something, where it lies */
     if (atomic_load_explicit(channel->read, memory_order_acquire) + MST_MPI_SLOTS < shared->use) return;
     for (size_t f = 0; f < plan->nfields; f++) {
-        const part_t *part = &target->part[shared->fields->kind_of[f]];
+        const mst_mpi_part_t *part = &target->part[shared->fields->kind_of[f]];
         mst_mpi_board_field_t *field = &channel->field[s][f];
         bool readable = part->long_lines && plan->method == &mst_mpi_shared && mst_mpi_memory_find(plan->from[f], &field->segment, &field->offset);
         if (!readable) field->segment.nbytes = 0;
@@ -260,7 +193,7 @@ static maestro_status_t serve_target(const maestro_plan_t *plan, shared_t *share
 
 /* ---- The target's side */
 static maestro_status_t read_field(const maestro_plan_t *plan, shared_t *shared, peer_t *source, size_t f) {
-    const part_t *part = &source->part[shared->fields->kind_of[f]];
+    const mst_mpi_part_t *part = &source->part[shared->fields->kind_of[f]];
     int s = slot_of(shared->use);
     const mst_mpi_board_field_t *field = &source->channel.field[s][f];
     const char *room = source->channel.room[s] + room_at(shared, source, f), *base;
@@ -322,6 +255,12 @@ static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
     return status == MAESTRO_OK && !all ? MAESTRO_IN_PROGRESS : status;
 }
 
+static void help(const maestro_plan_t *plan, void *state) {
+    shared_t *shared = state;
+    for (int i = 0; i < shared->nsources; i++) read_source(plan, shared, &shared->source[i]);
+    for (int i = 0; i < shared->ntargets; i++) serve_target(plan, shared, &shared->target[i]);
+}
+
 static void abandon(void *state) {
     shared_t *shared = state;
     end(shared, MST_MPI_FAILED);
@@ -329,6 +268,7 @@ static void abandon(void *state) {
 }
 
 const mst_mpi_method_t mst_mpi_shared = {.number = MAESTRO_METHOD_SHARED, .name = "shared", .between_nodes = "packed", .create = create, .start = start,
-                                         .progress = progress, .abandon = abandon, .forget = forget, .destroy = destroy};
+                                         .progress = progress, .help = help, .abandon = abandon, .forget = forget, .destroy = destroy};
 const mst_mpi_method_t mst_mpi_staged = {.number = MAESTRO_METHOD_STAGED, .name = "staged", .between_nodes = "packed", .state_of = &mst_mpi_shared,
-                                         .create = create, .start = start, .progress = progress, .abandon = abandon, .forget = forget, .destroy = destroy};
+                                         .create = create, .start = start, .progress = progress, .help = help, .abandon = abandon, .forget = forget,
+                                         .destroy = destroy};

@@ -1,5 +1,5 @@
-/* Many plans made and destroyed, many uses of one: memory and descriptors stay as they are.  MAESTRO_TEST_SOAK=1 takes 10^4 plans and 10^6 uses, else fewer, and a
- * message of 2.3 GB; more ranks than cores take turns of milliseconds, and have fewer still. */
+/* Many plans made and destroyed, many uses of one: memory and descriptors stay as they are.  MAESTRO_TEST_SOAK=1 takes 10^4 plans and 10^6 uses, else fewer,
+ * and a message of 2.3 GB; more ranks than cores take turns of milliseconds, and have fewer still. */
 #include "mpi/scenario_test.h"
 
 #include <dirent.h>

@@ -44,15 +44,15 @@ maestro_status_t mst_mpi_transfer_arrived(const maestro_plan_t *plan, mst_mpi_tr
 }
 
 void mst_mpi_transfer_cancel(mst_mpi_transfer_t *transfer) {
-    if (!transfer->under_way) return;
+    enum { LOOKS = 100 };
+    if (!transfer->under_way || !mst_mpi_is_running()) return;
     MPI_Cancel(&transfer->request);
-    MPI_Wait(&transfer->request, MPI_STATUS_IGNORE);
-    transfer->under_way = false;
+    for (int i = 0; i < LOOKS && mst_mpi_transfer_is_alive(transfer); i++) continue;
 }
 
-bool mst_mpi_transfer_is_reading(mst_mpi_transfer_t *transfer) {
-    int sent = 1;
-    if (transfer->under_way) MPI_Test(&transfer->request, &sent, MPI_STATUS_IGNORE);
-    transfer->under_way = !sent;
-    return !sent;
+bool mst_mpi_transfer_is_alive(mst_mpi_transfer_t *transfer) {
+    int done = 1;
+    if (transfer->under_way && mst_mpi_is_running()) MPI_Test(&transfer->request, &done, MPI_STATUS_IGNORE);
+    transfer->under_way = !done;
+    return !done;
 }

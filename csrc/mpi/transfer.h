@@ -18,9 +18,9 @@ maestro_status_t mst_mpi_transfer_sent(mst_mpi_transfer_t *transfer);
  * of fields: INVALID_ARGUMENT. */
 maestro_status_t mst_mpi_transfer_arrived(const maestro_plan_t *plan, mst_mpi_transfer_t *transfer, int rank, MPI_Datatype basic, int64_t expected);
 
-/* From here on nothing is received. */
+/* Gives up a receive.  MPI may have begun it, and then writes all the same: the transfer stays alive. */
 void mst_mpi_transfer_cancel(mst_mpi_transfer_t *transfer);
-/* Whether MPI may still read what was to be sent. */
-bool mst_mpi_transfer_is_reading(mst_mpi_transfer_t *transfer);
+/* Whether MPI may still read what was to be sent, or write what was to be received. */
+bool mst_mpi_transfer_is_alive(mst_mpi_transfer_t *transfer);
 
 #endif

@@ -9,11 +9,12 @@
 
 #include <math.h>
 
-static const double TIME_S = 0.2, BATCH_S = 1e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
+static const double TIMEOUT_S = 60, TIME_S = 0.2, BATCH_S = 1e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
 enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_MAX = 8, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
 
 typedef struct candidate {
     void *state;
+    int tag;         /* its own: messages that a failed use of another has left do not meet its own */
     bool made, shares_state, dropped;
     int batch;       /* uses that are timed together */
     int nrounds;     /* since the first that counts */
@@ -25,6 +26,7 @@ typedef struct trial {
     candidate_t candidate[MST_MPI_METHODS];
     int64_t nelements[MST_MPI_SIDES]; /* in this rank's parts, ghost cells too */
     char *scratch;
+    bool failed;     /* a use on this rank: MPI may still read and write scratch arrays */
     double begun_s;
 } trial_t;
 
@@ -94,10 +96,10 @@ static int index_of(const mst_mpi_method_t *method) {
 static void make_candidate(trial_t *trial, int i, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, maestro_status_t *status_out) {
     const mst_mpi_method_t *method = mst_mpi_method[i];
     candidate_t *candidate = &trial->candidate[i];
-    *candidate = (candidate_t){.batch = 1};
+    *candidate = (candidate_t){.batch = 1, .tag = mst_mpi_comm_tag(&trial->plan->comm, MST_MPI_TAG_DATA)};
     if (method->state_of) {
         const candidate_t *other = &trial->candidate[index_of(method->state_of)];
-        *candidate = (candidate_t){.batch = 1, .made = other->made, .state = other->state, .shares_state = true};
+        *candidate = (candidate_t){.batch = 1, .tag = other->tag, .made = other->made, .state = other->state, .shares_state = true};
         return;
     }
     *status_out = mst_mpi_agree(&trial->plan->comm, method->create(trial->plan, sends, receives, &candidate->state), -1);
@@ -110,6 +112,12 @@ static void make_candidate(trial_t *trial, int i, const mst_mpi_shares_t *sends,
 static void choose(trial_t *trial, int chosen) {
     trial->plan->method = mst_mpi_method[chosen];
     trial->plan->state = trial->candidate[chosen].state;
+    trial->plan->tag = trial->candidate[chosen].tag;
+}
+
+static void choose_none(trial_t *trial) {
+    trial->plan->method = NULL;
+    trial->plan->state = NULL;
 }
 
 /* All but the chosen one. */
@@ -134,32 +142,40 @@ static maestro_status_t take_first(trial_t *trial, const mst_mpi_shares_t *sends
 }
 
 /* ---- Rounds */
-static double time_uses(maestro_plan_t *plan, int count) {
-    double begun_s = now_s();
+/* Of one use, or HUGE_VAL: it has failed, or not ended in time: in less than that in which the ranks for which it has failed wait for the others. */
+static double time_uses(trial_t *trial, int count) {
+    maestro_plan_t *plan = trial->plan;
+    double timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S) / 2, begun_s = now_s();
     maestro_status_t status = MAESTRO_OK;
     for (int i = 0; i < count && status == MAESTRO_OK; i++) {
         status = mst_mpi_plan_begin(plan);
-        if (status == MAESTRO_OK) status = mst_mpi_plan_finish(plan, -1);
+        if (status == MAESTRO_OK) status = mst_mpi_plan_finish(plan, timeout_s);
     }
-    plan->failed = plan->running = false;
-    return status == MAESTRO_OK ? (now_s() - begun_s) / count : HUGE_VAL;
+    if (status == MAESTRO_OK) return (now_s() - begun_s) / count;
+    if (plan->running) mst_mpi_plan_abandon(plan);
+    mst_mpi_comm_spoil(&plan->comm);
+    trial->failed = true;
+    plan->failed = false; /* which it has not with another method */
+    return HUGE_VAL;
 }
+
+static int64_t to_ps(double s) { return s == HUGE_VAL ? INT64_MIN : (int64_t)(-1e12 * s); }
 
 /* Collective: a batch of each method; the times of the slowest ranks, and the time since the trial began. */
 static maestro_status_t time_round(trial_t *trial, double slowest_s[MST_MPI_METHODS + 1]) {
     maestro_plan_t *plan = trial->plan;
-    double own_s[MST_MPI_METHODS + 1] = {0};
-    MPI_Request request;
+    int64_t ps[MST_MPI_METHODS + 1] = {0}; /* less than nothing, so that the least is of the slowest */
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         const candidate_t *candidate = &trial->candidate[i];
         if (!candidate->made || candidate->dropped) continue;
         choose(trial, i);
-        MST_TRY(mst_mpi_check("trial", MPI_Ibarrier(plan->comm.comm, &request)));
-        MST_TRY(mst_mpi_finish(&plan->comm, "trial", &request));
-        own_s[i] = time_uses(plan, candidate->batch);
+        MST_TRY(mst_mpi_agree(&plan->comm, MAESTRO_OK, -1)); /* a barrier */
+        ps[i] = to_ps(time_uses(trial, candidate->batch));
     }
-    own_s[MST_MPI_METHODS] = now_s() - trial->begun_s;
-    return mst_mpi_check("trial", MPI_Allreduce(own_s, slowest_s, MST_MPI_METHODS + 1, MPI_DOUBLE, MPI_MAX, plan->comm.comm));
+    ps[MST_MPI_METHODS] = to_ps(now_s() - trial->begun_s);
+    MST_TRY(mst_mpi_least(&plan->comm, "trial", ps, MST_COUNT(ps), ps));
+    for (int i = 0; i <= MST_MPI_METHODS; i++) slowest_s[i] = ps[i] == INT64_MIN ? HUGE_VAL : -1e-12 * (double)ps[i];
+    return MAESTRO_OK;
 }
 
 static int best_of(const double time_s[MST_MPI_METHODS]) {
@@ -179,19 +195,31 @@ static void take_time(candidate_t *candidate, double s) {
     } else if (s < candidate->second_s) candidate->second_s = s;
 }
 
+/* A use of it has failed on some rank: it is never chosen, nor what has the same state. */
+static void drop_failed(trial_t *trial, const double round_s[MST_MPI_METHODS]) {
+    for (int i = 0; i < MST_MPI_METHODS; i++)
+        for (int j = 0; j < MST_MPI_METHODS && round_s[i] == HUGE_VAL; j++) {
+            candidate_t *other = &trial->candidate[j];
+            if (other->state != trial->candidate[i].state) continue;
+            other->dropped = true;
+            other->least_s = HUGE_VAL;
+        }
+}
+
 /* A method falls out that has been looked at a few times and is clearly slower, or is slow, while pages are being made, and hopeless. */
 static void judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool cold) {
     double least_s[MST_MPI_METHODS];
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         candidate_t *candidate = &trial->candidate[i];
         if (round_s[i] > 0) take_time(candidate, round_s[i]);
-        least_s[i] = candidate->least_s;
     }
+    drop_failed(trial, round_s);
+    for (int i = 0; i < MST_MPI_METHODS; i++) least_s[i] = trial->candidate[i].least_s;
     double best_s = least_s[best_of(least_s)], drop = cold ? DROP_COLD : DROP;
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         candidate_t *candidate = &trial->candidate[i];
         bool known = candidate->nrounds > (candidate->least_s > SLOW_S ? 1 : cold ? WARM : 2);
-        candidate->dropped = candidate->dropped || candidate->least_s == HUGE_VAL || (known && candidate->least_s > drop * best_s);
+        candidate->dropped = candidate->dropped || (known && candidate->least_s > drop * best_s);
     }
 }
 
@@ -229,6 +257,16 @@ static int best_method(const double trial_s[MST_MPI_METHODS]) {
     return i;
 }
 
+/* Collective: the same on all ranks, for they have the same times and agree that they have. */
+static maestro_status_t choose_quickest(trial_t *trial, int *chosen_out) {
+    MST_TRY(run_rounds(trial)); /* else the communicator is lost */
+    MST_TRY(mst_mpi_agree(&trial->plan->comm, MAESTRO_OK, -1));
+    int best = best_method(trial->plan->trial_s);
+    if (best < 0) return mst_base_fail(MAESTRO_SYSTEM, "redistribution: each method has failed on some rank in its trial; try one of them as option method");
+    *chosen_out = best;
+    return MAESTRO_OK;
+}
+
 static int first_made(const trial_t *trial) {
     int i = 0;
     while (i < MST_MPI_METHODS && !trial->candidate[i].made) i++;
@@ -240,15 +278,14 @@ static maestro_status_t try_all(trial_t *trial, const mst_mpi_shares_t *sends, c
     for (int i = 0; i < MST_MPI_METHODS; i++) make_candidate(trial, i, sends, receives, &status);
     int chosen = first_made(trial);
     if (chosen == MST_MPI_METHODS) return status;
-    status = mst_mpi_agree(&trial->plan->comm, make_scratch(trial), -1);
-    if (status == MAESTRO_OK) status = run_rounds(trial);
-    int best = status == MAESTRO_OK ? best_method(trial->plan->trial_s) : -1;
-    if (best >= 0) chosen = best;
-    choose(trial, chosen);
+    bool ready = mst_mpi_agree(&trial->plan->comm, make_scratch(trial), -1) == MAESTRO_OK;
+    status = ready ? choose_quickest(trial, &chosen) : MAESTRO_OK;
+    if (status == MAESTRO_OK) choose(trial, chosen);
+    else choose_none(trial);
     destroy_others(trial);
-    if (trial->plan->method->forget) trial->plan->method->forget(trial->plan->state);
-    maestro_dealloc(trial->scratch);
-    return MAESTRO_OK;
+    if (trial->plan->method && trial->plan->method->forget) trial->plan->method->forget(trial->plan->state);
+    if (!trial->failed) maestro_dealloc(trial->scratch); /* else MPI keeps it */
+    return status;
 }
 
 maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const mst_mpi_request_t *request, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {

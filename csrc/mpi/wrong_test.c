@@ -73,6 +73,26 @@ static void test_a_halo_where_others_redistribute_is_refused(void) {
     MPI_Comm_free(&comm);
 }
 
+/* A call that is refused leaves all ranks with as many tags given: messages of a later plan meet. */
+static void test_a_plan_after_a_call_of_another_kind_moves_messages(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    const int64_t size = 8 * nranks, nparts = nranks;
+    int64_t part;
+    maestro_layout_t *line = NULL;
+    maestro_plan_t *plan = NULL;
+    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, NULL, &line));
+    if (nranks > 1)
+        CHECK_STATUS(rank ? maestro_redistribute(line, line, 8, ours, NULL, &plan) : maestro_relabel(line, line, ours, NULL, &part), MAESTRO_INVALID_ARGUMENT);
+    setenv("MAESTRO_TIMEOUT_S", "10", 1);
+    plan = plan_of(ours, MAESTRO_METHOD_PACKED);
+    CHECK_OK(run(plan));
+    CHECK_OK(maestro_plan_destroy(plan));
+    unsetenv("MAESTRO_TIMEOUT_S");
+    maestro_layout_destroy(line);
+    MPI_Comm_free(&comm);
+}
+
 static void test_fields_that_differ_are_refused_by_all(void) {
     MPI_Comm comm;
     maestro_comm_t ours = own_world(&comm);
@@ -200,6 +220,46 @@ static void test_plans_are_waited_for_in_any_order(maestro_method_t method) {
     }
 }
 
+/* A source in memory that others read where it lies is done when they have read it: ranks that wait for another plan do so too. */
+static void test_plans_are_waited_for_in_opposite_orders(maestro_method_t method) {
+    enum { SIDE = 512 };
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    const size_t count = (size_t)SIDE * (size_t)nranks * SIDE;
+    void *source[2], *target = calloc(2 * count, sizeof(double));
+    maestro_plan_t *plan[2];
+    maestro_plan_options_t options;
+    maestro_plan_options_init(&options);
+    options.method = method;
+    for (int p = 0; p < 2; p++) {
+        CHECK_OK(maestro_alloc(count * sizeof(double), &source[p]));
+        CHECK_OK(make(ours, SIDE * nranks, &options, &plan[p]));
+    }
+    for (int p = 0; p < 2; p++) CHECK_OK(maestro_plan_start(plan[p], 1, (const void *[]){source[p]}, (void *[]){(double *)target + (size_t)p * count}));
+    for (int p = 0; p < 2; p++) CHECK_OK(maestro_plan_wait(plan[(p + rank) % 2], 20));
+    for (int p = 0; p < 2; p++) {
+        CHECK_OK(maestro_plan_destroy(plan[p]));
+        CHECK_OK(maestro_dealloc(source[p]));
+    }
+    free(target);
+    MPI_Comm_free(&comm);
+}
+
+/* What is left over when MPI has ended: local errors, and memory is given back. */
+static maestro_plan_t *left[2];
+
+static void leave_plans(void) {
+    for (int p = 0; p < 2; p++) left[p] = plan_of(MPI_Comm_c2f(MPI_COMM_WORLD), p ? MAESTRO_METHOD_DATATYPES : MAESTRO_METHOD_PACKED);
+}
+
+static void test_after_the_end_of_mpi_plans_are_refused_and_destroyed(void) {
+    for (int p = 0; p < 2; p++) {
+        CHECK_STATUS(run(left[p]), MAESTRO_WRONG_STATE);
+        CHECK_ERROR_SAYS("finalised");
+        CHECK_OK(maestro_plan_destroy(left[p]));
+    }
+}
+
 int main(int argc, char **argv) {
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -207,6 +267,7 @@ int main(int argc, char **argv) {
     test_ranks_that_make_plans_in_another_order_are_told();
     test_a_halo_where_others_redistribute_is_refused();
     test_fields_that_differ_are_refused_by_all();
+    test_a_plan_after_a_call_of_another_kind_moves_messages();
     test_a_rank_that_makes_no_plan_is_waited_for_only_so_long();
     test_plans_outlive_the_communicator();
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {
@@ -214,7 +275,10 @@ int main(int argc, char **argv) {
         test_a_rank_that_has_destroyed_the_plan_is_noticed(method);
         test_a_plan_that_was_destroyed_is_refused(method);
         test_plans_are_waited_for_in_any_order(method);
+        test_plans_are_waited_for_in_opposite_orders(method);
     }
+    leave_plans();
     MPI_Finalize();
+    test_after_the_end_of_mpi_plans_are_refused_and_destroyed();
     return TEST_END;
 }
