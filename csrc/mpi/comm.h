@@ -33,9 +33,10 @@ typedef struct mst_mpi_theirs {
 maestro_status_t mst_mpi_theirs_begin(const char *what, maestro_comm_t handle, mst_mpi_theirs_t *theirs_out);
 void mst_mpi_theirs_end(mst_mpi_theirs_t *theirs);
 
-/* Collective.  `what` begins messages.  Errors: those of mst_mpi_theirs_begin, SYSTEM. */
+/* Collective.  `what` begins messages.  Errors: those of mst_mpi_theirs_begin, SYSTEM; TIMEOUT, not on all ranks alike, where ranks have not come within
+ * MAESTRO_TIMEOUT_S; then WRONG_STATE, since the communicator is lost. */
 maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out);
-/* Local, but for the last one after the application has freed its communicator: that is collective.  After MPI_Finalize it does nothing. */
+/* Local.  Where it was open when the application freed its communicator, the duplicate is left to MPI_Finalize. */
 void mst_mpi_comm_close(mst_mpi_comm_t *comm);
 /* Messages have been sent on it that nobody will receive: MPICH aborts where such a communicator is freed, so it is left to MPI_Finalize. */
 void mst_mpi_comm_spoil(mst_mpi_comm_t *comm);

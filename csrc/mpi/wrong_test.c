@@ -119,6 +119,34 @@ static void test_a_rank_that_makes_no_plan_is_waited_for_only_so_long(void) {
     MPI_Comm_free(&comm);
 }
 
+/* As above, where nothing was made on the communicator before. */
+static void test_a_rank_that_does_not_make_the_first_plan_is_waited_for_only_so_long(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *none = NULL;
+    double begun_s = now_s();
+    if (nranks == 1) return;
+    setenv("MAESTRO_TIMEOUT_S", "0.3", 1);
+    if (rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_TIMEOUT);
+    if (rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_WRONG_STATE);
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (!rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_TIMEOUT);
+    CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_WRONG_STATE);
+    CHECK(now_s() - begun_s < BOUND_S);
+    unsetenv("MAESTRO_TIMEOUT_S");
+    MPI_Comm_free(&comm);
+}
+
+/* One rank never comes, until MPI_Finalize. */
+static void leave_a_first_plan_unmade(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *none = NULL;
+    setenv("MAESTRO_TIMEOUT_S", "0.3", 1);
+    if (rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_TIMEOUT);
+    unsetenv("MAESTRO_TIMEOUT_S");
+}
+
 /* ---- When a plan is used */
 static void test_a_rank_that_does_not_use_a_plan_is_waited_for_only_so_long(maestro_method_t method) {
     MPI_Comm comm;
@@ -208,6 +236,7 @@ int main(int argc, char **argv) {
     test_a_halo_where_others_redistribute_is_refused();
     test_fields_that_differ_are_refused_by_all();
     test_a_rank_that_makes_no_plan_is_waited_for_only_so_long();
+    test_a_rank_that_does_not_make_the_first_plan_is_waited_for_only_so_long();
     test_plans_outlive_the_communicator();
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {
         test_a_rank_that_does_not_use_a_plan_is_waited_for_only_so_long(method);
@@ -215,6 +244,11 @@ int main(int argc, char **argv) {
         test_a_plan_that_was_destroyed_is_refused(method);
         test_plans_are_waited_for_in_any_order(method);
     }
+    leave_a_first_plan_unmade();
+    maestro_plan_t *plan = plan_of(MPI_Comm_c2f(MPI_COMM_WORLD), MAESTRO_METHOD_PACKED);
+    if (rank) CHECK_OK(maestro_plan_destroy(plan)); /* that of rank 0 is left open */
+    double begun_s = now_s();
     MPI_Finalize();
+    CHECK(now_s() - begun_s < BOUND_S);
     return TEST_END;
 }
