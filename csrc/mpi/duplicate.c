@@ -15,11 +15,19 @@ static bool is_clean(const mst_mpi_duplicate_t *duplicate) {
     return mst_mpi_begin(&duplicate->comm, "free a communicator", status, &clean, 1) == MAESTRO_OK;
 }
 
+/* Open MPI goes on with a step on a communicator that is gone, and crashes; those who came late have let it end. */
+static void finish_steps(mst_mpi_duplicate_t *duplicate) {
+    for (int i = 0; i < 2; i++)
+        if (duplicate->step[i] != MPI_REQUEST_NULL && mst_mpi_finish(&duplicate->comm, "free a communicator", &duplicate->step[i]) != MAESTRO_OK) return;
+}
+
 /* MPI_Comm_free is collective, so all ranks come here.  The world's ends in MPI_Finalize, where nobody should wait for others. */
 static int at_free(MPI_Comm theirs, int keyval, void *attribute, void *extra) {
     mst_mpi_duplicate_t *duplicate = attribute;
     (void)keyval, (void)extra;
-    if (theirs == MPI_COMM_WORLD || duplicate->lost || !is_clean(duplicate)) return MPI_SUCCESS; /* MPI may still use it */
+    if (theirs == MPI_COMM_WORLD) return MPI_SUCCESS;
+    finish_steps(duplicate);
+    if (duplicate->lost || !is_clean(duplicate)) return MPI_SUCCESS; /* MPI may still use it */
     MPI_Comm_free(&duplicate->comm.node);
     MPI_Comm_free(&duplicate->comm.comm);
     free(duplicate->node_ranks);
@@ -52,25 +60,26 @@ static maestro_status_t learn_node(const char *what, mst_mpi_duplicate_t *duplic
     return mst_mpi_check(what, MPI_Allgather(&comm->rank, 1, MPI_INT, duplicate->node_ranks, 1, MPI_INT, comm->node));
 }
 
-/* One bounded step on the application's communicator. */
-static maestro_status_t meet(const char *what, MPI_Comm theirs, const int *own, int *all) {
-    MPI_Request request;
-    MST_TRY(mst_mpi_check(what, MPI_Iallreduce(own, all, 1, MPI_INT, MPI_MIN, theirs, &request)));
-    return mst_mpi_finish(&(mst_mpi_comm_t){.crowded = true}, what, &request);
+static maestro_status_t begin_step(const char *what, MPI_Comm theirs, mst_mpi_duplicate_t *duplicate, int i, bool here) {
+    duplicate->here[i] = here;
+    return mst_mpi_check(what, MPI_Iallreduce(&duplicate->here[i], &duplicate->all_here[i], 1, MPI_INT, MPI_MIN, theirs, &duplicate->step[i]));
+}
+
+static maestro_status_t finish_step(const char *what, mst_mpi_duplicate_t *duplicate, int i) {
+    return mst_mpi_finish(&(mst_mpi_comm_t){.crowded = true}, what, &duplicate->step[i]);
 }
 
 /* Whether all ranks are here and none has given up: MPI_Comm_dup waits without end.  Who gives up takes the second step as well, so that those who come late
  * learn it, and no message of theirs is left. */
 static maestro_status_t gather_ranks(const char *what, MPI_Comm theirs, mst_mpi_duplicate_t *duplicate) {
-    MPI_Request never;
-    maestro_status_t met = meet(what, theirs, &duplicate->here[0], &duplicate->all_here[0]);
-    duplicate->here[1] = met == MAESTRO_OK;
-    if (met != MAESTRO_OK) {
-        MPI_Iallreduce(&duplicate->here[1], &duplicate->all_here[1], 1, MPI_INT, MPI_MIN, theirs, &never);
-        return met;
-    }
-    MST_TRY(meet(what, theirs, &duplicate->here[1], &duplicate->all_here[1]));
-    return duplicate->all_here[1] ? MAESTRO_OK : mst_base_fail(MAESTRO_TIMEOUT, "%s: other ranks have called it before and wait no more; make another communicator", what);
+    duplicate->step[0] = duplicate->step[1] = MPI_REQUEST_NULL;
+    MST_TRY(begin_step(what, theirs, duplicate, 0, true));
+    maestro_status_t met = finish_step(what, duplicate, 0), second = begin_step(what, theirs, duplicate, 1, met == MAESTRO_OK);
+    MST_TRY(met);
+    MST_TRY(second);
+    MST_TRY(finish_step(what, duplicate, 1));
+    if (duplicate->all_here[1]) return MAESTRO_OK;
+    return mst_base_fail(MAESTRO_TIMEOUT, "%s: other ranks have called it before and wait no more; make another communicator", what);
 }
 
 /* After an error the duplicate is left as it is, and lost: MPI may still write to it. */
