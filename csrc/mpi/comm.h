@@ -95,8 +95,8 @@ bool mst_mpi_mail_failed(const mst_mpi_mail_t *mail);
 void mst_mpi_mail_fini(mst_mpi_mail_t *mail);
 
 /* Collective: letters arrive, in time that goes with those of this rank and the logarithm of the number of ranks.  `tag` differs from that of the exchange
- * before.  The caller ends `in_out` with _fini, also after an error.  Errors: TOO_LARGE (a letter of 2 GiB), SYSTEM (no memory); TIMEOUT where ranks do not come
- * within MAESTRO_TIMEOUT_S: then the communicator is lost, and `out` empty: MPI may still read the letters. */
+ * before.  The caller ends `in_out` with _fini, also after an error.  Errors: TOO_LARGE (a letter of 2 GiB), SYSTEM (no memory); TIMEOUT where ranks do not
+ * come within MAESTRO_TIMEOUT_S: then the communicator is lost, and `out` empty: MPI may still read the letters. */
 maestro_status_t mst_mpi_exchange(const mst_mpi_comm_t *comm, int tag, mst_mpi_mail_t *out, mst_mpi_mail_t *in_out);
 
 #endif

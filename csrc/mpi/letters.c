@@ -84,7 +84,7 @@ static maestro_status_t check_letters(const mst_mpi_mail_t *out) {
     if (mst_mpi_mail_failed(out)) return mst_base_fail_errno("exchange letters");
     for (int64_t i = 0; i < out->nletters; i++)
         if (out->letter[i].content.nbytes > INT_MAX)
-            return mst_base_fail(MAESTRO_TOO_LARGE, "exchange letters: what rank %d must be told takes %zu bytes, the limit is %d; give boxes, or use more ranks",
+            return mst_base_fail(MAESTRO_TOO_LARGE, "exchange letters: what rank %d is told takes %zu bytes, the limit is %d; give boxes, or use more ranks",
                                  out->letter[i].rank, out->letter[i].content.nbytes, INT_MAX);
     return MAESTRO_OK;
 }
