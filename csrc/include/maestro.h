@@ -641,8 +641,8 @@ MAESTRO_API maestro_status_t maestro_plan_run(maestro_plan_t *plan, size_t nfiel
  * on the slowest rank.  Bytes are those of the first field.  Local; the caller frees the text.  INVALID_ARGUMENT: the plan has been destroyed. */
 MAESTRO_API maestro_status_t maestro_plan_explain(const maestro_plan_t *plan, char **json_out);
 
-/* Ends the plan, after the wait for a use that was started, of MAESTRO_TIMEOUT_S at most.  All ranks destroy it, none waits for others to do so; but for the
- * last plan of a communicator that the application has freed before.  NULL is allowed.  The handle is gone in any case: later calls with it are refused as
+/* Ends the plan, after the wait for a use that was started, of MAESTRO_TIMEOUT_S at most.  All ranks destroy it, none waits for others to do so.
+ * NULL is allowed.  The handle is gone in any case: later calls with it are refused as
  * INVALID_ARGUMENT, until its memory has become that of other plans.  Errors are those of the wait. */
 MAESTRO_API maestro_status_t maestro_plan_destroy(maestro_plan_t *plan);
 

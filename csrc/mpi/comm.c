@@ -81,10 +81,17 @@ int mst_mpi_comm_number(const mst_mpi_comm_t *comm, int rank) {
 /* ---- Waiting */
 static const double TIMEOUT_S = 60;
 
+double mst_mpi_timeout_s(void) { return mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S); }
+
+maestro_status_t mst_mpi_late(const char *what, double timeout_s) {
+    return mst_base_fail(MAESTRO_TIMEOUT, "%s: not all ranks have called it within %.3g s (MAESTRO_TIMEOUT_S); %s", what, timeout_s,
+                         "all ranks of a communicator make the same calls in the same order, and from here on nothing can be made on this one");
+}
+
 /* MPI's own wait has no end. */
 maestro_status_t mst_mpi_finish(const mst_mpi_comm_t *comm, const char *what, MPI_Request *request) {
     enum { LOOKS = 256 };
-    double timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S);
+    double timeout_s = mst_mpi_timeout_s();
     int64_t until_ns = mst_base_deadline_ns(timeout_s);
     for (unsigned i = 1;; i++) {
         int done = 0;
@@ -93,8 +100,7 @@ maestro_status_t mst_mpi_finish(const mst_mpi_comm_t *comm, const char *what, MP
         if (comm->crowded || i > LOOKS) sched_yield();
         if (i % LOOKS == 0 && mst_base_now_ns() >= until_ns) break;
     }
-    return mst_base_fail(MAESTRO_TIMEOUT, "%s: not all ranks have called it within %.3g s (MAESTRO_TIMEOUT_S); %s", what, timeout_s,
-                         "all ranks of a communicator make the same calls in the same order, and from here on nothing can be made on this one");
+    return mst_mpi_late(what, timeout_s);
 }
 
 /* The least of each number over all ranks, in duplicate->least: there MPI may write even when this rank waits no more. */
@@ -109,10 +115,36 @@ static maestro_status_t reduce(const mst_mpi_comm_t *comm, const char *what, con
     return status;
 }
 
-maestro_status_t mst_mpi_least(const mst_mpi_comm_t *comm, const char *what, const int64_t *own, int count, int64_t *least_out) {
-    MST_TRY(reduce(comm, what, own, count));
-    memcpy(least_out, comm->duplicate->least, (size_t)count * sizeof *own);
+/* ---- Collective calls with an end.  MPI works in a copy, which is left to it where this rank waits no more. */
+static maestro_status_t finish_copy(const mst_mpi_comm_t *comm, const char *what, int code, MPI_Request *request, char *copy, void *out, size_t nbytes) {
+    maestro_status_t status = mst_mpi_check(what, code);
+    if (status == MAESTRO_OK) status = mst_mpi_finish(comm, what, request);
+    comm->duplicate->lost = comm->duplicate->lost || status != MAESTRO_OK;
+    if (status != MAESTRO_OK) return status;
+    memcpy(out, copy, nbytes);
+    free(copy);
     return MAESTRO_OK;
+}
+
+maestro_status_t mst_mpi_allreduce(const mst_mpi_comm_t *comm, const char *what, const void *own, void *all_out, int count, MPI_Datatype type, MPI_Op op) {
+    int item = 0;
+    MPI_Type_size(type, &item);
+    size_t nbytes = (size_t)count * (size_t)item;
+    char *copy = malloc(nbytes + 1);
+    MPI_Request request;
+    if (!copy) return mst_base_fail_errno(what); /* the others give up */
+    memcpy(copy, own, nbytes);
+    int code = MPI_Iallreduce(MPI_IN_PLACE, copy, count, type, op, comm->comm, &request);
+    return finish_copy(comm, what, code, &request, copy, all_out, nbytes);
+}
+
+maestro_status_t mst_mpi_bcast(const mst_mpi_comm_t *comm, const char *what, void *bytes, int nbytes, int root) {
+    char *copy = malloc((size_t)nbytes + 1);
+    MPI_Request request;
+    if (!copy) return mst_base_fail_errno(what);
+    if (comm->rank == root) memcpy(copy, bytes, (size_t)nbytes);
+    int code = MPI_Ibcast(copy, nbytes, MPI_BYTE, root, comm->comm, &request);
+    return finish_copy(comm, what, code, &request, copy, bytes, (size_t)nbytes);
 }
 
 /* ---- One verdict */
@@ -126,12 +158,13 @@ maestro_status_t mst_mpi_agree(const mst_mpi_comm_t *comm, maestro_status_t stat
     int64_t own = status == MAESTRO_OK ? GOOD : order;
     int rank, speaker = 0;
     verdict_t verdict = {.status = status};
+    if (comm->duplicate->lost && status != MAESTRO_OK) return status; /* nobody else will hear of it */
     MST_TRY(reduce(comm, "agree", &own, 1));
     if (comm->duplicate->least[0] == GOOD) return MAESTRO_OK;
     rank = own == comm->duplicate->least[0] ? comm->rank : INT_MAX;
-    MST_TRY(mst_mpi_check("agree", MPI_Allreduce(&rank, &speaker, 1, MPI_INT, MPI_MIN, comm->comm)));
+    MST_TRY(mst_mpi_allreduce(comm, "agree", &rank, &speaker, 1, MPI_INT, MPI_MIN));
     snprintf(verdict.text, sizeof verdict.text, "%s", maestro_last_error());
-    MST_TRY(mst_mpi_check("agree", MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, speaker, comm->comm)));
+    MST_TRY(mst_mpi_bcast(comm, "agree", &verdict, sizeof verdict, speaker));
     return mst_base_fail((maestro_status_t)verdict.status, "%s", verdict.text);
 }
 

@@ -33,9 +33,10 @@ typedef struct mst_mpi_theirs {
 maestro_status_t mst_mpi_theirs_begin(const char *what, maestro_comm_t handle, mst_mpi_theirs_t *theirs_out);
 void mst_mpi_theirs_end(mst_mpi_theirs_t *theirs);
 
-/* Collective.  `what` begins messages.  Errors: those of mst_mpi_theirs_begin, SYSTEM. */
+/* Collective.  `what` begins messages.  Errors: those of mst_mpi_theirs_begin, SYSTEM; TIMEOUT, not on all ranks alike, where ranks have not come within
+ * MAESTRO_TIMEOUT_S; then WRONG_STATE, since the communicator is lost. */
 maestro_status_t mst_mpi_comm_open(const char *what, maestro_comm_t handle, mst_mpi_comm_t *comm_out);
-/* Local, but for the last one after the application has freed its communicator: that is collective.  After MPI_Finalize it does nothing. */
+/* Local.  Where it was open when the application freed its communicator, the duplicate is left to MPI_Finalize. */
 void mst_mpi_comm_close(mst_mpi_comm_t *comm);
 /* Messages have been sent on it that nobody will receive: MPICH aborts where such a communicator is freed, so it is left to MPI_Finalize. */
 void mst_mpi_comm_spoil(mst_mpi_comm_t *comm);
@@ -52,10 +53,13 @@ bool mst_mpi_is_running(void);
 
 /* Waits for a request of a collective call; unlike MPI's own wait it leaves the core to others, and ends: TIMEOUT after MAESTRO_TIMEOUT_S. */
 maestro_status_t mst_mpi_finish(const mst_mpi_comm_t *comm, const char *what, MPI_Request *request);
+double mst_mpi_timeout_s(void);
+maestro_status_t mst_mpi_late(const char *what, double timeout_s); /* the TIMEOUT of who has waited so long */
 
-/* Collective: the least of each number over all ranks; up to 8.  TIMEOUT where others do not come within MAESTRO_TIMEOUT_S; from then on the communicator is
- * lost: WRONG_STATE. */
-maestro_status_t mst_mpi_least(const mst_mpi_comm_t *comm, const char *what, const int64_t *own, int count, int64_t *least_out);
+/* Collective: MPI's calls of these names, with an end: TIMEOUT after MAESTRO_TIMEOUT_S, and then the communicator is lost.  The output is written after success
+ * alone.  `type` is one of MPI's own. */
+maestro_status_t mst_mpi_allreduce(const mst_mpi_comm_t *comm, const char *what, const void *own, void *all_out, int count, MPI_Datatype type, MPI_Op op);
+maestro_status_t mst_mpi_bcast(const mst_mpi_comm_t *comm, const char *what, void *bytes, int nbytes, int root);
 
 /* Collective: all ranks get the status, and the last error, of one rank: of those that failed the one with the smallest `order`, the lowest of these.
  * Orders of a global index are the index; others, < 0, come first. */
@@ -82,7 +86,8 @@ typedef struct mst_mpi_letter {
 } mst_mpi_letter_t;
 
 typedef struct mst_mpi_mail {
-    int64_t nletters, capacity;
+    int64_t nletters;
+    size_t capacity;
     mst_mpi_letter_t *letter;
 } mst_mpi_mail_t;
 
@@ -93,7 +98,8 @@ bool mst_mpi_mail_failed(const mst_mpi_mail_t *mail);
 void mst_mpi_mail_fini(mst_mpi_mail_t *mail);
 
 /* Collective: letters arrive, in time that goes with those of this rank and the logarithm of the number of ranks.  `tag` differs from that of the exchange
- * before.  The caller ends `in_out` with _fini, also after an error. */
+ * before.  The caller ends `in_out` with _fini, also after an error.  Errors: TOO_LARGE (a letter of 2 GiB), SYSTEM (no memory); TIMEOUT where ranks do not
+ * come within MAESTRO_TIMEOUT_S: then the communicator is lost, and `out` empty: MPI may still read the letters. */
 maestro_status_t mst_mpi_exchange(const mst_mpi_comm_t *comm, int tag, mst_mpi_mail_t *out, mst_mpi_mail_t *in_out);
 
 #endif

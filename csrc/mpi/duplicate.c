@@ -1,4 +1,5 @@
-/* See duplicate.h.  A duplicate ends when the application has freed its communicator and nothing is open on it; what is left at MPI_Finalize is left to MPI. */
+/* See duplicate.h.  A duplicate ends with the application's communicator where nothing is open on it on any rank; else it is left to MPI, as that of the world
+ * is. */
 #include "mpi/duplicate.h"
 
 #include <sched.h>
@@ -7,34 +8,30 @@ static int key = MPI_KEYVAL_INVALID; /* of the attribute */
 static int largest_tag = 32767;      /* what MPI promises at least */
 
 /* ---- The end */
-static bool is_finalised(void) {
-    int finalised = 0;
-    MPI_Finalized(&finalised);
-    return finalised;
-}
-
-/* Whether no rank has spoilt it; no, where not all ranks are here in time. */
+/* Whether no rank has spoilt it or has something open on it; no, where not all ranks are here in time. */
 static bool is_clean(const mst_mpi_duplicate_t *duplicate) {
     const mst_mpi_same_t clean = {.name = "state", .value = 0};
-    maestro_status_t status = duplicate->spoilt ? MAESTRO_WRONG_STATE : MAESTRO_OK;
+    maestro_status_t status = duplicate->spoilt || duplicate->users > 0 ? MAESTRO_WRONG_STATE : MAESTRO_OK;
     return mst_mpi_begin(&duplicate->comm, "free a communicator", status, &clean, 1) == MAESTRO_OK;
 }
 
-static void end(mst_mpi_duplicate_t *duplicate) {
-    if (duplicate->lost || is_finalised() || !is_clean(duplicate)) return; /* MPI may still use it */
+/* Open MPI goes on with a step on a communicator that is gone, and crashes; those who came late have let it end. */
+static void finish_steps(mst_mpi_duplicate_t *duplicate) {
+    for (int i = 0; i < 2; i++)
+        if (duplicate->step[i] != MPI_REQUEST_NULL && mst_mpi_finish(&duplicate->comm, "free a communicator", &duplicate->step[i]) != MAESTRO_OK) return;
+}
+
+/* MPI_Comm_free is collective, so all ranks come here.  The world's ends in MPI_Finalize, where nobody should wait for others. */
+static int at_free(MPI_Comm theirs, int keyval, void *attribute, void *extra) {
+    mst_mpi_duplicate_t *duplicate = attribute;
+    (void)keyval, (void)extra;
+    if (theirs == MPI_COMM_WORLD) return MPI_SUCCESS;
+    finish_steps(duplicate);
+    if (duplicate->lost || !is_clean(duplicate)) return MPI_SUCCESS; /* MPI may still use it */
     MPI_Comm_free(&duplicate->comm.node);
     MPI_Comm_free(&duplicate->comm.comm);
     free(duplicate->node_ranks);
     free(duplicate);
-}
-
-static void leave(mst_mpi_duplicate_t *duplicate) {
-    if (atomic_fetch_sub(&duplicate->users, 1) == 1) end(duplicate);
-}
-
-static int at_free(MPI_Comm theirs, int keyval, void *attribute, void *extra) {
-    (void)theirs, (void)keyval, (void)extra;
-    leave(attribute);
     return MPI_SUCCESS;
 }
 
@@ -63,17 +60,37 @@ static maestro_status_t learn_node(const char *what, mst_mpi_duplicate_t *duplic
     return mst_mpi_check(what, MPI_Allgather(&comm->rank, 1, MPI_INT, duplicate->node_ranks, 1, MPI_INT, comm->node));
 }
 
-/* After an error the duplicate is left as it is: MPI is at its end then, or this process without memory. */
-static maestro_status_t make(const char *what, MPI_Comm ours, mst_mpi_duplicate_t **duplicate_out) {
-    mst_mpi_duplicate_t *duplicate = calloc(1, sizeof *duplicate);
-    mst_mpi_comm_t comm = {.comm = ours, .node = MPI_COMM_NULL, .duplicate = duplicate};
-    MPI_Comm_set_errhandler(ours, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(ours, &comm.rank);
-    MPI_Comm_size(ours, &comm.nranks);
-    MST_TRY(check_memory(what, ours, duplicate));
-    duplicate->comm = comm;
-    duplicate->users = 1;
-    *duplicate_out = duplicate;
+static maestro_status_t begin_step(const char *what, MPI_Comm theirs, mst_mpi_duplicate_t *duplicate, int i, bool here) {
+    duplicate->here[i] = here;
+    return mst_mpi_check(what, MPI_Iallreduce(&duplicate->here[i], &duplicate->all_here[i], 1, MPI_INT, MPI_MIN, theirs, &duplicate->step[i]));
+}
+
+static maestro_status_t finish_step(const char *what, mst_mpi_duplicate_t *duplicate, int i) {
+    return mst_mpi_finish(&(mst_mpi_comm_t){.crowded = true}, what, &duplicate->step[i]);
+}
+
+/* Whether all ranks are here and none has given up: MPI_Comm_dup waits without end.  Who gives up takes the second step as well, so that those who come late
+ * learn it, and no message of theirs is left. */
+static maestro_status_t gather_ranks(const char *what, MPI_Comm theirs, mst_mpi_duplicate_t *duplicate) {
+    duplicate->step[0] = duplicate->step[1] = MPI_REQUEST_NULL;
+    MST_TRY(begin_step(what, theirs, duplicate, 0, true));
+    maestro_status_t met = finish_step(what, duplicate, 0), second = begin_step(what, theirs, duplicate, 1, met == MAESTRO_OK);
+    MST_TRY(met);
+    MST_TRY(second);
+    MST_TRY(finish_step(what, duplicate, 1));
+    if (duplicate->all_here[1]) return MAESTRO_OK;
+    return mst_base_fail(MAESTRO_TIMEOUT, "%s: other ranks have called it before and wait no more; make another communicator", what);
+}
+
+/* After an error the duplicate is left as it is, and lost: MPI may still write to it. */
+static maestro_status_t make(const char *what, MPI_Comm theirs, mst_mpi_duplicate_t *duplicate) {
+    mst_mpi_comm_t *comm = &duplicate->comm;
+    *comm = (mst_mpi_comm_t){.comm = MPI_COMM_NULL, .node = MPI_COMM_NULL, .duplicate = duplicate};
+    MST_TRY(gather_ranks(what, theirs, duplicate));
+    MST_TRY(mst_mpi_check(what, MPI_Comm_dup(theirs, &comm->comm)));
+    MPI_Comm_set_errhandler(comm->comm, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(comm->comm, &comm->rank);
+    MPI_Comm_size(comm->comm, &comm->nranks);
     return learn_node(what, duplicate);
 }
 
@@ -85,22 +102,26 @@ static int make_key(void) {
     return MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, at_free, &key, NULL);
 }
 
-/* The attribute, or else a new communicator. */
-static int find(MPI_Comm theirs, mst_mpi_duplicate_t **duplicate_out, MPI_Comm *ours_out) {
+/* The attribute, or NULL. */
+static int find(MPI_Comm theirs, mst_mpi_duplicate_t **duplicate_out) {
     int found = 0, code = make_key();
     if (code == MPI_SUCCESS) code = MPI_Comm_get_attr(theirs, key, duplicate_out, &found);
     if (!found) *duplicate_out = NULL;
-    return code == MPI_SUCCESS && !found ? MPI_Comm_dup(theirs, ours_out) : code;
+    return code;
 }
 
 maestro_status_t mst_mpi_duplicate_of(const char *what, mst_mpi_theirs_t *theirs, mst_mpi_comm_t *comm_out) {
-    MPI_Comm ours = MPI_COMM_NULL;
     mst_mpi_duplicate_t *duplicate = NULL;
-    MST_TRY(mst_mpi_check(what, find(theirs->comm, &duplicate, &ours)));
+    MST_TRY(mst_mpi_check(what, find(theirs->comm, &duplicate)));
     if (!duplicate) {
-        MST_TRY(make(what, ours, &duplicate));
+        duplicate = calloc(1, sizeof *duplicate);
+        if (!duplicate) return mst_base_fail_errno(what); /* the others give up */
+        maestro_status_t status = make(what, theirs->comm, duplicate);
+        duplicate->lost = status != MAESTRO_OK;
         MST_TRY(mst_mpi_check(what, MPI_Comm_set_attr(theirs->comm, key, duplicate)));
+        MST_TRY(status);
     }
+    if (duplicate->lost) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: a call on this communicator has not ended on all ranks; make another one", what);
     atomic_fetch_add(&duplicate->users, 1);
     *comm_out = duplicate->comm;
     return MAESTRO_OK;
@@ -108,7 +129,7 @@ maestro_status_t mst_mpi_duplicate_of(const char *what, mst_mpi_theirs_t *theirs
 
 /* ---- Use */
 void mst_mpi_comm_close(mst_mpi_comm_t *comm) {
-    if (comm->duplicate) leave(comm->duplicate);
+    if (comm->duplicate) atomic_fetch_sub(&comm->duplicate->users, 1);
     *comm = (mst_mpi_comm_t){.comm = MPI_COMM_NULL, .node = MPI_COMM_NULL};
 }
 

@@ -53,7 +53,7 @@ static maestro_status_t compare_numbers(const mst_mpi_comm_t *comm, const mst_mp
     for (int s = 0; s < MST_MPI_SIDES; s++) {
         own[s] = !side[s].regular || side[s].part == (comm->rank < side[s].layout->nparts ? comm->rank : -1);
     }
-    MST_TRY(mst_mpi_check(WHAT, MPI_Allreduce(own, all, MST_MPI_SIDES, MPI_INT, MPI_MIN, comm->comm)));
+    MST_TRY(mst_mpi_allreduce(comm, WHAT, own, all, MST_MPI_SIDES, MPI_INT, MPI_MIN));
     for (int s = 0; s < MST_MPI_SIDES; s++) holders->is_own_number[s] = all[s];
     return MAESTRO_OK;
 }

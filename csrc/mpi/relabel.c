@@ -108,7 +108,7 @@ static void join(matching_t *matching, const mst_mpi_mail_t *mail) {
 static maestro_status_t learn_taken(const matching_t *matching, maestro_status_t status, bool *over_out) {
     const int nwords = MST_MPI_SIDES * matching->nwords + 1;
     matching->taken[nwords - 1] = status != MAESTRO_OK;
-    MST_TRY(mst_mpi_check(WHAT, MPI_Allreduce(MPI_IN_PLACE, matching->taken, nwords, MPI_UINT64_T, MPI_BOR, matching->comm->comm)));
+    MST_TRY(mst_mpi_allreduce(matching->comm, WHAT, matching->taken, matching->taken, nwords, MPI_UINT64_T, MPI_BOR));
     *over_out = matching->taken[nwords - 1] || memcmp(matching->taken, matching->before, (size_t)nwords * sizeof *matching->taken) == 0;
     memcpy(matching->before, matching->taken, (size_t)nwords * sizeof *matching->taken);
     return status;
@@ -182,7 +182,7 @@ static maestro_status_t compare_with_own(const matching_t *matching, int64_t *to
     int64_t own[] = {vertex->matched < 0 ? 0 : vertex->volume, 0}, all[2] = {0};
     maestro_status_t status = volume_of(matching->side, MST_MPI_FROM, matching->side[MST_MPI_FROM].part, matching->comm->rank, &own[1]);
     MST_TRY(mst_mpi_agree(matching->comm, status, -1));
-    MST_TRY(mst_mpi_check(WHAT, MPI_Allreduce(own, all, 2, MPI_INT64_T, MPI_SUM, matching->comm->comm)));
+    MST_TRY(mst_mpi_allreduce(matching->comm, WHAT, own, all, 2, MPI_INT64_T, MPI_SUM));
     if (all[1] >= all[0]) *to_part = matching->comm->rank;
     return MAESTRO_OK;
 }

@@ -100,7 +100,7 @@ static maestro_status_t find_first(const mst_mpi_comm_t *comm, const mst_mpi_req
                                    int first_out[MST_MPI_SIDES]) {
     int own[MST_MPI_SIDES];
     for (int s = 0; s < nsides; s++) own[s] = side[s].layout ? comm->rank : comm->nranks;
-    MST_TRY(mst_mpi_check(request->what, MPI_Allreduce(own, first_out, nsides, MPI_INT, MPI_MIN, comm->comm)));
+    MST_TRY(mst_mpi_allreduce(comm, request->what, own, first_out, nsides, MPI_INT, MPI_MIN));
     for (int s = 0; s < nsides; s++)
         if (first_out[s] == comm->nranks) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: no rank gives a %slayout; at least one must", request->what,
                                                                mst_mpi_side_word(request, s));
@@ -113,7 +113,7 @@ static maestro_status_t learn_side(const mst_mpi_comm_t *comm, const mst_mpi_req
     told_t told, own;
     if (side->layout) tell(side->layout, &own);
     if (comm->rank == first) told = own;
-    MST_TRY(mst_mpi_check(request->what, MPI_Bcast(&told, sizeof told, MPI_BYTE, first, comm->comm)));
+    MST_TRY(mst_mpi_bcast(comm, request->what, &told, sizeof told, first));
     if (!side->layout) learn(&told, side);
     else if (*status == MAESTRO_OK) *status = compare(&difference, &own, &told);
     return MAESTRO_OK;

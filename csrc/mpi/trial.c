@@ -80,7 +80,7 @@ static bool has_room(const trial_t *trial) {
 /* Collective: something moves between ranks, all have room, and none has so many peers that the states of all methods would take much of it. */
 static maestro_status_t is_worth_it(const trial_t *trial, bool *worth_out) {
     int own[] = {trial->plan->ntraffic > 0, trial->plan->ntraffic > PEERS_MAX || !has_room(trial)}, any[2];
-    MST_TRY(mst_mpi_check("trial", MPI_Allreduce(own, any, 2, MPI_INT, MPI_MAX, trial->plan->comm.comm)));
+    MST_TRY(mst_mpi_allreduce(&trial->plan->comm, "trial", own, any, 2, MPI_INT, MPI_MAX));
     *worth_out = any[0] && !any[1];
     return MAESTRO_OK;
 }
@@ -159,23 +159,19 @@ static double time_uses(trial_t *trial, int count) {
     return HUGE_VAL;
 }
 
-static int64_t to_ps(double s) { return s == HUGE_VAL ? INT64_MIN : (int64_t)(-1e12 * s); }
-
 /* Collective: a batch of each method; the times of the slowest ranks, and the time since the trial began. */
 static maestro_status_t time_round(trial_t *trial, double slowest_s[MST_MPI_METHODS + 1]) {
     maestro_plan_t *plan = trial->plan;
-    int64_t ps[MST_MPI_METHODS + 1] = {0}; /* less than nothing, so that the least is of the slowest */
+    double own_s[MST_MPI_METHODS + 1] = {0};
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         const candidate_t *candidate = &trial->candidate[i];
         if (!candidate->made || candidate->dropped) continue;
         choose(trial, i);
         MST_TRY(mst_mpi_agree(&plan->comm, MAESTRO_OK, -1)); /* a barrier */
-        ps[i] = to_ps(time_uses(trial, candidate->batch));
+        own_s[i] = time_uses(trial, candidate->batch);
     }
-    ps[MST_MPI_METHODS] = to_ps(now_s() - trial->begun_s);
-    MST_TRY(mst_mpi_least(&plan->comm, "trial", ps, MST_COUNT(ps), ps));
-    for (int i = 0; i <= MST_MPI_METHODS; i++) slowest_s[i] = ps[i] == INT64_MIN ? HUGE_VAL : -1e-12 * (double)ps[i];
-    return MAESTRO_OK;
+    own_s[MST_MPI_METHODS] = now_s() - trial->begun_s;
+    return mst_mpi_allreduce(&plan->comm, "trial", own_s, slowest_s, MST_COUNT(own_s), MPI_DOUBLE, MPI_MAX);
 }
 
 static int best_of(const double time_s[MST_MPI_METHODS]) {

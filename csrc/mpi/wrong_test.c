@@ -1,5 +1,8 @@
 /* Wrong calls: every rank gets an error in bounded time, and goes on.  Run by any number of ranks up to 8. */
+#include "mpi/comm.h"
 #include "mpi/scenario_test.h"
+
+#include <limits.h>
 
 enum { ROOM = 4 * SCENARIO_RANKS };
 
@@ -139,6 +142,99 @@ static void test_a_rank_that_makes_no_plan_is_waited_for_only_so_long(void) {
     MPI_Comm_free(&comm);
 }
 
+/* As above, where nothing was made on the communicator before. */
+static void test_a_rank_that_does_not_make_the_first_plan_is_waited_for_only_so_long(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *none = NULL;
+    double begun_s = now_s();
+    if (nranks == 1) return;
+    setenv("MAESTRO_TIMEOUT_S", "0.3", 1);
+    if (rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_TIMEOUT);
+    if (rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_WRONG_STATE);
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (!rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_TIMEOUT);
+    CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_WRONG_STATE);
+    CHECK(now_s() - begun_s < BOUND_S);
+    unsetenv("MAESTRO_TIMEOUT_S");
+    MPI_Comm_free(&comm);
+}
+
+/* ---- While a plan is made */
+static void test_letters_that_nobody_reads_are_given_up(void) {
+    MPI_Comm comm;
+    mst_mpi_comm_t ours;
+    mst_mpi_mail_t out = {0}, in = {0};
+    int own = 1;
+    double begun_s = now_s();
+    if (nranks == 1) return;
+    CHECK_OK(mst_mpi_comm_open("a test", own_world(&comm), &ours));
+    mst_base_buffer_append(mst_mpi_mail_to(&out, 0), &own, sizeof own);
+    setenv("MAESTRO_TIMEOUT_S", "0.3", 1);
+    if (rank) CHECK_STATUS(mst_mpi_exchange(&ours, 1, &out, &in), MAESTRO_TIMEOUT);
+    if (rank) CHECK_STATUS(mst_mpi_agree(&ours, MAESTRO_OK, -1), MAESTRO_WRONG_STATE);
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (!rank) CHECK_STATUS(mst_mpi_exchange(&ours, 1, &out, &in), MAESTRO_TIMEOUT);
+    CHECK(now_s() - begun_s < BOUND_S);
+    unsetenv("MAESTRO_TIMEOUT_S");
+    mst_mpi_mail_fini(&out);
+    mst_mpi_mail_fini(&in);
+    mst_mpi_comm_close(&ours);
+    MPI_Comm_free(&comm);
+}
+
+/* By the one as by the other call. */
+static void test_a_number_that_a_rank_does_not_give_is_waited_for_only_so_long(bool is_bcast) {
+    MPI_Comm comm;
+    mst_mpi_comm_t ours;
+    int own = rank, all = -1;
+    double begun_s = now_s();
+    CHECK_OK(mst_mpi_comm_open("a test", own_world(&comm), &ours));
+    CHECK_OK(mst_mpi_allreduce(&ours, "a test", &own, &all, 1, MPI_INT, MPI_MAX));
+    CHECK(all == nranks - 1);
+    CHECK_OK(mst_mpi_bcast(&ours, "a test", &own, sizeof own, nranks - 1));
+    CHECK(own == nranks - 1);
+    setenv("MAESTRO_TIMEOUT_S", "0.3", 1);
+    all = -1;
+    if (rank) CHECK_STATUS(is_bcast ? mst_mpi_bcast(&ours, "a test", &all, sizeof all, 0)
+                                    : mst_mpi_allreduce(&ours, "a test", &own, &all, 1, MPI_INT, MPI_MAX), MAESTRO_TIMEOUT);
+    CHECK(all == -1 && now_s() - begun_s < BOUND_S);
+    MPI_Barrier(MPI_COMM_WORLD);
+    unsetenv("MAESTRO_TIMEOUT_S");
+    mst_mpi_comm_spoil(&ours);
+    mst_mpi_comm_close(&ours);
+}
+
+static void test_letters_come_sorted_and_one_that_is_too_large_is_refused(void) {
+    MPI_Comm comm;
+    mst_mpi_comm_t ours;
+    mst_mpi_mail_t out = {0}, in = {0};
+    CHECK_OK(mst_mpi_comm_open("a test", own_world(&comm), &ours));
+    for (int to = nranks - 1; to >= 0; to--) mst_base_buffer_append(mst_mpi_mail_to(&out, to), &rank, sizeof rank);
+    CHECK_OK(mst_mpi_exchange(&ours, 1, &out, &in));
+    CHECK(in.nletters == nranks);
+    for (int64_t i = 0; i < in.nletters; i++) CHECK(in.letter[i].rank == i && *(const int *)(const void *)in.letter[i].content.data == i);
+    mst_mpi_mail_fini(&in);
+    out.letter[0].content.nbytes = (size_t)INT_MAX + 1;
+    CHECK_STATUS(mst_mpi_exchange(&ours, 2, &out, &in), MAESTRO_TOO_LARGE);
+    CHECK_ERROR_SAYS("2147483648 bytes");
+    CHECK(in.nletters == 0);
+    mst_mpi_mail_fini(&out);
+    mst_mpi_mail_fini(&in);
+    mst_mpi_comm_close(&ours);
+    MPI_Comm_free(&comm);
+}
+
+/* One rank never comes, until MPI_Finalize. */
+static void leave_a_first_plan_unmade(void) {
+    MPI_Comm comm;
+    maestro_comm_t ours = own_world(&comm);
+    maestro_plan_t *none = NULL;
+    setenv("MAESTRO_TIMEOUT_S", "0.3", 1);
+    if (rank) CHECK_STATUS(make(ours, 2 * nranks, NULL, &none), MAESTRO_TIMEOUT);
+    unsetenv("MAESTRO_TIMEOUT_S");
+}
+
 /* ---- When a plan is used */
 static void test_a_rank_that_does_not_use_a_plan_is_waited_for_only_so_long(maestro_method_t method) {
     MPI_Comm comm;
@@ -269,6 +365,11 @@ int main(int argc, char **argv) {
     test_fields_that_differ_are_refused_by_all();
     test_a_plan_after_a_call_of_another_kind_moves_messages();
     test_a_rank_that_makes_no_plan_is_waited_for_only_so_long();
+    test_a_rank_that_does_not_make_the_first_plan_is_waited_for_only_so_long();
+    test_letters_that_nobody_reads_are_given_up();
+    test_a_number_that_a_rank_does_not_give_is_waited_for_only_so_long(false);
+    test_a_number_that_a_rank_does_not_give_is_waited_for_only_so_long(true);
+    test_letters_come_sorted_and_one_that_is_too_large_is_refused();
     test_plans_outlive_the_communicator();
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {
         test_a_rank_that_does_not_use_a_plan_is_waited_for_only_so_long(method);
@@ -278,7 +379,12 @@ int main(int argc, char **argv) {
         test_plans_are_waited_for_in_opposite_orders(method);
     }
     leave_plans();
+    leave_a_first_plan_unmade();
+    maestro_plan_t *plan = plan_of(MPI_Comm_c2f(MPI_COMM_WORLD), MAESTRO_METHOD_PACKED);
+    if (rank) CHECK_OK(maestro_plan_destroy(plan)); /* that of rank 0 is left open */
+    double begun_s = now_s();
     MPI_Finalize();
+    CHECK(now_s() - begun_s < BOUND_S);
     test_after_the_end_of_mpi_plans_are_refused_and_destroyed();
     return TEST_END;
 }
