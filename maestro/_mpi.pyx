@@ -27,6 +27,12 @@ cdef extern from "maestro.h":
         MAESTRO_DIMENSIONS_MAX
         MAESTRO_OK, MAESTRO_IN_PROGRESS, MAESTRO_INVALID_ARGUMENT, MAESTRO_TIMEOUT, MAESTRO_CLOSED, MAESTRO_WRONG_STATE, MAESTRO_SYSTEM
 
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+    int pthread_mutex_lock(pthread_mutex_t *mutex)
+    int pthread_mutex_unlock(pthread_mutex_t *mutex)
+
 cdef extern from *:
     """
     #include <dlfcn.h>

@@ -3,7 +3,17 @@
 # Invariant: the arrays of a use are held until it is done, and for good where it was not: MPI may still write to them.  `held` has a
 # reference of its own meanwhile, or the collector would empty it with a plan that is garbage.
 
-cdef double SLICE_S = 0.1  # signals are served at its end
+cdef double SLICE_S = 0.1  # signals are served at its end, and other threads' plans
+cdef pthread_mutex_t plans_lock  # all zero, as it begins; a wait moves all plans on, so they are used by one thread at a time
+
+
+cdef void lock_plans() noexcept nogil:
+    pthread_mutex_lock(&plans_lock)
+
+
+cdef void unlock_plans() noexcept nogil:
+    pthread_mutex_unlock(&plans_lock)
+
 
 # A part's array: what numpy must say of it.  Not there: this rank has no part.
 cdef struct part_t:
@@ -100,7 +110,9 @@ cdef class PlanHandle:
         # A plan under way stays, and so do its arrays: its end would be a wait for other ranks.
         if self.held is None and self.c != NULL and self.pid == getpid():
             with nogil:
+                lock_plans()
                 maestro_plan_destroy(self.c)
+                unlock_plans()
         free(self.from_)
         free(self.to)
 
@@ -125,10 +137,12 @@ cdef class PlanHandle:
             c_fields = new_fields(fields)
         c_options.fields = c_fields
         with nogil:
+            lock_plans()
             if self.is_halo:
                 status = maestro_halo(from_, element, comm, &c_options, &self.c)
             else:
                 status = maestro_redistribute(from_, to, element, comm, &c_options, &self.c)
+            unlock_plans()
         free(c_fields)
         check(status)
         take_part(&self.source, None if self.is_halo else source, parts[0])
@@ -259,7 +273,9 @@ cdef class PlanHandle:
             raise
         self.busy = True
         with nogil:
+            lock_plans()
             status = maestro_plan_start(self.c, n, self.from_, self.to)
+            unlock_plans()
         self.busy = False
         if status == MAESTRO_WRONG_STATE or status == MAESTRO_INVALID_ARGUMENT:  # nothing has begun
             self.release()
@@ -347,7 +363,9 @@ cdef class PlanHandle:
         cdef int status
         while True:
             with nogil:
+                lock_plans()
                 status = maestro_plan_wait(self.c, min(left, SLICE_S))
+                unlock_plans()
             if status != MAESTRO_TIMEOUT:
                 return status
             PyErr_CheckSignals()
@@ -375,7 +393,9 @@ cdef class PlanHandle:
             raise own_failure(MAESTRO_WRONG_STATE, "test: the plan has not been started")
         self.busy = True
         with nogil:
+            lock_plans()
             status = maestro_plan_test(self.c)
+            unlock_plans()
         self.busy = False
         if status == MAESTRO_IN_PROGRESS:
             return False
@@ -414,7 +434,9 @@ cdef class PlanHandle:
             if self.held is None:
                 c, self.c = self.c, NULL
                 with nogil:
+                    lock_plans()
                     status = maestro_plan_destroy(c)
+                    unlock_plans()
                 check(status)
 
     @property

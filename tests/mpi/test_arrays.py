@@ -171,8 +171,33 @@ def test_other_threads_run_during_a_wait():
         plan.wait()
 
 
+@pytest.mark.parametrize("method", ["shared", "packed"])
+def test_threads_use_plans_of_their_own(method):
+    plans = [maestro.redistribute(rows(), columns(), "f8", COMM, method=method) for _ in range(2)]
+    failures = []
+
+    def use(which):
+        try:
+            a, b = maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM)
+            for k in range(20):
+                a[...] = 100 * which + k
+                plans[which](a, b)
+                assert (b == 100 * which + k).all()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=use, args=[which]) for which in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    for plan in plans:
+        plan.close()
+
+
 def test_plans_that_were_never_closed_hinder_nobody():
-    for method in ("packed", "shared", "auto") * 10:
+    for method in ("packed", "shared", "auto") * 3:
         plan = maestro.redistribute(rows(), columns(), "f8", COMM, method=method)
         plan(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
         plan.start(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
