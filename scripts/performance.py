@@ -32,6 +32,7 @@ CUT_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.BY_H
 HALO_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.HALO_BY_HAND, "shared window", "GHEX")
 RUNS = [(family, 2) for family in families()] + [("openmpi", 4)] * ("openmpi" in families())
 TIMEOUT_S = 1200
+failures: list[str] = []
 Cases = dict[str, dict[str, dict]]  # case -> way -> {"us", "low", "high", "samples", "note"}
 
 
@@ -40,6 +41,7 @@ def measured(family: str, count: int, words: str) -> Cases:
     try:
         lines = ranks(family, words, count=count, timeout_s=TIMEOUT_S).output(False).splitlines()
     except SourceError as error:
+        failures.append(str(error))
         print(error, file=sys.stderr)
         return {}
     return {case: ways for line in lines if line.startswith("{") for case, ways in json.loads(line).items()}
@@ -93,7 +95,7 @@ def section(family: str, count: int, rounds: int) -> list[str]:
 
 def write(load: float, rounds: int, body: list[str]) -> None:
     of = machine()
-    when = f"Taken on {datetime.date.today()}, on {of['cores']} cores of {of['cpu']}, Linux {of['kernel']}, {rounds} rounds; "
+    when = f"Taken on {datetime.date.today()}, on {of['cores']} cores of {of['cpu']}, Linux {'.'.join(of['kernel'].split('.')[:2])}, {rounds} rounds; "
     when += f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after."
     text = PAGE.read_text()
     PAGE.write_text(re.sub(r"(?s)(<!-- figures -->\n).*(<!-- end -->)", lambda m: "\n".join([m[1] + when, "", *body]) + m[2], text))
@@ -106,6 +108,8 @@ def main() -> None:
     for family, count in RUNS:
         body += section(family, count, rounds)
         write(load, rounds, body)
+    if failures:
+        sys.exit(f"{len(failures)} runs failed; what they would have measured is missing in the page")
 
 
 if __name__ == "__main__":
