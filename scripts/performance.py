@@ -95,7 +95,8 @@ def section(family: str, count: int, rounds: int) -> list[str]:
 
 def write(load: float, rounds: int, body: list[str]) -> None:
     of = machine()
-    when = f"Taken on {datetime.date.today()}, on {of['cores']} cores of {of['cpu']}, Linux {'.'.join(of['kernel'].split('.')[:2])}, {rounds} rounds; "
+    kernel = ".".join(of["kernel"].split(".")[:2])
+    when = f"Taken on {datetime.date.today()}, on {of['cores']} cores of {of['cpu']}, Linux {kernel}, {rounds} rounds; "
     when += f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after."
     text = PAGE.read_text()
     PAGE.write_text(re.sub(r"(?s)(<!-- figures -->\n).*(<!-- end -->)", lambda m: "\n".join([m[1] + when, "", *body]) + m[2], text))
