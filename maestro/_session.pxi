@@ -82,6 +82,7 @@ cdef class SessionHandle:
         cdef double left = timeout_s
         cdef double slice_s, began
         cdef int status
+        cdef int last_looks = 0  # after the time was over: a signal may come when it is, also when there was none to wait
         self.uses += 1
         try:
             while True:
@@ -97,7 +98,8 @@ cdef class SessionHandle:
                     end = monotonic() + timeout_s
                     left = timeout_s
                 PyErr_CheckSignals()
-                if status == MAESTRO_INTERRUPTED and left <= 0:
+                last_looks += left <= 0
+                if last_looks > LAST_LOOKS:
                     raise own_failure(MAESTRO_TIMEOUT, f"wait: not done within {timeout_s:g} s; signals ended the wait again and again")
                 left = max(left, 0.0)
                 if self.closed:

@@ -17,6 +17,7 @@ cdef extern from "maestro.h":
         MAESTRO_BYTES_1, MAESTRO_BYTES_2, MAESTRO_BYTES_4, MAESTRO_BYTES_8, MAESTRO_BYTES_16
         MAESTRO_I32, MAESTRO_I64, MAESTRO_F32, MAESTRO_F64, MAESTRO_C64, MAESTRO_C128
         MAESTRO_METHOD_AUTO, MAESTRO_METHOD_PACKED, MAESTRO_METHOD_SHARED, MAESTRO_METHOD_DATATYPES, MAESTRO_METHOD_STAGED
+        MAESTRO_METHOD_AUTO_PRIVATE
     cdef enum:  # those that the code below needs; STATUSES holds all of them
         MAESTRO_OK, MAESTRO_AGAIN, MAESTRO_IN_PROGRESS, MAESTRO_END, MAESTRO_INTERRUPTED, MAESTRO_WRONG_TYPE
         MAESTRO_BAD_VALUE, MAESTRO_TIMEOUT, MAESTRO_NOT_FOUND, MAESTRO_WRONG_STATE, MAESTRO_CORRUPT, MAESTRO_CLOSED
@@ -126,6 +127,7 @@ cdef extern from "Python.h":
 
 
 # ---- Time
+cdef int LAST_LOOKS = 3
 cdef double SLICE_S = 1.0  # a signal that comes just before a call begins to wait is served at the slice's end
 cdef double FOREVER_S = 1e8
 cdef double GRACE_S = 2.0

@@ -227,6 +227,22 @@ def test_waits_end_in_time_though_a_ticker_ends_them_again_and_again(pool):
     assert program.end() == "True \nTrue True\n"
 
 
+def test_a_look_without_a_wait_is_none_though_signals_come(pool):
+    program = pool.program("""
+        import signal, time
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        s = Session("ticked", schema="mars")
+        events = s.subscribe("param = t")
+        signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+        end, found = time.monotonic() + 1, 0
+        while time.monotonic() < end:
+            found += events.next(timeout=0) is not None
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(found)
+    """)
+    assert program.end() == "0\n"
+
+
 def test_an_allocation_that_a_signal_interrupts_goes_on_with_the_time_that_was_left(pool):
     pool.set(MAESTRO_POOL_MEMORY="32MiB")
     program = pool.program("""
