@@ -131,7 +131,7 @@ static const struct {
 } rounds_ours[] = {
     {"packed", MAESTRO_METHOD_PACKED, false},     {"datatypes", MAESTRO_METHOD_DATATYPES, false}, {"staged", MAESTRO_METHOD_STAGED, false},
     {"shared, other", MAESTRO_METHOD_SHARED, false}, {"shared", MAESTRO_METHOD_SHARED, true},        {"packed, alloc", MAESTRO_METHOD_PACKED, true},
-    {"auto, other", MAESTRO_METHOD_AUTO, false},  {"auto", MAESTRO_METHOD_AUTO, true},
+    {"auto, other", MAESTRO_METHOD_AUTO_PRIVATE, false},  {"auto", MAESTRO_METHOD_AUTO, true},
 };
 
 /* The method of a plan, as its own words say. */

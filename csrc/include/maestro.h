@@ -572,7 +572,8 @@ typedef enum maestro_method {
     MAESTRO_METHOD_PACKED = 1,   /* one message for each pair of ranks */
     MAESTRO_METHOD_SHARED = 2,   /* ranks of one node read each other's memory, once where it is from maestro_alloc; between nodes as PACKED */
     MAESTRO_METHOD_DATATYPES = 3, /* one message for each pair of ranks and each field, described to MPI as it lies in memory */
-    MAESTRO_METHOD_STAGED = 4    /* ranks of one node pack into memory that the other reads, whatever the fields' memory is; between nodes as PACKED */
+    MAESTRO_METHOD_STAGED = 4,   /* ranks of one node pack into memory that the other reads, whatever the fields' memory is; between nodes as PACKED */
+    MAESTRO_METHOD_AUTO_PRIVATE = 5 /* as AUTO, for fields that are not from maestro_alloc: tried with such memory */
 } maestro_method_t;
 
 typedef struct maestro_plan_options {

@@ -2,7 +2,7 @@
  * refusals.  Run by any number of ranks up to 8; MAESTRO_TEST_CASES says how many random ones. */
 #include "mpi/scenario_test.h"
 
-enum { GUARD = 64, UNTOUCHED = 0xdd, FIELDS = 3, LAST_METHOD = MAESTRO_METHOD_STAGED };
+enum { GUARD = 64, UNTOUCHED = 0xdd, FIELDS = 3, LAST_METHOD = MAESTRO_METHOD_AUTO_PRIVATE };
 
 static int rank, nranks;
 static maestro_comm_t world;

@@ -20,8 +20,10 @@ static void take_options(const maestro_plan_options_t *options, maestro_plan_opt
     else if (options) taken->size = options->size; /* to be refused with the others */
 }
 
+static bool is_auto(maestro_method_t number) { return number == MAESTRO_METHOD_AUTO || number == MAESTRO_METHOD_AUTO_PRIVATE; }
+
 static bool is_method(maestro_method_t number) {
-    bool found = number == MAESTRO_METHOD_AUTO;
+    bool found = is_auto(number);
     for (size_t i = 0; i < MST_MPI_METHODS; i++) found = found || mst_mpi_method[i]->number == number;
     return found;
 }
@@ -140,7 +142,7 @@ static maestro_status_t make_all(maestro_plan_t *plan, const mst_mpi_request_t *
     mst_mpi_shares_t sends = {0}, receives = {0};
     maestro_status_t status = mst_mpi_match(&plan->comm, request, &sends, &receives);
     if (status == MAESTRO_OK) status = mst_mpi_agree(&plan->comm, mst_mpi_plan_fill(plan, &sends, &receives), -1);
-    if (status == MAESTRO_OK && request->options.method == MAESTRO_METHOD_AUTO) status = mst_mpi_trial(plan, request, &sends, &receives);
+    if (status == MAESTRO_OK && is_auto(request->options.method)) status = mst_mpi_trial(plan, request, &sends, &receives);
     else if (status == MAESTRO_OK) status = make_method(plan, request->options.method, &sends, &receives);
     mst_mpi_shares_fini(&sends);
     mst_mpi_shares_fini(&receives);

@@ -411,9 +411,9 @@ static void test_a_plan_explains_itself(void) {
 }
 
 /* What was tried, and that all ranks have chosen the quickest of it. */
-static void test_the_quickest_method_of_a_trial_is_taken(void) {
+static void test_the_quickest_method_of_a_trial_is_taken(maestro_method_t method) {
     char *text = NULL, chosen[512] = "";
-    maestro_plan_t *plan = line_to_column_plan(MAESTRO_METHOD_AUTO, 1);
+    maestro_plan_t *plan = line_to_column_plan(method, 1);
     int best = -1, number = (int)plan->method->number, first = number;
     MPI_Bcast(&first, 1, MPI_INT, 0, MPI_COMM_WORLD);
     CHECK(first == number);
@@ -508,7 +508,8 @@ int main(int argc, char **argv) {
     test_memory_is_given_back_once();
     test_a_source_learns_that_its_target_has_failed();
     test_a_plan_explains_itself();
-    test_the_quickest_method_of_a_trial_is_taken();
+    test_the_quickest_method_of_a_trial_is_taken(MAESTRO_METHOD_AUTO);
+    test_the_quickest_method_of_a_trial_is_taken(MAESTRO_METHOD_AUTO_PRIVATE);
     test_segments_of_others_are_checked();
     test_without_shared_memory_there_are_messages();
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {

@@ -26,6 +26,7 @@ typedef struct trial {
     candidate_t candidate[MST_MPI_METHODS];
     int64_t nelements[MST_MPI_SIDES]; /* in this rank's parts, ghost cells too */
     char *scratch;
+    bool is_private; /* scratch is not from maestro_alloc, as fields will not be */
     bool failed;     /* a use on this rank: MPI may still read and write scratch arrays */
     double begun_s;
 } trial_t;
@@ -59,12 +60,19 @@ static size_t lay_out(const trial_t *trial, char *scratch) {
 
 static maestro_status_t make_scratch(trial_t *trial) {
     size_t nbytes = lay_out(trial, NULL);
-    void *scratch;
-    MST_TRY(maestro_alloc(nbytes, &scratch));
+    void *scratch = NULL;
+    if (trial->is_private) scratch = aligned_alloc(ALIGNED, MST_ALIGN(nbytes + 1, ALIGNED));
+    else MST_TRY(maestro_alloc(nbytes, &scratch));
+    if (!scratch) return mst_base_fail_errno("trial: %zu bytes", nbytes);
     memset(scratch, 0, nbytes);
     trial->scratch = scratch;
     lay_out(trial, scratch);
     return MAESTRO_OK;
+}
+
+static void free_scratch(const trial_t *trial) {
+    if (trial->is_private) free(trial->scratch);
+    else maestro_dealloc(trial->scratch);
 }
 
 /* ---- Whether to try */
@@ -280,13 +288,13 @@ static maestro_status_t try_all(trial_t *trial, const mst_mpi_shares_t *sends, c
     else choose_none(trial);
     destroy_others(trial);
     if (trial->plan->method && trial->plan->method->forget) trial->plan->method->forget(trial->plan->state);
-    if (!trial->failed) maestro_dealloc(trial->scratch); /* else MPI keeps it */
+    if (!trial->failed) free_scratch(trial); /* else MPI keeps it */
     return status;
 }
 
 maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const mst_mpi_request_t *request, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
     const maestro_plan_options_t *options = &request->options;
-    trial_t trial = {.plan = plan};
+    trial_t trial = {.plan = plan, .is_private = options->method == MAESTRO_METHOD_AUTO_PRIVATE};
     bool worth_it;
     trial.nelements[MST_MPI_FROM] = nelements_of(&plan->comm, request->from, options->from_part);
     trial.nelements[MST_MPI_TO] = plan->is_halo ? trial.nelements[MST_MPI_FROM] : nelements_of(&plan->comm, request->to, options->to_part);

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Halo", "Plan", "redistribute", "relabel"]
 
-METHODS = {name: getattr(_core, f"MAESTRO_METHOD_{name.upper()}") for name in ("auto", "packed", "shared", "datatypes", "staged")}
+NAMES = ("auto", "auto_private", "packed", "shared", "datatypes", "staged")
+METHODS = {name: getattr(_core, f"MAESTRO_METHOD_{name.upper()}") for name in NAMES}
 Arrays = Any  # an array, a sequence of arrays, or None
 
 
@@ -209,6 +210,7 @@ def redistribute(
     method : str
         "auto" takes the quickest of the others, by a trial: "packed", one message for each pair of ranks; "shared", ranks of one node
         read each other's memory; "datatypes", MPI packs; "staged", ranks of one node pack into memory that the other reads.
+        "auto_private" is "auto" for arrays that are not of `maestro.empty`.
     partial : bool
         Elements of the target that have no source are left as they are; by default they are refused.
     max_fields : int, optional

@@ -40,7 +40,7 @@ def test_every_element_arrives(seed):
     dtype, nfields = np.dtype(DTYPES[rng.integers(len(DTYPES))]), int(rng.integers(1, 4))
     source, target = random_side(rng, shape, COMM), random_side(rng, shape, COMM, ghosts=int(rng.integers(3)))
     shared = rng.random(2) < 0.7
-    method = str(rng.choice(["auto", "packed", "shared", "datatypes", "staged"]))
+    method = str(rng.choice(["auto", "auto_private", "packed", "shared", "datatypes", "staged"]))
     with maestro.redistribute(
         source.layout, target.layout, dtype, COMM, method=method, max_fields=nfields, from_part=source.part, to_part=target.part
     ) as plan:
