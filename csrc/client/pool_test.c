@@ -65,6 +65,7 @@ static void test_demand_errors_help(maestro_session_t *producer, maestro_session
     maestro_cdo_t *cdo = NULL;
     offer_bytes(producer, "u", 0, "a");
     offer_bytes(producer, "u", 6, "b");
+    CHECK_OK(maestro_session_flush(producer, 5));
     CHECK_STATUS(maestro_demand(consumer, "param = u", 5, &cdo), MAESTRO_NOT_UNIQUE);
     CHECK_ERROR_SAYS("step");
     CHECK_STATUS(maestro_demand(consumer, "param = u and step = 7", 0.1, &cdo), MAESTRO_TIMEOUT);
