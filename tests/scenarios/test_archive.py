@@ -90,8 +90,10 @@ def kill_one(node, archive, producer, chance):
             for other in (archive, producer):
                 if other.program.lines:  # else it may meet the next manager as its first
                     other.program.end(code=1)
-    elif victim.is_running():
-        victim.program.kill()
+    elif victim.is_running():  # it may be ending: a producer is refused what its former life had offered
+        victim.program.process.kill()
+        refused = victim is producer and victim.program.process.wait(30) == 1
+        victim.program.end(code=1 if refused else -signal.SIGKILL)
 
 
 def expected(rank, number):
