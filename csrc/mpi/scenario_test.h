@@ -195,4 +195,13 @@ static inline size_t scenario_room(const scenario_t *scenario, int side, int ran
     return (size_t)local.nelements * scenario->element_nbytes;
 }
 
+/* Collective: the last error has the same words on all ranks. */
+static inline void check_words_are_alike(void) {
+    char words[256] = "", first[256] = "";
+    snprintf(words, sizeof words, "%s", maestro_last_error());
+    memcpy(first, words, sizeof first);
+    MPI_Bcast(first, sizeof first, MPI_CHAR, 0, MPI_COMM_WORLD);
+    CHECK(strcmp(words, first) == 0);
+}
+
 #endif
