@@ -1,5 +1,6 @@
 """Priority classes and deadlines: who is served first, what a group hands out first, and that nobody starves."""
 
+import contextlib
 import os
 import random
 import signal
@@ -188,28 +189,46 @@ def demand_times(session, count):
     return times
 
 
+@contextlib.contextmanager
+def a_core_for(manager, *others):
+    """While it lasts, the manager alone runs on one core, this process and the others on the rest of them."""
+    cores = os.sched_getaffinity(0)
+    own, *rest = sorted(cores)
+    os.sched_setaffinity(manager, {own})
+    for process in (0, *others):
+        os.sched_setaffinity(process, rest or {own})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def p99(times):
     return statistics.quantiles(times, n=100)[98]
 
 
 def test_urgent_demands_are_little_slower_while_the_background_floods(pool):
-    """The flood runs every other moment, so that other load is in both figures; what disturbs one of them alone is tried again."""
+    """The flood runs every other moment, so that other load is in both figures; what disturbs one of them alone is tried again.
+
+    The manager has a core of its own, as on the nodes where this counts: where it hands its core to the flood is the scheduler's matter.
+    """
     urgent = pool.session("urgent", priority="urgent")
     urgent.offer(b"x" * 1000, param="t", step=6).wait()
     flood = pool.program(FLOOD)
     flood.expect("up")
     within(5, lambda: session_of(urgent, "flood")["offers"] > 2000, "the flood")
     ratios = []
-    while not ratios or (ratios[-1] > 4 and len(ratios) < 10):
-        times = {signal.SIGSTOP: [], signal.SIGCONT: []}
-        for _ in range(10):
-            for number in times:
-                flood.process.send_signal(number)
-                times[number] += demand_times(urgent, 30)
-        ratios.append(p99(times[signal.SIGCONT]) / p99(times[signal.SIGSTOP]))
+    with a_core_for(pool.manager(), flood.process.pid):
+        while not ratios or (ratios[-1] > 2 and len(ratios) < 10):
+            times = {signal.SIGSTOP: [], signal.SIGCONT: []}
+            for _ in range(10):
+                for number in times:
+                    flood.process.send_signal(number)
+                    times[number] += demand_times(urgent, 30)
+            ratios.append(p99(times[signal.SIGCONT]) / p99(times[signal.SIGSTOP]))
     flood.kill()
     print(f"p99 of urgent demands during the flood: {ratios[-1]:.2f} times that without")
-    assert ratios[-1] < 4, ratios
+    assert ratios[-1] < 2, ratios
 
 
 def test_the_manager_serves_urgent_sessions_first_and_background_ones_last(pool):

@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 250000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000, PATIENT_NS = 10000000 };
+enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 250000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000, PATIENT_NS = 10000000, INDEX_AHEAD = 512 };
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -295,7 +295,9 @@ static size_t serve_sessions(mst_pool_t *pool, maestro_priority_t priority, bool
         if (taken) session->heard_ns = pool->now_ns;
         served += taken;
         *broken |= session->broken;
-        if (taken && pool->nurgent && priority != MAESTRO_PRIORITY_URGENT) served += serve_sessions(pool, MAESTRO_PRIORITY_URGENT, broken);
+        if (!taken || !pool->nurgent || priority == MAESTRO_PRIORITY_URGENT) continue;
+        mst_pool_catalogue_index_step(pool, INDEX_AHEAD); /* no urgent question has to wait until what others offered is in the index */
+        served += serve_sessions(pool, MAESTRO_PRIORITY_URGENT, broken);
     }
     if (pool->urgent_news) wake_all(pool);
     return served;

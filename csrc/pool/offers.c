@@ -10,7 +10,7 @@
 
 enum {
     AHEAD = 8,            /* rows of a run whose place in the table of identities is brought near in advance */
-    BACKGROUND_ROWS = 256 /* of a run of a background session, taken before urgent sessions are served again */
+    BACKGROUND_ROWS = 32  /* of a run of a background session, taken before urgent sessions are served again */
 };
 
 void mst_pool_refuse(mst_pool_t *pool, mst_pool_session_t *session, uint64_t id, maestro_status_t status, uint64_t other, const char *text) {

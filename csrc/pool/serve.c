@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { MESSAGES_PER_ROUND = 256, BACKGROUND_PER_ROUND = 64, DEFERRED_MAX = 4096 };
+enum { MESSAGES_PER_ROUND = 256, BACKGROUND_PER_ROUND = 32, DEFERRED_MAX = 4096 };
 
 enum { DEFERRED = 1 }; /* flag of a request in the queue: its timeout is a deadline */
 
