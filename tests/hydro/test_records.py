@@ -6,6 +6,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from poolside import managers, within
 from typer.testing import CliRunner
@@ -187,11 +188,11 @@ def test_consumers_see_every_record_once_while_it_runs(hydro, serial):
 def test_a_consumer_says_that_ranks_have_left_in_the_middle(hydro, pool):
     blocks = [Block(CELLS, SimpleNamespace(rank=rank, size=2)) for rank in range(2)]
     ranks = [pool.session("hydro", rank=rank, schema=output.SCHEMA) for rank in range(2)]
-    for session, block in zip(ranks, blocks, strict=True):
-        output.write(session, Simulation.begin("corner", block), final=False)
-    late = Simulation.begin("corner", blocks[0])
-    late.step = 1
-    output.write(ranks[0], late, final=False)
+    runs = [Simulation("corner", block, np.ones(block.layout.local(block.rank).shape)) for block in blocks]
+    for session, run in zip(ranks, runs, strict=True):
+        output.write(session, run, final=False)
+    runs[0].step = 1
+    output.write(ranks[0], runs[0], final=False)
     stats = hydro.start("stats")
     assert json.loads(stats.stdout.readline())["step"] == 0
     ranks[1].close()

@@ -1,18 +1,22 @@
-"""Hydro over MPI ranks: each has a block of the grid, and neighbours whose cells are its ghosts.
+"""Hydro over MPI ranks: each has a block of the grid; the cells around it, which others own, come by a halo exchange of Maestro.
 
-Without mpi4py, or without mpirun, there is one block, the grid. Ghost cells are exchanged before each sweep, along its axis only, so
-corners are never needed.
+Without mpi4py, or without mpirun, there is one block, the grid. Ghost cells are filled before each sweep, for its axis; those of the other
+axis, which the exchange fills as well, are not read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from ...arrays.layout import Layout
+from ...arrays.memory import empty
+from ...arrays.plan import Halo
 from ...errors import ArgumentError
 from . import solver
-from .solver import GHOSTS, X, Y
+from .solver import FIELDS, GHOSTS, X, Y
 
 __all__ = ["Block", "Simulation", "communicator", "cut"]
 
@@ -46,6 +50,10 @@ class Block:
     rank, ranks : int
     cells : tuple of int
         (ny, nx) of the grid.
+    grid : tuple of int
+        How many blocks it is cut into along y and x.
+    layout : Layout
+        Of the state: all fields of a block's cells, with ghost cells around them.
     low, shape : tuple of int
         Where the block begins, and its cells.
     """
@@ -53,35 +61,28 @@ class Block:
     def __init__(self, cells: tuple[int, int], comm=None):
         self.cells, self.comm = cells, comm
         self.rank, self.ranks = (comm.rank, comm.size) if comm else (0, 1)
-        grid = cut(cells, self.ranks)
-        place = divmod(self.rank, grid[X])
-        self.low = tuple(n * i // parts for n, i, parts in zip(cells, place, grid, strict=True))
-        high = (n * (i + 1) // parts for n, i, parts in zip(cells, place, grid, strict=True))
-        self.shape = tuple(end - begin for begin, end in zip(self.low, high, strict=True))
-        self.neighbours = [
-            (self.rank - stride if i > 0 else None, self.rank + stride if i + 1 < parts else None)
-            for i, parts, stride in zip(place, grid, (grid[X], 1), strict=True)
-        ]
+        self.grid = cut(cells, self.ranks)
+        self.layout = Layout.blocks((len(FIELDS), *cells), (1, *self.grid), ghosts=(0, GHOSTS, GHOSTS))
+        local = self.layout.local(self.rank)
+        self.low, self.shape = local.first[1:], tuple(n - 2 * GHOSTS for n in local.shape[1:])
+
+    def zeros(self) -> np.ndarray:
+        """A state in memory that the other ranks of the node can read, where there are others: (4, ny + 4, nx + 4)."""
+        if self.comm is None:
+            return np.zeros(self.layout.local().shape)
+        return empty(self.layout, "f8", self.comm)
+
+    @cached_property
+    def halo(self) -> Halo:
+        """The exchange of ghost cells, made where it is first used. Collective."""
+        return Halo(self.layout, "f8", self.comm)
 
     def fill(self, u: np.ndarray, axis: int) -> None:
         """Ghost cells of an axis: the neighbours' cells, or what a wall mirrors. Collective."""
-        low, high = self.neighbours[axis]
-        solver.walls(u, axis, low is None, high is None)
-        if self.comm is None:
-            return
-        rows = np.moveaxis(u, 1 + axis, 0)
-        self._swap(rows[-2 * GHOSTS : -GHOSTS], high, rows[:GHOSTS], low)
-        self._swap(rows[GHOSTS : 2 * GHOSTS], low, rows[-GHOSTS:], high)
-
-    def _swap(self, own: np.ndarray, to: int | None, ghosts: np.ndarray, source: int | None) -> None:
-        """Give own cells to one neighbour and take those of the opposite one."""
-        from mpi4py import MPI
-
-        taken = np.empty(ghosts.shape)
-        receiver, sender = (MPI.PROC_NULL if rank is None else rank for rank in (to, source))
-        self.comm.Sendrecv(np.ascontiguousarray(own), receiver, recvbuf=taken, source=sender)
-        if source is not None:
-            ghosts[...] = taken
+        if self.grid[axis] > 1:
+            self.halo(u)
+        end = self.low[axis] + self.shape[axis]
+        solver.walls(u, axis, self.low[axis] == 0, end == self.cells[axis])
 
     def least(self, value: float) -> float:
         """The least of all ranks' values. Collective."""
@@ -111,7 +112,9 @@ class Simulation:
     @classmethod
     def begin(cls, case: str, block: Block) -> Simulation:
         """At time 0."""
-        return cls(case, block, solver.initial(case, block.cells, block.low, block.shape))
+        run = cls(case, block, block.zeros())
+        run.inner[...] = solver.initial(case, block.cells, block.low, block.shape)
+        return run
 
     @property
     def dx(self) -> float:

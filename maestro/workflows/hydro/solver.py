@@ -38,9 +38,9 @@ def width(case: str, nx: int) -> float:
     return CASES[case] / nx
 
 
-def initial(case: str, cells: tuple[int, int], low: tuple[int, int] = (0, 0), shape: tuple[int, int] | None = None) -> np.ndarray:
+def initial(case: str, cells: tuple[int, int], low: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
     """
-    The state at time 0 of a block of a grid.
+    The state at time 0 of a block of a grid, without ghost cells.
 
     Parameters
     ----------
@@ -49,18 +49,17 @@ def initial(case: str, cells: tuple[int, int], low: tuple[int, int] = (0, 0), sh
     cells : tuple of int
         (ny, nx) of the grid.
     low, shape : tuple of int
-        Where the block begins, and its cells; default is all of the grid.
+        Where the block begins, and its cells.
     """
-    (ny, nx), (own_ny, own_nx) = cells, shape or cells
-    y, x = np.ogrid[low[Y] : low[Y] + own_ny, low[X] : low[X] + own_nx]
-    u = np.zeros((4, own_ny + 2 * GHOSTS, own_nx + 2 * GHOSTS))
-    inner = u[:, GHOSTS:-GHOSTS, GHOSTS:-GHOSTS]
+    ny, nx = cells
+    y, x = np.ogrid[low[Y] : low[Y] + shape[Y], low[X] : low[X] + shape[X]]
+    u = np.zeros((len(FIELDS), *shape))
     if case == "sod":
         left = (2 * x < nx) & (y >= 0)
-        inner[0], inner[3] = np.where(left, 1.0, 0.125), np.where(left, 1.0, 0.1) / (GAMMA - 1)
+        u[0], u[3] = np.where(left, 1.0, 0.125), np.where(left, 1.0, 0.1) / (GAMMA - 1)
     else:
         at = (0, 0) if case == "corner" else (ny // 2, nx // 2)
-        inner[0], inner[3] = 1.0, np.where((y == at[Y]) & (x == at[X]), width(case, nx) ** -2, 1e-5)
+        u[0], u[3] = 1.0, np.where((y == at[Y]) & (x == at[X]), width(case, nx) ** -2, 1e-5)
     return u
 
 
