@@ -36,11 +36,8 @@ static maestro_status_t make_side(const maestro_plan_t *plan, const mst_mpi_shar
     side->peer = calloc((size_t)shares->nshares + 1, sizeof *side->peer);
     side->copy = calloc((size_t)shares->nshares * (size_t)fields->nkinds + 1, sizeof(mst_array_copy_t *));
     if (!side->peer || !side->copy) return mst_base_fail_errno(WHAT);
-    int64_t first = 0; /* the share of the next rank */
-    while (first < shares->nshares && shares->share[first].rank < plan->comm.rank) first++;
-    for (int64_t i = 0; i < shares->nshares; i++) {
-        const mst_mpi_share_t *share = &shares->share[(first + i) % shares->nshares];
-        if (share->rank == plan->comm.rank || !share->moves.count) continue;
+    mst_mpi_others_t others = mst_mpi_shares_of_others(shares, plan->comm.rank);
+    for (const mst_mpi_share_t *share; (share = mst_mpi_others_next(&others));) {
         mst_array_copy_t **copy = &side->copy[side->npeers * fields->nkinds];
         peer_t *peer = &side->peer[side->npeers++];
         *peer = (peer_t){.rank = share->rank, .count = share->moves.count};

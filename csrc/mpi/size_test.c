@@ -37,6 +37,7 @@ static void find_shares(const maestro_layout_t *from, const maestro_layout_t *to
         mst_array_moves_t *moves = mst_mpi_shares_with(shares, (int)part[i]);
         CHECK_OK(mst_array_intersect(from, sent ? RANK : part[i], to, sent ? part[i] : RANK, moves));
     }
+    mst_mpi_shares_sort(shares);
     free(part);
 }
 
