@@ -108,7 +108,7 @@ static void make_unique(mst_mpi_meeting_t *meeting) {
     meeting->npairs = kept;
 }
 
-/* Pairs that come again are dropped whenever the list is full; it grows where half of it is left. */
+/* Pairs that come again are dropped whenever the list is full; it grows unless that makes half of it free. */
 static maestro_status_t add_pair(walk_t *walk, int64_t from, int64_t to) {
     mst_mpi_meeting_t *meeting = walk->meeting;
     const mst_mpi_pair_t pair = {from, to};

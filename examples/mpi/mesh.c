@@ -8,8 +8,8 @@
  * The recipe, for other languages (mesh.py, mesh.f90).  Doubles throughout; factors are powers of two and sums are in the order of the parentheses, as in
  * stencil.c.  The array has shape (6, 24, 24); a tile is 8 x 8; tiles are numbered by face, i, j and dealt evenly, in their order.
  *     Where faces meet: on a cube from -N to N, face f lies where coordinate f mod 3 is N (f < 3) or -N; i counts along the next coordinate, j along the one
- *     after that, in turn.  Cells are 2 wide.  Where i or j lies one beyond an edge, its coordinate is that of the edge, and the face's own one nearer to 0 by 1.
- *     Beyond a corner of the cube there is no cell: its value is 0.
+ *     after that, in turn.  Cells are 2 wide.  Where i or j lies one beyond an edge, its coordinate is that of the edge, and the face's own one is nearer to 0
+ *     by 1: that is the middle of a cell of the neighbouring face.  Beyond a corner of the cube there is no cell: its value is 0.
  * 30 steps, all new values of old ones, along a face's own i and j:
  *     u(f,i,j) = ((7 i + 13 j + 3 f) mod 31) / 32      new u = (0.25 u + 0.125 sides u) + 0.0625 corners u
  *     v(f,i,j) = ((5 i + 11 j + 17 f) mod 29) / 32     new v = (0.5 v + 0.0625 sides v) + 0.25 u
