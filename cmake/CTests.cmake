@@ -70,13 +70,17 @@ endif()
 # Bit for bit the same on any number of ranks; in Fortran too.
 set(prints ${PROJECT_SOURCE_DIR}/tests/helpers/prints.sh)
 set(stencil_lines "2d: u ce7b4317, v 64bc584b\n3d: t 5331a3e6, c 44de8fa1")
-if(TARGET example_stencil AND NOT MAESTRO_SANITIZE)
+set(mesh_lines "mesh: u ddb6ec75, v 880e7420")
+foreach(example IN ITEMS stencil mesh)
+  if(NOT TARGET example_${example} OR MAESTRO_SANITIZE)
+    continue()
+  endif()
   foreach(ranks IN LISTS ranks_tested)
-    add_test(NAME mpi.example_stencil.${ranks} COMMAND ${prints} ${stencil_lines}
-      ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:example_stencil>)
-    set_tests_properties(mpi.example_stencil.${ranks} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS ${ranks})
+    add_test(NAME mpi.example_${example}.${ranks} COMMAND ${prints} ${${example}_lines}
+      ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:example_${example}>)
+    set_tests_properties(mpi.example_${example}.${ranks} PROPERTIES LABELS mpi TIMEOUT 60 PROCESSORS ${ranks})
   endforeach()
-endif()
+endforeach()
 # The benchmarks check every result of theirs and of others.
 set(redistribute_cases "rc 64" "rt 64" "cy 64" "cy 512")
 set(halo_cases "2d 128 3" "3d 64 1 x3")

@@ -138,10 +138,12 @@ if(MAESTRO_MPI_FAMILY)
       endforeach()
     endif()
   endforeach()
-  # Bit for bit what the C program says.
-  foreach(ranks IN ITEMS 1 2 3 4)
-    add_mpi_test(example_stencil ${ranks} ${prints} ${stencil_lines}
-      ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:example_stencil_f90>)
+  # Bit for bit what the C programs say.
+  foreach(example IN ITEMS stencil mesh)
+    foreach(ranks IN ITEMS 1 2 3 4)
+      add_mpi_test(example_${example} ${ranks} ${prints} ${${example}_lines}
+        ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:example_${example}_f90>)
+    endforeach()
   endforeach()
   # C gives, Fortran takes: all pairs of one and two ranks.
   add_program(fortran_mpi_give tests/fortran/mpi_give.c tests maestro_mpi maestro_dialect MPI::MPI_C)

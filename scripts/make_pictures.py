@@ -15,6 +15,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 Layout = maestro.Layout
+FACE = [-1, 14, 32, 50, -1, 51, 0, 1, 2, 42, 52, 18, 19, 20, 43, 53, 36, 37, 38, 44, -1, 5, 23, 41, -1]
+IS_GHOST = [not (0 < i < 4 and 0 < j < 4) for i in range(5) for j in range(5)]
 # Of each file the layouts that stand side by side, with the part that is drawn in detail.
 PICTURES = {
     "layouts-blocks.png": [
@@ -27,12 +29,13 @@ PICTURES = {
         (Layout.boxes((8, 10), [((0, 0), (3, 10)), ((3, 2), (6, 7))]), 0),
         (Layout.indices((8, 10), [3, 14, 25, 36, 47, 46, 45, 44], is_ghost=[False] * 7 + [True]), 0),
     ],
+    "layouts-mesh.png": [(Layout.indices((3, 18), FACE, is_ghost=IS_GHOST), 0)],
 }
 
 
 def picture(layouts, path):
-    figure, axes = plt.subplots(1, len(layouts), figsize=(9, 3), dpi=80, layout="constrained")
-    for ax, (layout, part) in zip(axes, layouts, strict=True):
+    figure, axes = plt.subplots(1, len(layouts), figsize=(9, 3), dpi=80, layout="constrained", squeeze=False)
+    for ax, (layout, part) in zip(axes[0], layouts, strict=True):
         layout.plot(ax, part=part)
     figure.savefig(path, metadata={"Software": None})
     plt.close(figure)

@@ -214,6 +214,6 @@ def test_the_tutorial_shows_what_its_pictures_were_drawn_from(figure, tmp_path):
     for name, layouts in make_pictures.PICTURES.items():
         assert f"(images/{name})" in page
         make_pictures.picture(layouts, tmp_path / name)
-        assert (tmp_path / name).stat().st_size > 10_000
+        assert (tmp_path / name).stat().st_size > 5_000
         for layout, _ in layouts:
             assert layout.kind in ("boxes", "indices") or repr(layout).replace("'", '"') in page

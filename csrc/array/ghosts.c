@@ -9,19 +9,14 @@ typedef struct stretch {
 } stretch_t;
 
 typedef struct line { /* of a dimension */
-    int64_t nstretches, capacity;
+    int64_t nstretches;
+    size_t capacity;
     stretch_t *stretch; /* the owned one first */
 } line_t;
 
 /* ---- One dimension */
 static maestro_status_t add_stretch(line_t *line, stretch_t stretch) {
-    if (line->nstretches == line->capacity) {
-        int64_t capacity = line->capacity ? 2 * line->capacity : 4;
-        stretch_t *grown = realloc(line->stretch, (size_t)capacity * sizeof *grown);
-        if (!grown) return mst_base_fail_errno(WHAT);
-        line->stretch = grown;
-        line->capacity = capacity;
-    }
+    if (!MST_RESERVE(line->stretch, line->capacity, (size_t)line->nstretches + 1, 4)) return mst_base_fail_errno(WHAT);
     line->stretch[line->nstretches++] = stretch;
     return MAESTRO_OK;
 }

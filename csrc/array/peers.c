@@ -3,22 +3,14 @@
 
 typedef struct numbers {
     int64_t *number;
-    int64_t count, capacity;
+    int64_t count;
+    size_t capacity;
     bool failed;
 } numbers_t;
 
 static void add(numbers_t *numbers, int64_t number) {
-    if (numbers->count == numbers->capacity) {
-        int64_t capacity = numbers->capacity ? 2 * numbers->capacity : 8;
-        int64_t *grown = realloc(numbers->number, (size_t)capacity * sizeof *grown);
-        if (!grown) {
-            numbers->failed = true;
-            return;
-        }
-        numbers->number = grown;
-        numbers->capacity = capacity;
-    }
-    numbers->number[numbers->count++] = number;
+    numbers->failed = numbers->failed || !MST_RESERVE(numbers->number, numbers->capacity, (size_t)numbers->count + 1, 8);
+    if (!numbers->failed) numbers->number[numbers->count++] = number;
 }
 
 static int ascending(const void *a, const void *b) {

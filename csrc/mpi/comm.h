@@ -4,7 +4,7 @@
 #ifndef MST_MPI_COMM_H
 #define MST_MPI_COMM_H
 
-#include "base/base.h"
+#include "mpi/ranks.h"
 
 #include <mpi.h>
 
@@ -79,7 +79,7 @@ enum { MST_MPI_SAME_MAX = 7 };
  * MAESTRO_TIMEOUT_S, and then for good: the communicator is lost. */
 maestro_status_t mst_mpi_begin(const mst_mpi_comm_t *comm, const char *what, maestro_status_t status, const mst_mpi_same_t *same, int nsame);
 
-/* ---- letters.c: what goes to, or has come from, other ranks; sorted by rank. */
+/* ---- letters.c: what goes to other ranks, or has come from them: then sorted by rank. */
 typedef struct mst_mpi_letter {
     int rank;
     mst_base_buffer_t content;
@@ -89,6 +89,7 @@ typedef struct mst_mpi_mail {
     int64_t nletters;
     size_t capacity;
     mst_mpi_letter_t *letter;
+    mst_mpi_ranks_t ranks; /* of what goes out */
 } mst_mpi_mail_t;
 
 /* The content of a rank's letter, which is made where there is none; valid until the next is made; NULL without memory. */

@@ -120,13 +120,9 @@ static maestro_status_t make_peer(const mst_mpi_fields_t *fields, const mst_mpi_
 static maestro_status_t make_side(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, bool sent, side_t *side) {
     side->peer = calloc((size_t)shares->nshares + 1, sizeof *side->peer);
     if (!side->peer) return mst_base_fail_errno(WHAT);
-    int64_t first = 0; /* the share of the next rank */
-    while (first < shares->nshares && shares->share[first].rank < plan->comm.rank) first++;
-    for (int64_t i = 0; i < shares->nshares; i++) {
-        const mst_mpi_share_t *share = &shares->share[(first + i) % shares->nshares];
-        if (share->rank == plan->comm.rank || !share->moves.count) continue;
+    mst_mpi_others_t others = mst_mpi_shares_of_others(shares, plan->comm.rank);
+    for (const mst_mpi_share_t *share; (share = mst_mpi_others_next(&others));)
         MST_TRY(make_peer(&plan->fields, share, sent, &side->peer[side->npeers++]));
-    }
     return MAESTRO_OK;
 }
 

@@ -15,6 +15,7 @@ typedef struct mst_mpi_entry {
 
 typedef struct mst_mpi_entries {
     int64_t nentries;
+    size_t capacity;
     mst_mpi_entry_t *entry;
 } mst_mpi_entries_t;
 

@@ -92,12 +92,7 @@ static maestro_status_t tell_side(const mst_mpi_side_t *side, int which, const m
 
 /* ---- What is heard */
 static mst_mpi_entry_t *add_entry(mst_mpi_entries_t *entries, int rank) {
-    bool full = (entries->nentries & (entries->nentries - 1)) == 0; /* the list doubles when its length is a power of two */
-    if (full) {
-        mst_mpi_entry_t *grown = realloc(entries->entry, (size_t)(entries->nentries ? 2 * entries->nentries : 1) * sizeof *grown);
-        if (!grown) return NULL;
-        entries->entry = grown;
-    }
+    if (!MST_RESERVE(entries->entry, entries->capacity, (size_t)entries->nentries + 1, 1)) return NULL;
     mst_mpi_entry_t *entry = &entries->entry[entries->nentries++];
     *entry = (mst_mpi_entry_t){.rank = rank};
     return entry;

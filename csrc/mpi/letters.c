@@ -6,17 +6,10 @@
 #include <sched.h>
 
 mst_base_buffer_t *mst_mpi_mail_to(mst_mpi_mail_t *mail, int rank) {
-    int64_t low = 0, high = mail->nletters; /* the letter, or its place */
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (mail->letter[middle].rank < rank) low = middle + 1;
-        else high = middle;
-    }
-    if (low < mail->nletters && mail->letter[low].rank == rank) return &mail->letter[low].content;
-    if (!MST_RESERVE(mail->letter, mail->capacity, (size_t)mail->nletters + 1, 8)) return NULL;
-    memmove(&mail->letter[low + 1], &mail->letter[low], (size_t)(mail->nletters++ - low) * sizeof *mail->letter);
-    mail->letter[low] = (mst_mpi_letter_t){.rank = rank};
-    return &mail->letter[low].content;
+    bool room = MST_RESERVE(mail->letter, mail->capacity, (size_t)mail->nletters + 1, 8);
+    int64_t place = room ? mst_mpi_ranks_place(&mail->ranks, rank) : -1;
+    if (place == mail->nletters) mail->letter[mail->nletters++] = (mst_mpi_letter_t){.rank = rank};
+    return place < 0 ? NULL : &mail->letter[place].content;
 }
 
 bool mst_mpi_mail_failed(const mst_mpi_mail_t *mail) {
@@ -27,6 +20,7 @@ bool mst_mpi_mail_failed(const mst_mpi_mail_t *mail) {
 
 void mst_mpi_mail_fini(mst_mpi_mail_t *mail) {
     for (int64_t i = 0; i < mail->nletters; i++) mst_base_buffer_fini(&mail->letter[i].content);
+    mst_mpi_ranks_fini(&mail->ranks);
     free(mail->letter);
     *mail = (mst_mpi_mail_t){0};
 }

@@ -97,6 +97,8 @@ static maestro_status_t make_traffic(maestro_plan_t *plan, const mst_mpi_shares_
     plan->traffic = malloc((size_t)(sends->nshares + receives->nshares + 1) * sizeof *plan->traffic);
     if (!plan->traffic) return mst_base_fail_errno(WHAT);
     count_traffic(plan, sends, receives);
+    mst_mpi_traffic_t *trimmed = realloc(plan->traffic, (size_t)(plan->ntraffic + 1) * sizeof *trimmed); /* as a rule both are with the same ranks */
+    if (trimmed) plan->traffic = trimmed;
     plan->moved = plan->kept;
     plan->reads = plan->writes = plan->kept > 0;
     for (int64_t i = 0; i < plan->ntraffic; i++) {

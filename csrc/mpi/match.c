@@ -7,27 +7,51 @@ static const char WHAT[] = "match two layouts";
 
 /* ---- Shares */
 mst_array_moves_t *mst_mpi_shares_with(mst_mpi_shares_t *shares, int rank) {
+    bool room = MST_RESERVE(shares->share, shares->capacity, (size_t)shares->nshares + 1, 8);
+    int64_t place = room ? mst_mpi_ranks_place(&shares->ranks, rank) : -1;
+    if (place == shares->nshares) shares->share[shares->nshares++] = (mst_mpi_share_t){.rank = rank};
+    return place < 0 ? NULL : &shares->share[place].moves;
+}
+
+static int compare_ranks(const void *a, const void *b) { return ((const mst_mpi_share_t *)a)->rank - ((const mst_mpi_share_t *)b)->rank; }
+
+void mst_mpi_shares_sort(mst_mpi_shares_t *shares) {
+    size_t nshares = (size_t)shares->nshares;
+    mst_mpi_ranks_fini(&shares->ranks);
+    if (!nshares) return;
+    qsort(shares->share, nshares, sizeof *shares->share, compare_ranks);
+    mst_mpi_share_t *trimmed = realloc(shares->share, nshares * sizeof *trimmed);
+    if (trimmed) shares->share = trimmed;
+    shares->capacity = nshares;
+}
+
+/* How many shares are with lower ranks. */
+static int64_t count_lower(const mst_mpi_shares_t *shares, int rank) {
     int64_t low = 0, high = shares->nshares;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
         if (shares->share[middle].rank < rank) low = middle + 1;
         else high = middle;
     }
-    if (low < shares->nshares && shares->share[low].rank == rank) return &shares->share[low].moves;
-    if (shares->nshares == shares->capacity) {
-        int64_t capacity = shares->capacity ? 2 * shares->capacity : 8;
-        mst_mpi_share_t *grown = realloc(shares->share, (size_t)capacity * sizeof *grown);
-        if (!grown) return NULL;
-        shares->share = grown;
-        shares->capacity = capacity;
+    return low;
+}
+
+mst_mpi_others_t mst_mpi_shares_of_others(const mst_mpi_shares_t *shares, int own) {
+    return (mst_mpi_others_t){.shares = shares, .own = own, .first = count_lower(shares, own)};
+}
+
+const mst_mpi_share_t *mst_mpi_others_next(mst_mpi_others_t *others) {
+    const mst_mpi_shares_t *shares = others->shares;
+    while (others->nseen < shares->nshares) {
+        const mst_mpi_share_t *share = &shares->share[(others->first + others->nseen++) % shares->nshares];
+        if (share->rank != others->own && share->moves.count) return share;
     }
-    memmove(&shares->share[low + 1], &shares->share[low], (size_t)(shares->nshares++ - low) * sizeof *shares->share);
-    shares->share[low] = (mst_mpi_share_t){.rank = rank};
-    return &shares->share[low].moves;
+    return NULL;
 }
 
 void mst_mpi_shares_fini(mst_mpi_shares_t *shares) {
     for (int64_t i = 0; i < shares->nshares; i++) mst_array_moves_fini(&shares->share[i].moves);
+    mst_mpi_ranks_fini(&shares->ranks);
     free(shares->share);
     *shares = (mst_mpi_shares_t){0};
 }
@@ -82,12 +106,7 @@ typedef struct partner { /* a part of the other side that this rank's own one me
     int64_t rank, part; /* rank -1: none has it */
 } partner_t;
 
-static int by_rank(const void *a, const void *b) {
-    const partner_t *x = a, *y = b;
-    return x->rank != y->rank ? (x->rank > y->rank) - (x->rank < y->rank) : (x->part > y->part) - (x->part < y->part);
-}
-
-/* Collective.  Sorted by rank, so that each new share is the last. */
+/* Collective. */
 static maestro_status_t find_partners(const mst_mpi_comm_t *comm, const mst_mpi_side_t side[MST_MPI_SIDES], const mst_mpi_holders_t *holders, int own,
                                       partner_t **partner_out, int64_t *npartners_out) {
     const mst_mpi_side_t *mine = &side[own], *other = &side[1 - own];
@@ -100,7 +119,6 @@ static maestro_status_t find_partners(const mst_mpi_comm_t *comm, const mst_mpi_
     maestro_status_t asked = mst_mpi_holders_ask(comm, holders, other, 1 - own, parts, *npartners_out, ranks);
     if (status == MAESTRO_OK) status = asked;
     for (int64_t i = 0; i < *npartners_out && status == MAESTRO_OK; i++) partner[i] = (partner_t){.rank = ranks[i], .part = parts[i]};
-    if (status == MAESTRO_OK) qsort(partner, (size_t)nparts, sizeof *partner, by_rank);
     free(parts);
     free(ranks);
     *partner_out = partner;
@@ -157,6 +175,8 @@ static maestro_status_t match_sides(const mst_mpi_comm_t *comm, const mst_mpi_re
         status = (!regular ? mst_mpi_directory_match : request->is_halo ? mst_mpi_halo_match : match_regular)(comm, request, side, &holders, sends, receives);
     }
     mst_mpi_holders_fini(&holders);
+    mst_mpi_shares_sort(sends);
+    mst_mpi_shares_sort(receives);
     return status;
 }
 

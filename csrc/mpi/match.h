@@ -12,6 +12,7 @@
 
 #include "array/intersect.h"
 #include "mpi/comm.h"
+#include "mpi/ranks.h"
 
 enum { MST_MPI_FROM, MST_MPI_TO, MST_MPI_SIDES };
 enum { MST_MPI_TAG_PARTS = 1, MST_MPI_TAG_ASK, MST_MPI_TAG_ANSWER, MST_MPI_TAG_HELD, MST_MPI_TAG_MOVES, MST_MPI_TAG_DATA };
@@ -31,15 +32,17 @@ typedef struct mst_mpi_request { /* what one rank gives to maestro_redistribute;
     maestro_plan_options_t options;
 } mst_mpi_request_t;
 
-/* What one rank gives to, or gets from, others: sorted by rank. */
+/* What one rank gives to, or gets from, others: sorted by rank when all of them are there. */
 typedef struct mst_mpi_share {
     int rank;
     mst_array_moves_t moves;
 } mst_mpi_share_t;
 
 typedef struct mst_mpi_shares {
-    int64_t nshares, capacity;
+    int64_t nshares;
+    size_t capacity;
     mst_mpi_share_t *share;
+    mst_mpi_ranks_t ranks; /* as long as shares are added */
 } mst_mpi_shares_t;
 
 /* match.c.  Collective: the same status on all ranks.  What a rank keeps for itself is among the sends alone.  The caller ends both.
@@ -48,6 +51,18 @@ typedef struct mst_mpi_shares {
 maestro_status_t mst_mpi_match(const mst_mpi_comm_t *comm, const mst_mpi_request_t *request, mst_mpi_shares_t *sends_out, mst_mpi_shares_t *receives_out);
 /* The moves with a rank, which are none where it is new; valid until the next new one; NULL without memory. */
 mst_array_moves_t *mst_mpi_shares_with(mst_mpi_shares_t *shares, int rank);
+/* No more are added. */
+void mst_mpi_shares_sort(mst_mpi_shares_t *shares);
+
+/* What messages are made of: shares that move something, with other ranks than this one, beginning with the next rank, so that not all write to one. */
+typedef struct mst_mpi_others {
+    const mst_mpi_shares_t *shares;
+    int own;
+    int64_t first, nseen;
+} mst_mpi_others_t;
+
+mst_mpi_others_t mst_mpi_shares_of_others(const mst_mpi_shares_t *shares, int own);
+const mst_mpi_share_t *mst_mpi_others_next(mst_mpi_others_t *others); /* NULL: there are no more */
 void mst_mpi_shares_fini(mst_mpi_shares_t *shares);
 
 /* "element 17 (1, 5)": the global index of a row-major number, for messages. */

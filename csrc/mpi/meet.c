@@ -8,7 +8,8 @@ typedef struct run {
 } run_t;
 
 typedef struct runs {
-    int64_t nruns, capacity;
+    int64_t nruns;
+    size_t capacity;
     run_t *run;
     bool failed;
 } runs_t;
@@ -19,17 +20,8 @@ static void add_run(runs_t *runs, int64_t entry, int64_t begin, int64_t end) {
         last->end = end;
         return;
     }
-    if (runs->nruns == runs->capacity) {
-        int64_t capacity = runs->capacity ? 2 * runs->capacity : 64;
-        run_t *grown = realloc(runs->run, (size_t)capacity * sizeof *grown);
-        if (!grown) {
-            runs->failed = true;
-            return;
-        }
-        runs->run = grown;
-        runs->capacity = capacity;
-    }
-    runs->run[runs->nruns++] = (run_t){begin, end, entry};
+    runs->failed = runs->failed || !MST_RESERVE(runs->run, runs->capacity, (size_t)runs->nruns + 1, 64);
+    if (!runs->failed) runs->run[runs->nruns++] = (run_t){begin, end, entry};
 }
 
 /* A move from the stretch: what of it is contiguous there is its last axis. */
@@ -72,7 +64,7 @@ typedef struct walk {
     const runs_t *runs;
     int64_t first; /* row-major number of the stretch's first element */
     mst_mpi_meeting_t *meeting;
-    int64_t capacity;
+    size_t capacity; /* of its pairs */
 } walk_t;
 
 static maestro_status_t check_twice(walk_t *walk, int side) {
@@ -116,18 +108,14 @@ static void make_unique(mst_mpi_meeting_t *meeting) {
     meeting->npairs = kept;
 }
 
-/* Pairs that come again are dropped whenever the list is full. */
+/* Pairs that come again are dropped whenever the list is full; it grows unless that makes half of it free. */
 static maestro_status_t add_pair(walk_t *walk, int64_t from, int64_t to) {
     mst_mpi_meeting_t *meeting = walk->meeting;
     const mst_mpi_pair_t pair = {from, to};
     if (meeting->npairs && by_entries(&meeting->pair[meeting->npairs - 1], &pair) == 0) return MAESTRO_OK;
-    if (meeting->npairs == walk->capacity) make_unique(meeting);
-    if (2 * meeting->npairs >= walk->capacity) {
-        int64_t capacity = walk->capacity ? 2 * walk->capacity : 64;
-        mst_mpi_pair_t *grown = realloc(meeting->pair, (size_t)capacity * sizeof *grown);
-        if (!grown) return mst_base_fail_errno(WHAT);
-        meeting->pair = grown;
-        walk->capacity = capacity;
+    if ((size_t)meeting->npairs == walk->capacity) {
+        make_unique(meeting);
+        if (!MST_RESERVE(meeting->pair, walk->capacity, 2 * (size_t)meeting->npairs + 1, 64)) return mst_base_fail_errno(WHAT);
     }
     meeting->pair[meeting->npairs++] = pair;
     return MAESTRO_OK;

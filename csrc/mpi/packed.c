@@ -11,17 +11,18 @@ enum { ALIGNED = 64 };
 
 typedef struct peer {
     int rank;
-    bool is_line;      /* in the application's memory too, at: (such a one needs no copies) */
-    int64_t line_at;
-    int64_t count;     /* elements of a field */
+    bool is_line;  /* in the application's memory too, at: (such a one needs no copies) */
     mst_mpi_transfer_t transfer;
-    char *buffer;      /* in the packed one */
+    int64_t count; /* elements of a field */
+    int64_t at;    /* of no line: the first of its copies, fields.nkinds of them, among those of the side */
+    char *buffer;  /* in the packed one */
 } peer_t;
 
 typedef struct side { /* what is sent, or what is received */
     int npeers;
     peer_t *peer;
-    mst_array_copy_t **copy; /* fields.nkinds for each peer */
+    size_t ncopies, capacity;
+    mst_array_copy_t **copy;
 } side_t;
 
 typedef struct packed {
@@ -31,23 +32,26 @@ typedef struct packed {
 } packed_t;
 
 /* ---- Making */
-static maestro_status_t make_side(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_array_way_t way, side_t *side) {
+static maestro_status_t make_peer(const maestro_plan_t *plan, const mst_mpi_share_t *share, mst_array_way_t way, side_t *side) {
     const mst_mpi_fields_t *fields = &plan->fields;
+    const size_t first = side->ncopies, nkinds = (size_t)fields->nkinds;
+    peer_t *peer = &side->peer[side->npeers++];
+    *peer = (peer_t){.rank = share->rank, .count = share->moves.count, .at = (int64_t)first};
+    if (!MST_RESERVE_ZEROED(side->copy, side->capacity, first + nkinds, nkinds)) return mst_base_fail_errno(WHAT);
+    side->ncopies += nkinds;
+    MST_TRY(mst_mpi_copies_make(fields, &share->moves, way, plan->moved, &side->copy[first]));
+    peer->is_line = nkinds == 1 && mst_array_copy_is_line(side->copy[first], way, &peer->at);
+    if (!peer->is_line) return MAESTRO_OK;
+    mst_mpi_copies_end(fields, &side->copy[first]);
+    side->ncopies = first;
+    return MAESTRO_OK;
+}
+
+static maestro_status_t make_side(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_array_way_t way, side_t *side) {
     side->peer = calloc((size_t)shares->nshares + 1, sizeof *side->peer);
-    side->copy = calloc((size_t)shares->nshares * (size_t)fields->nkinds + 1, sizeof(mst_array_copy_t *));
-    if (!side->peer || !side->copy) return mst_base_fail_errno(WHAT);
-    int64_t first = 0; /* the share of the next rank */
-    while (first < shares->nshares && shares->share[first].rank < plan->comm.rank) first++;
-    for (int64_t i = 0; i < shares->nshares; i++) {
-        const mst_mpi_share_t *share = &shares->share[(first + i) % shares->nshares];
-        if (share->rank == plan->comm.rank || !share->moves.count) continue;
-        mst_array_copy_t **copy = &side->copy[side->npeers * fields->nkinds];
-        peer_t *peer = &side->peer[side->npeers++];
-        *peer = (peer_t){.rank = share->rank, .count = share->moves.count};
-        MST_TRY(mst_mpi_copies_make(fields, &share->moves, way, plan->moved, copy));
-        peer->is_line = fields->nkinds == 1 && mst_array_copy_is_line(copy[0], way, &peer->line_at);
-        if (peer->is_line) mst_mpi_copies_end(fields, copy);
-    }
+    if (!side->peer) return mst_base_fail_errno(WHAT);
+    mst_mpi_others_t others = mst_mpi_shares_of_others(shares, plan->comm.rank);
+    for (const mst_mpi_share_t *share; (share = mst_mpi_others_next(&others));) MST_TRY(make_peer(plan, share, way, side));
     return MAESTRO_OK;
 }
 
@@ -80,8 +84,8 @@ static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_
     return make_buffers(packed);
 }
 
-static void destroy_side(const mst_mpi_fields_t *fields, side_t *side) {
-    for (int i = 0; i < side->npeers; i++) mst_mpi_copies_end(fields, &side->copy[i * fields->nkinds]);
+static void destroy_side(side_t *side) {
+    for (size_t i = 0; i < side->ncopies; i++) mst_array_copy_destroy(side->copy[i]);
     free(side->copy);
     free(side->peer);
 }
@@ -97,8 +101,8 @@ static void destroy(void *state) {
     if (!packed) return;
     bool sends = is_alive(&packed->send), receives = is_alive(&packed->receive);
     if (!sends && !receives) free(packed->buffer); /* else a use has failed, and MPI keeps it */
-    destroy_side(packed->fields, &packed->send);
-    destroy_side(packed->fields, &packed->receive);
+    destroy_side(&packed->send);
+    destroy_side(&packed->receive);
     free(packed);
 }
 
@@ -107,27 +111,25 @@ static bool is_line(const maestro_plan_t *plan, const peer_t *peer) { return pee
 
 static size_t nbytes_of(const maestro_plan_t *plan, const peer_t *peer) { return mst_mpi_packed_nbytes(&plan->fields, peer->count, plan->nfields); }
 
-static char *receive_buffer(const maestro_plan_t *plan, const peer_t *peer) { return is_line(plan, peer) ? (char *)plan->to[0] + peer->line_at : peer->buffer; }
+static char *receive_buffer(const maestro_plan_t *plan, const peer_t *peer) { return is_line(plan, peer) ? (char *)plan->to[0] + peer->at : peer->buffer; }
 
-static const char *pack(const maestro_plan_t *plan, const packed_t *packed, int i) {
+static const char *pack(const maestro_plan_t *plan, const packed_t *packed, const peer_t *peer) {
     const mst_mpi_fields_t *fields = packed->fields;
-    const peer_t *peer = &packed->send.peer[i];
-    if (is_line(plan, peer)) return (const char *)plan->from[0] + peer->line_at;
+    if (is_line(plan, peer)) return (const char *)plan->from[0] + peer->at;
     for (size_t f = 0; f < plan->nfields; f++) {
         char *to = peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f);
-        if (peer->is_line) memcpy(to, (const char *)plan->from[f] + peer->line_at, mst_mpi_packed_nbytes(fields, peer->count, 1));
-        else mst_array_copy_run(packed->send.copy[i * fields->nkinds + fields->kind_of[f]], plan->from[f], to);
+        if (peer->is_line) memcpy(to, (const char *)plan->from[f] + peer->at, mst_mpi_packed_nbytes(fields, peer->count, 1));
+        else mst_array_copy_run(packed->send.copy[peer->at + fields->kind_of[f]], plan->from[f], to);
     }
     return peer->buffer;
 }
 
-static void unpack(const maestro_plan_t *plan, const packed_t *packed, int i) {
+static void unpack(const maestro_plan_t *plan, const packed_t *packed, const peer_t *peer) {
     const mst_mpi_fields_t *fields = packed->fields;
-    const peer_t *peer = &packed->receive.peer[i];
     for (size_t f = 0; f < plan->nfields && !is_line(plan, peer); f++) {
         const char *from = peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f);
-        if (peer->is_line) memcpy((char *)plan->to[f] + peer->line_at, from, mst_mpi_packed_nbytes(fields, peer->count, 1));
-        else mst_array_copy_run(packed->receive.copy[i * fields->nkinds + fields->kind_of[f]], from, plan->to[f]);
+        if (peer->is_line) memcpy((char *)plan->to[f] + peer->at, from, mst_mpi_packed_nbytes(fields, peer->count, 1));
+        else mst_array_copy_run(packed->receive.copy[peer->at + fields->kind_of[f]], from, plan->to[f]);
     }
 }
 
@@ -163,7 +165,7 @@ static maestro_status_t post_bytes(const maestro_plan_t *plan, peer_t *peer, con
 static maestro_status_t start(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
     for (int i = 0; i < packed->receive.npeers; i++) MST_TRY(post_bytes(plan, &packed->receive.peer[i], NULL));
-    for (int i = 0; i < packed->send.npeers; i++) MST_TRY(post_bytes(plan, &packed->send.peer[i], pack(plan, packed, i)));
+    for (int i = 0; i < packed->send.npeers; i++) MST_TRY(post_bytes(plan, &packed->send.peer[i], pack(plan, packed, &packed->send.peer[i])));
     return MAESTRO_OK;
 }
 
@@ -175,7 +177,7 @@ static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
         if (!peer->transfer.under_way) continue;
         maestro_status_t status = mst_mpi_transfer_arrived(plan, &peer->transfer, peer->rank, MPI_BYTE, (int64_t)nbytes_of(plan, peer));
         if (status < 0) return status;
-        if (status == MAESTRO_OK) unpack(plan, packed, i);
+        if (status == MAESTRO_OK) unpack(plan, packed, peer);
         all = all && status == MAESTRO_OK;
     }
     for (int i = 0; i < packed->send.npeers && all; i++) { /* not looked at before: each look takes MPI's time, and receives move them on */

@@ -52,14 +52,14 @@ struct maestro_plan {
     int64_t kept, moved;      /* elements of a field: that this rank keeps; that it keeps and gets */
     bool reads, writes;       /* whether it needs fields of the source, of the target */
     bool is_halo;             /* source and target are the same fields */
-    bool alive, running, failed;
+    bool running, failed;
     double trial_s[MST_MPI_METHODS]; /* a use of each method; 0: not tried */
     int64_t ntraffic;
     mst_mpi_traffic_t *traffic;
     size_t nfields;
     const void **from;        /* fields.count of each */
     void **to;
-    maestro_plan_t *next;     /* of those that are running and help: plan.c; of those that have ended: registry.c */
+    maestro_plan_t *next;     /* of those that are running and help: plan.c */
 };
 
 /* make.c.  Local: what a rank gives, gets and keeps, in a plan that has its communicator and its fields. */
@@ -68,7 +68,7 @@ maestro_status_t mst_mpi_plan_fill(maestro_plan_t *plan, const mst_mpi_shares_t 
 /* trial.c.  Collective: makes what methods can be made, and leaves in the plan the quickest. */
 maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const mst_mpi_request_t *request, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
 
-/* registry.c: handles that applications use after the plan's end are recognised. */
+/* registry.c: handles that applications use after the plan's end are recognised.  All zero; NULL without memory. */
 maestro_plan_t *mst_mpi_plan_new(void);
 void mst_mpi_plan_end(maestro_plan_t *plan);
 /* INVALID_ARGUMENT: NULL, or it has been destroyed. */

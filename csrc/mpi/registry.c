@@ -1,5 +1,5 @@
-/* Plans that have ended are kept for a while, marked as such, so that a call with their handle is refused and does not crash; their memory becomes that of
- * later plans, the longest ended first. */
+/* The plans that live, by their addresses: a handle that is none of them is refused, without a look at its memory, however long ago its plan has ended.
+ * An address that malloc gives again is that of another plan; so that this is not soon, memory of ended plans is given back only after that of KEPT others. */
 #include "mpi/plan.h"
 
 #include <pthread.h>
@@ -7,38 +7,58 @@
 enum { KEPT = 64 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static maestro_plan_t *oldest, *newest;
-static int nended;
+static maestro_plan_t **live, *ended[KEPT]; /* live: sorted */
+static size_t nlive, capacity, nended;
 
-static maestro_plan_t *take_oldest(void) {
-    maestro_plan_t *plan = NULL;
+/* How many lie below; the plan's place if it is there. */
+static size_t count_below(const maestro_plan_t *plan) {
+    size_t low = 0, high = nlive;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((uintptr_t)live[middle] < (uintptr_t)plan) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+static bool is_live(const maestro_plan_t *plan) {
     pthread_mutex_lock(&lock);
-    if (nended > KEPT) {
-        plan = oldest;
-        oldest = plan->next;
-        nended--;
+    size_t place = count_below(plan);
+    bool found = place < nlive && live[place] == plan;
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static bool add(maestro_plan_t *plan) {
+    pthread_mutex_lock(&lock);
+    bool room = MST_RESERVE(live, capacity, nlive + 1, 8);
+    if (room) {
+        size_t place = count_below(plan);
+        memmove(&live[place + 1], &live[place], (nlive++ - place) * sizeof(maestro_plan_t *));
+        live[place] = plan;
     }
     pthread_mutex_unlock(&lock);
-    return plan;
+    return room;
 }
 
 maestro_plan_t *mst_mpi_plan_new(void) {
-    maestro_plan_t *plan = take_oldest();
-    if (!plan) plan = malloc(sizeof *plan);
-    if (plan) *plan = (maestro_plan_t){.alive = true};
-    return plan;
+    maestro_plan_t *plan = calloc(1, sizeof *plan);
+    if (plan && add(plan)) return plan;
+    free(plan);
+    return NULL;
 }
 
 void mst_mpi_plan_end(maestro_plan_t *plan) {
-    *plan = (maestro_plan_t){.alive = false};
     pthread_mutex_lock(&lock);
-    if (nended++) newest->next = plan;
-    else oldest = plan;
-    newest = plan;
+    size_t place = count_below(plan);
+    memmove(&live[place], &live[place + 1], (--nlive - place) * sizeof(maestro_plan_t *));
+    maestro_plan_t **oldest = &ended[nended++ % KEPT];
+    free(*oldest);
+    *oldest = plan;
     pthread_mutex_unlock(&lock);
 }
 
 maestro_status_t mst_mpi_plan_check(const maestro_plan_t *plan, const char *what) {
-    if (MST_LIKELY(plan && plan->alive)) return MAESTRO_OK;
+    if (MST_LIKELY(plan && is_live(plan))) return MAESTRO_OK;
     return mst_base_fail(MAESTRO_INVALID_ARGUMENT, plan ? "%s: the plan has been destroyed" : "%s: the plan is NULL", what);
 }

@@ -285,6 +285,29 @@ static void test_a_plan_that_was_destroyed_is_refused(maestro_method_t method) {
     CHECK_STATUS(maestro_plan_destroy(copy), MAESTRO_INVALID_ARGUMENT);
 }
 
+static void test_every_plan_that_has_ended_is_refused_and_none_that_lives(void) {
+    enum { PLANS = 1000, LIVING = 100 };
+    static maestro_plan_t *plan[PLANS], *living[LIVING];
+    static double memory[64];
+    maestro_layout_t *line = NULL;
+    CHECK_OK(maestro_layout_blocks(1, (int64_t[]){4}, (int64_t[]){1}, NULL, &line));
+    for (int i = 0; i < PLANS; i++) {
+        CHECK_OK(maestro_redistribute(line, line, 8, MPI_Comm_c2f(MPI_COMM_SELF), NULL, &plan[i]));
+        if (i % (PLANS / LIVING) == 5) living[i / (PLANS / LIVING)] = plan[i];
+        else CHECK_OK(maestro_plan_destroy(plan[i]));
+    }
+    for (int i = 0; i < PLANS; i++) {
+        bool lives = false;
+        for (int k = 0; k < LIVING; k++) lives = lives || plan[i] == living[k]; /* its memory may be that of an earlier one */
+        CHECK_STATUS(maestro_plan_wait(plan[i], 1), lives ? MAESTRO_WRONG_STATE : MAESTRO_INVALID_ARGUMENT);
+        CHECK_ERROR_SAYS(lives ? "has not been started" : "has been destroyed");
+    }
+    CHECK_STATUS(maestro_plan_wait((maestro_plan_t *)(void *)memory, 1), MAESTRO_INVALID_ARGUMENT); /* what never was a plan */
+    for (int k = 0; k < LIVING; k++) CHECK_OK(maestro_plan_destroy(living[k]));
+    CHECK_STATUS(run(plan[0]), MAESTRO_INVALID_ARGUMENT);
+    maestro_layout_destroy(line);
+}
+
 /* The duplicate that plans share lives as long as one of them. */
 static void test_plans_outlive_the_communicator(void) {
     MPI_Comm comm;
@@ -371,6 +394,7 @@ int main(int argc, char **argv) {
     test_a_number_that_a_rank_does_not_give_is_waited_for_only_so_long(true);
     test_letters_come_sorted_and_one_that_is_too_large_is_refused();
     test_plans_outlive_the_communicator();
+    test_every_plan_that_has_ended_is_refused_and_none_that_lives();
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {
         test_a_rank_that_does_not_use_a_plan_is_waited_for_only_so_long(method);
         test_a_rank_that_has_destroyed_the_plan_is_noticed(method);

@@ -33,6 +33,12 @@ def test_stencils_give_the_same_bits_on_any_number_of_ranks(ranks):
     assert run([EXAMPLES / "stencil.py"], ranks=[ranks]) == ["2D: u ce7b4317, v 64bc584b", "3D: t 5331a3e6, c 44de8fa1"]
 
 
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_a_cubed_sphere_is_smoothed_to_the_same_bits_on_any_number_of_ranks(ranks):
+    """Those of mesh.c, too."""
+    assert run([EXAMPLES / "mesh.py"], ranks=[ranks]) == ["mesh: u ddb6ec75, v 880e7420"]
+
+
 def test_a_matrix_is_transposed():
     wrong, method, other, tried = run([EXAMPLES / "transpose.py"], ranks=[2])
     assert wrong == "0 elements are wrong"
