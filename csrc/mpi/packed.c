@@ -191,5 +191,5 @@ static void abandon(void *state) {
     for (int i = 0; i < packed->receive.npeers; i++) mst_mpi_transfer_cancel(&packed->receive.peer[i].transfer);
 }
 
-const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .between_nodes = "packed", .create = create, .start = start,
-                                         .progress = progress, .abandon = abandon, .destroy = destroy};
+const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .within = "packed", .between = "packed", .create = create,
+                                         .start = start, .progress = progress, .abandon = abandon, .destroy = destroy};
