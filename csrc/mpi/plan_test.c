@@ -156,6 +156,7 @@ static void choose_fields(scenario_t *scenario, maestro_field_t kind[FIELDS]) {
     }
     scenario->options.method = method;
     scenario->options.fields = several ? kind : NULL;
+    mst_mpi_packed_piece_nbytes = (size_t)(random_below(array, 2) ? 1 + random_below(array, 600) : 1 << 20); /* many pieces, or one */
 }
 
 static void check_case(uint64_t seed) {

@@ -279,6 +279,7 @@ static void help(const maestro_plan_t *plan, void *state) {
     shared_t *shared = state;
     for (int i = 0; i < shared->nsources; i++) read_source(plan, shared, &shared->source[i]);
     for (int i = 0; i < shared->ntargets; i++) serve_target(plan, shared, &shared->target[i]);
+    if (shared->far->help) shared->far->help(plan, shared->messages);
 }
 
 static void abandon(void *state) {
