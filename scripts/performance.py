@@ -23,13 +23,14 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 TITLES = {
     "auto": "**Maestro**",
     "auto, other": "other memory",
+    "auto, nodes": "two nodes",
     "packed": "its packed",
     "staged": "its staged",
     "datatypes": "its datatypes",
     "shared window": "shared window",
 }
-CUT_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.BY_HAND, "ScaLAPACK")
-HALO_WAYS = ("auto", "auto, other", "staged", "datatypes", "packed", *arrays.HALO_BY_HAND, "shared window", "GHEX")
+CUT_WAYS = ("auto", "auto, other", "auto, nodes", "staged", "datatypes", "packed", *arrays.BY_HAND, "ScaLAPACK")
+HALO_WAYS = ("auto", "auto, other", "auto, nodes", "staged", "datatypes", "packed", *arrays.HALO_BY_HAND, "shared window", "GHEX")
 RUNS = [(family, 2) for family in families()] + [("openmpi", 4)] * ("openmpi" in families())
 TIMEOUT_S = 1200
 failures: list[str] = []

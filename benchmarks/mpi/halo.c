@@ -43,7 +43,7 @@ static void *make_ghex(const grid_t *grid) {
     return exchange;
 }
 
-static maestro_status_t make_plan(const grid_t *grid, maestro_method_t method, maestro_plan_t **plan_out) {
+static maestro_status_t make_plan(const grid_t *grid, maestro_method_t method, bool apart, maestro_plan_t **plan_out) {
     maestro_layout_options_t ghosts;
     maestro_plan_options_t options;
     maestro_layout_t *layout;
@@ -59,7 +59,8 @@ static maestro_status_t make_plan(const grid_t *grid, maestro_method_t method, m
         options.periodic[d] = true;
     }
     BENCH_OK(maestro_layout_blocks(grid->ndims, shape, parts, &ghosts, &layout));
-    maestro_status_t status = maestro_halo(layout, MAESTRO_F64, MPI_Comm_c2f(MPI_COMM_WORLD), &options, plan_out);
+    maestro_status_t status = maestro_halo(layout, MAESTRO_F64, rounds_comm(apart, rank), &options, plan_out);
+    unsetenv("MAESTRO_NODE");
     maestro_layout_destroy(layout);
     return status;
 }
@@ -77,7 +78,7 @@ static int add_ours(rounds_t *rounds, const grid_t *grid, const grid_t *readable
         planned_t *one = &planned[count];
         *one = (planned_t){.nfields = (size_t)grid->nfields};
         for (int f = 0; f < grid->nfields; f++) one->to[f] = in->fields + f * grid->count;
-        count += rounds_add_ours(rounds, rounds_ours[i].name, make_plan(grid, rounds_ours[i].method, &one->plan), one, in);
+        count += rounds_add_ours(rounds, rounds_ours[i].name, make_plan(grid, rounds_ours[i].method, rounds_ours[i].apart, &one->plan), one, in);
     }
     return count;
 }

@@ -128,11 +128,29 @@ static const struct {
     const char *name;
     maestro_method_t method;
     bool readable; /* memory from maestro_alloc */
+    bool apart;    /* as if each rank were on a node of its own */
 } rounds_ours[] = {
-    {"packed", MAESTRO_METHOD_PACKED, false},     {"datatypes", MAESTRO_METHOD_DATATYPES, false}, {"staged", MAESTRO_METHOD_STAGED, false},
-    {"shared, other", MAESTRO_METHOD_SHARED, false}, {"shared", MAESTRO_METHOD_SHARED, true},        {"packed, alloc", MAESTRO_METHOD_PACKED, true},
-    {"auto, other", MAESTRO_METHOD_AUTO_PRIVATE, false},  {"auto", MAESTRO_METHOD_AUTO, true},
+    {"packed", MAESTRO_METHOD_PACKED, false, false},
+    {"datatypes", MAESTRO_METHOD_DATATYPES, false, false},
+    {"staged", MAESTRO_METHOD_STAGED, false, false},
+    {"shared, other", MAESTRO_METHOD_SHARED, false, false},
+    {"shared", MAESTRO_METHOD_SHARED, true, false},
+    {"packed, alloc", MAESTRO_METHOD_PACKED, true, false},
+    {"auto, nodes", MAESTRO_METHOD_AUTO_PRIVATE, false, true},
+    {"auto, other", MAESTRO_METHOD_AUTO_PRIVATE, false, false},
+    {"auto", MAESTRO_METHOD_AUTO, true, false},
 };
+
+/* The communicator of a plan of ours; a plan learns its nodes when it is the first on its communicator. */
+static inline maestro_comm_t rounds_comm(bool apart, int rank) {
+    static MPI_Comm alone = MPI_COMM_NULL;
+    char name[32];
+    if (!apart) return MPI_Comm_c2f(MPI_COMM_WORLD);
+    if (alone == MPI_COMM_NULL) MPI_Comm_dup(MPI_COMM_WORLD, &alone);
+    snprintf(name, sizeof name, "n%d", rank);
+    setenv("MAESTRO_NODE", name, 1);
+    return MPI_Comm_c2f(alone);
+}
 
 /* The method of a plan, as its own words say. */
 static inline void rounds_note(const maestro_plan_t *plan, char *note, size_t nbytes) {

@@ -44,6 +44,11 @@ maestro_status_t mst_array_moves_add(mst_array_moves_t *moves, const mst_array_m
 /* join.c: the same, and a block that continues others becomes one with them.  The same moves in the same order give the same list. */
 maestro_status_t mst_array_moves_join(mst_array_moves_t *moves, const mst_array_move_t *move);
 
+/* slice.c: cuts moves into slices of at most `most` elements, or of one, in the order of a buffer; the same moves give the same slices.  The caller ends
+ * them with _fini, also after an error: SYSTEM. */
+maestro_status_t mst_array_moves_slice(const mst_array_moves_t *moves, int64_t most, mst_array_moves_t **slices_out, int64_t *nslices_out);
+void mst_array_slices_fini(mst_array_moves_t *slices, int64_t nslices);
+
 /* peers.c: the parts of the regular layout `other` with which a part has elements in common, ascending; computed from the part's blocks, so that time and
  * memory go with these and with the number of peers.  The caller frees the array, which is never NULL.
  * Errors: INVALID_ARGUMENT (shapes differ, no such part, `other` is not regular), SYSTEM. */

@@ -1,43 +1,5 @@
 /* Joined moves against a list of all elements that they move; what was cut in pieces becomes one move again. */
-#include "array/intersect.h"
-#include "array/random_test.h"
-
-typedef struct pair {
-    int64_t from, to;
-} pair_t;
-
-typedef struct pairs {
-    int64_t count;
-    pair_t pair[20000];
-} pairs_t;
-
-static void list_axes(const mst_array_move_t *move, int number, int64_t from, int64_t to, pairs_t *pairs) {
-    if (number == move->naxes) {
-        if (pairs->count < (int64_t)MST_COUNT(pairs->pair)) pairs->pair[pairs->count] = (pair_t){from, to};
-        pairs->count++;
-        return;
-    }
-    const mst_array_axis_t *axis = &move->axis[number];
-    for (int64_t r = 0; r < axis->nruns; r++)
-        for (int64_t i = 0; i < axis->run[r].length; i++)
-            list_axes(move, number + 1, from + axis->run[r].from + i * axis->from_stride, to + axis->run[r].to + i * axis->to_stride, pairs);
-}
-
-static int by_place(const void *a, const void *b) {
-    const pair_t *x = a, *y = b;
-    if (x->to != y->to) return x->to < y->to ? -1 : 1;
-    return x->from < y->from ? -1 : x->from > y->from;
-}
-
-static void check_same(pairs_t *expected, const mst_array_moves_t *moves) {
-    static pairs_t pairs;
-    pairs.count = 0;
-    for (int64_t i = 0; i < moves->nmoves; i++) list_axes(&moves->move[i], 0, moves->move[i].from, moves->move[i].to, &pairs);
-    CHECK(pairs.count == expected->count && moves->count == pairs.count && pairs.count <= (int64_t)MST_COUNT(pairs.pair));
-    qsort(pairs.pair, (size_t)pairs.count, sizeof *pairs.pair, by_place);
-    qsort(expected->pair, (size_t)expected->count, sizeof *expected->pair, by_place);
-    CHECK(memcmp(pairs.pair, expected->pair, (size_t)pairs.count * sizeof *pairs.pair) == 0);
-}
+#include "array/pairs_test.h"
 
 /* ---- Blocks: an array goes from rows to columns or to rows, cut into cells */
 typedef struct cells {
@@ -98,10 +60,10 @@ static void check_cells(random_array_t *array) {
         all = all && !left_out;
         if (left_out) continue;
         mst_array_move_t move = move_of(&cells, cell, axis, run);
-        list_axes(&move, 0, move.from, move.to, &expected);
+        pairs_list(&move, 0, move.from, move.to, &expected);
         CHECK_OK(mst_array_moves_join(&moves, &move));
     } while (random_next_index(&grid, cell));
-    check_same(&expected, &moves);
+    pairs_check(&expected, &moves);
     CHECK(!all || !cells.whole || moves.nmoves == 1);
     mst_array_moves_fini(&moves);
 }
@@ -124,12 +86,12 @@ static void test_lists_are_not_joined(void) {
     mst_array_move_t list = {.naxes = 1, .count = 4, .axis = &axis[0]}, block = {.naxes = 1, .from = 6, .to = 6, .count = 4, .axis = &axis[1]};
     mst_array_moves_t moves = {0};
     expected.count = 0;
-    list_axes(&list, 0, list.from, list.to, &expected);
-    list_axes(&block, 0, block.from, block.to, &expected);
+    pairs_list(&list, 0, list.from, list.to, &expected);
+    pairs_list(&block, 0, block.from, block.to, &expected);
     CHECK_OK(mst_array_moves_join(&moves, &list));
     CHECK_OK(mst_array_moves_join(&moves, &block));
     CHECK(moves.nmoves == 2);
-    check_same(&expected, &moves);
+    pairs_check(&expected, &moves);
     mst_array_moves_fini(&moves);
 }
 

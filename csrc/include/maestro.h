@@ -623,8 +623,8 @@ MAESTRO_API maestro_status_t maestro_dealloc(void *memory); /* NULL is allowed; 
 /* Moves `nfields` arrays (1 to max_fields, on all ranks as many) in one message a pair of ranks: from[i] is the beginning of this rank's part in the
  * source's layout, to[i] of that in the target's; NULL where the rank has no such part.  Memory belongs to the caller; sources are not written and targets not
  * read until the plan is done; they do not overlap.  Ghost cells are not written.  Does not wait for other ranks.  Until it is done, a rank waits for others
- * by plans alone, by any of them and in any order: with SHARED and STAGED, so with AUTO too, they may need this rank to be in a wait or a test of a plan of
- * its own.  Plans of PACKED and DATATYPES may also be under way while a rank waits in MPI.
+ * by plans alone, by any of them and in any order: they may need this rank to be in a wait or a test of a plan of its own.  A plan of DATATYPES may also be
+ * under way while a rank waits in MPI.
  * Errors: WRONG_STATE (started and not waited for; a use has failed), INVALID_ARGUMENT, SYSTEM. */
 MAESTRO_API maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to);
 

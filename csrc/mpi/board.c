@@ -2,6 +2,7 @@
  * A channel: slots | fields of each slot | room of each slot. */
 #include "mpi/board.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 static const char WHAT[] = "redistribution in shared memory";
@@ -95,6 +96,12 @@ maestro_status_t mst_mpi_boards_make(const mst_mpi_comm_t *comm, size_t max_fiel
     if (own.fd >= 0) close((int)own.fd);
     if (gathered == MAESTRO_OK) free(segment); /* else MPI may still write there */
     return status == MAESTRO_OK ? met : status;
+}
+
+void mst_mpi_board_empty(char *room, size_t nbytes) {
+    enum { PAGE = 4096 };
+    uintptr_t first = MST_ALIGN((uintptr_t)room, PAGE), end = ((uintptr_t)room + nbytes) / PAGE * PAGE;
+    if (first < end) madvise((void *)first, end - first, MADV_REMOVE); /* else they stay */
 }
 
 void mst_mpi_boards_fini(mst_mpi_boards_t *boards) {

@@ -57,4 +57,7 @@ void mst_mpi_boards_fini(mst_mpi_boards_t *boards);
 /* The channel between two ranks of the node, of which this rank is one; `room_nbytes` is that of the source's side. */
 void mst_mpi_boards_channel(const mst_mpi_boards_t *boards, int source, int target, size_t room_nbytes, mst_mpi_channel_t *channel_out);
 
+/* Gives back the pages of a room of this rank's own board; nobody may be reading it. */
+void mst_mpi_board_empty(char *room, size_t nbytes);
+
 #endif

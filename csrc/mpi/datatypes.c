@@ -210,5 +210,5 @@ static void abandon(void *state) {
         for (size_t f = 0; f < datatypes->fields->count; f++) mst_mpi_transfer_cancel(&datatypes->receive.peer[i].message[f]);
 }
 
-const mst_mpi_method_t mst_mpi_datatypes = {.number = MAESTRO_METHOD_DATATYPES, .name = "datatypes", .between_nodes = "datatypes", .create = create,
-                                            .start = start, .progress = progress, .abandon = abandon, .destroy = destroy};
+const mst_mpi_method_t mst_mpi_datatypes = {.number = MAESTRO_METHOD_DATATYPES, .name = "datatypes", .within = "datatypes", .between = "datatypes",
+                                            .create = create, .start = start, .progress = progress, .abandon = abandon, .destroy = destroy};

@@ -48,10 +48,25 @@ static maestro_status_t check_memory(const char *what, MPI_Comm comm, const void
     return all ? MAESTRO_OK : mst_base_fail(MAESTRO_SYSTEM, "%s: a rank has no memory", what);
 }
 
+/* Ranks that share memory; MAESTRO_NODE makes several nodes of them. */
+static maestro_status_t split_by_node(const char *what, mst_mpi_comm_t *comm) {
+    enum { COLOURS = 1 << 30 };
+    MPI_Comm machine = MPI_COMM_NULL;
+    const char *name = mst_base_setting("MAESTRO_NODE");
+    int colour = name ? (int)(mst_base_hash(name, strlen(name)) % COLOURS) : 0, own[] = {colour, -colour}, most[2];
+    MST_TRY(mst_mpi_check(what, MPI_Comm_split_type(comm->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine)));
+    comm->node = machine;
+    MPI_Comm_set_errhandler(machine, MPI_ERRORS_RETURN);
+    MST_TRY(mst_mpi_check(what, MPI_Allreduce(own, most, 2, MPI_INT, MPI_MAX, machine)));
+    if (most[0] == -most[1]) return MAESTRO_OK; /* of one name */
+    MST_TRY(mst_mpi_check(what, MPI_Comm_split(machine, colour, 0, &comm->node)));
+    MPI_Comm_set_errhandler(comm->node, MPI_ERRORS_RETURN);
+    return mst_mpi_check(what, MPI_Comm_free(&machine));
+}
+
 static maestro_status_t learn_node(const char *what, mst_mpi_duplicate_t *duplicate) {
     mst_mpi_comm_t *comm = &duplicate->comm;
-    MST_TRY(mst_mpi_check(what, MPI_Comm_split_type(comm->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm->node)));
-    MPI_Comm_set_errhandler(comm->node, MPI_ERRORS_RETURN);
+    MST_TRY(split_by_node(what, comm));
     MPI_Comm_rank(comm->node, &comm->node_rank);
     MPI_Comm_size(comm->node, &comm->nnode);
     comm->crowded = is_crowded(comm->nnode);

@@ -7,7 +7,8 @@
 static const char WHAT[] = "redistribution";
 enum { FIELDS_MAX = 1 << 20 };
 
-const mst_mpi_method_t *const mst_mpi_method[MST_MPI_METHODS] = {&mst_mpi_shared, &mst_mpi_staged, &mst_mpi_packed, &mst_mpi_datatypes};
+const mst_mpi_method_t *const mst_mpi_method[MST_MPI_METHODS] = {&mst_mpi_shared,    &mst_mpi_staged,           &mst_mpi_packed,
+                                                                 &mst_mpi_datatypes, &mst_mpi_shared_datatypes, &mst_mpi_staged_datatypes};
 
 /* ---- Options */
 void maestro_plan_options_init(maestro_plan_options_t *options) {
@@ -135,7 +136,7 @@ maestro_status_t mst_mpi_plan_fill(maestro_plan_t *plan, const mst_mpi_shares_t 
 
 /* ---- The method that was asked for */
 static maestro_status_t make_method(maestro_plan_t *plan, maestro_method_t number, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
-    for (size_t i = 0; i < MST_MPI_METHODS; i++)
+    for (size_t i = 0; i < MST_MPI_METHODS && !plan->method; i++)
         if (mst_mpi_method[i]->number == number) plan->method = mst_mpi_method[i];
     return mst_mpi_agree(&plan->comm, plan->method->create(plan, sends, receives, &plan->state), -1);
 }

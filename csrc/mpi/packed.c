@@ -1,28 +1,47 @@
-/* The method of messages: one for each pair of ranks, with all fields one after the other.  Receives are posted first; then what goes out is packed and sent,
- * beginning with the next rank, so that not all write to one; what arrives first is unpacked first.
+/* The method of messages: what goes from one rank to another is packed, all fields one after the other, sent, and unpacked.  What is large goes in pieces, one
+ * message each, through a few slots that take turns: a piece is packed, sent and unpacked while it is in the caches, and buffers stay small.
+ * Receives are posted first; then what goes out is packed, beginning with the next rank, so that not all write to one; what arrives first is unpacked first.
  * What lies in one line in the application's memory is sent from there, or received there, as long as one field is moved.  Buffers are the plan's, and
- * touched when it is made. */
+ * touched when it is made.
+ * Invariant: both sides of a pair have the same pieces, for they have the same moves and the same fields. */
 #include "mpi/transfer.h"
 
 #include <limits.h>
 
 static const char WHAT[] = "redistribution";
-enum { ALIGNED = 64 };
+enum {
+    ALIGNED = 64,
+    SLOTS = 2,
+    LINE_NBYTES = 1 << 30 /* of a piece that is neither packed nor unpacked */
+};
 
-typedef struct peer {
-    int rank;
-    bool is_line;  /* in the application's memory too, at: (such a one needs no copies) */
+size_t mst_mpi_packed_piece_nbytes = 512 << 10;
+
+typedef struct piece {
+    int64_t count : 63; /* elements of a field */
+    bool is_line : 1;   /* in the application's memory too, at: (such a one needs no copies) */
+    int64_t at;         /* of no line: the first of its copies, fields.nkinds of them, among those of the side */
+} piece_t;
+
+typedef struct slot {
     mst_mpi_transfer_t transfer;
-    int64_t count; /* elements of a field */
-    int64_t at;    /* of no line: the first of its copies, fields.nkinds of them, among those of the side */
-    char *buffer;  /* in the packed one */
+    char *buffer;    /* in the packed one */
+} slot_t;
+
+typedef struct peer { /* there may be many */
+    int rank;
+    int npieces, begun, done;     /* begun, done: of this use, in order */
+    int first_piece, first_slot;  /* on its side; a piece's slot is that of its number */
 } peer_t;
 
 typedef struct side { /* what is sent, or what is received */
-    int npeers;
+    int npeers, npieces, nslots;
+    size_t most_peers, pieces_capacity, copies_capacity, slots_capacity;
     peer_t *peer;
-    size_t ncopies, capacity;
+    piece_t *piece;
+    size_t ncopies;
     mst_array_copy_t **copy;
+    slot_t *slot;
 } side_t;
 
 typedef struct packed {
@@ -32,34 +51,98 @@ typedef struct packed {
 } packed_t;
 
 /* ---- Making */
-static maestro_status_t make_peer(const maestro_plan_t *plan, const mst_mpi_share_t *share, mst_array_way_t way, side_t *side) {
+static maestro_status_t is_line(const mst_array_moves_t *moves, mst_array_way_t way, const maestro_field_t *kind, bool *is_out) {
+    mst_array_copy_t *copy = NULL;
+    int64_t at;
+    MST_TRY(mst_array_copy_create(moves, way, kind, 0, &copy));
+    *is_out = mst_array_copy_is_line(copy, way, &at);
+    mst_array_copy_destroy(copy);
+    return MAESTRO_OK;
+}
+
+/* Elements of a piece: many, where one field goes from a line to a line. */
+static maestro_status_t piece_length(const mst_mpi_fields_t *fields, const mst_array_moves_t *moves, int64_t *most_out) {
+    int64_t nbytes = (int64_t)fields->packed_at[fields->count];
+    bool from_line = false, to_line = false;
+    *most_out = (int64_t)mst_mpi_packed_piece_nbytes / nbytes;
+    if (moves->count <= *most_out || fields->count > 1) return MAESTRO_OK;
+    MST_TRY(is_line(moves, MST_ARRAY_PACK, &fields->kind[0], &from_line));
+    if (from_line) MST_TRY(is_line(moves, MST_ARRAY_UNPACK, &fields->kind[0], &to_line));
+    if (from_line && to_line) *most_out = LINE_NBYTES / nbytes;
+    return MAESTRO_OK;
+}
+
+static int nslots_of(const peer_t *peer) { return peer->npieces < SLOTS ? peer->npieces : SLOTS; }
+
+/* As a rule each peer has one piece and one slot. */
+static maestro_status_t reserve(const mst_mpi_fields_t *fields, side_t *side, int64_t npieces) {
+    size_t all = (size_t)side->npieces + (size_t)npieces;
+    bool good = all < INT_MAX / 2 && MST_RESERVE(side->piece, side->pieces_capacity, all, side->most_peers);
+    good = good && MST_RESERVE(side->copy, side->copies_capacity, side->ncopies + (size_t)npieces * (size_t)fields->nkinds, 1);
+    good = good && MST_RESERVE(side->slot, side->slots_capacity, (size_t)side->nslots + (npieces < SLOTS ? (size_t)npieces : SLOTS), side->most_peers);
+    return good ? MAESTRO_OK : mst_base_fail_errno("%s: %zu pieces", WHAT, all);
+}
+
+/* What is packed in pieces stays in the caches; what is unpacked goes to where the whole lies. */
+static maestro_status_t add_piece(const maestro_plan_t *plan, const mst_array_moves_t *slice, mst_array_way_t way, side_t *side) {
     const mst_mpi_fields_t *fields = &plan->fields;
-    const size_t first = side->ncopies, nkinds = (size_t)fields->nkinds;
-    peer_t *peer = &side->peer[side->npeers++];
-    *peer = (peer_t){.rank = share->rank, .count = share->moves.count, .at = (int64_t)first};
-    if (!MST_RESERVE_ZEROED(side->copy, side->capacity, first + nkinds, nkinds)) return mst_base_fail_errno(WHAT);
+    size_t first = side->ncopies, nkinds = (size_t)fields->nkinds;
+    piece_t *piece = &side->piece[side->npieces++];
+    *piece = (piece_t){.count = slice->count, .at = (int64_t)first};
+    memset(&side->copy[first], 0, nkinds * sizeof *side->copy);
     side->ncopies += nkinds;
-    MST_TRY(mst_mpi_copies_make(fields, &share->moves, way, plan->moved, &side->copy[first]));
-    peer->is_line = nkinds == 1 && mst_array_copy_is_line(side->copy[first], way, &peer->at);
-    if (!peer->is_line) return MAESTRO_OK;
+    MST_TRY(mst_mpi_copies_make(fields, slice, way, way == MST_ARRAY_PACK ? 0 : plan->moved, &side->copy[first]));
+    piece->is_line = nkinds == 1 && mst_array_copy_is_line(side->copy[first], way, &piece->at);
+    if (!piece->is_line) return MAESTRO_OK;
     mst_mpi_copies_end(fields, &side->copy[first]);
     side->ncopies = first;
     return MAESTRO_OK;
 }
 
+static maestro_status_t add_pieces(const maestro_plan_t *plan, const mst_array_moves_t *slices, int64_t nslices, mst_array_way_t way, side_t *side,
+                                   peer_t *peer) {
+    MST_TRY(reserve(&plan->fields, side, nslices));
+    for (int64_t i = 0; i < nslices; i++) MST_TRY(add_piece(plan, &slices[i], way, side));
+    peer->npieces = (int)nslices;
+    for (int s = 0; s < nslots_of(peer); s++) side->slot[side->nslots++] = (slot_t){0};
+    return MAESTRO_OK;
+}
+
+static maestro_status_t make_peer(const maestro_plan_t *plan, const mst_mpi_share_t *share, mst_array_way_t way, side_t *side, peer_t *peer) {
+    int64_t most, nslices = 1;
+    *peer = (peer_t){.rank = share->rank, .first_piece = side->npieces, .first_slot = side->nslots};
+    MST_TRY(piece_length(&plan->fields, &share->moves, &most));
+    if (share->moves.count <= most) return add_pieces(plan, &share->moves, 1, way, side, peer);
+    mst_array_moves_t *slices = NULL;
+    maestro_status_t status = mst_array_moves_slice(&share->moves, most, &slices, &nslices);
+    if (status == MAESTRO_OK) status = add_pieces(plan, slices, nslices, way, side, peer);
+    mst_array_slices_fini(slices, nslices);
+    return status;
+}
+
 static maestro_status_t make_side(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_array_way_t way, side_t *side) {
-    side->peer = calloc((size_t)shares->nshares + 1, sizeof *side->peer);
+    side->most_peers = (size_t)shares->nshares + 1;
+    side->peer = calloc(side->most_peers, sizeof *side->peer);
     if (!side->peer) return mst_base_fail_errno(WHAT);
     mst_mpi_others_t others = mst_mpi_shares_of_others(shares, plan->comm.rank);
-    for (const mst_mpi_share_t *share; (share = mst_mpi_others_next(&others));) MST_TRY(make_peer(plan, share, way, side));
+    for (const mst_mpi_share_t *share; (share = mst_mpi_others_next(&others));) MST_TRY(make_peer(plan, share, way, side, &side->peer[side->npeers++]));
     return MAESTRO_OK;
+}
+
+static size_t slot_nbytes(const mst_mpi_fields_t *fields, const side_t *side, const peer_t *peer) {
+    int64_t most = 0;
+    for (int i = 0; i < peer->npieces; i++) {
+        const piece_t *piece = &side->piece[peer->first_piece + i];
+        if ((!piece->is_line || fields->count > 1) && piece->count > most) most = piece->count;
+    }
+    return MST_ALIGN(mst_mpi_packed_nbytes(fields, most, fields->count), ALIGNED);
 }
 
 static size_t place_buffers(const mst_mpi_fields_t *fields, const side_t *side, char *buffer, size_t at) {
     for (int i = 0; i < side->npeers; i++) {
-        peer_t *peer = &side->peer[i];
-        peer->buffer = buffer ? buffer + at : NULL;
-        if (!peer->is_line || fields->count > 1) at += MST_ALIGN(mst_mpi_packed_nbytes(fields, peer->count, fields->count), ALIGNED);
+        const peer_t *peer = &side->peer[i];
+        size_t nbytes = slot_nbytes(fields, side, peer);
+        for (int s = 0; s < nslots_of(peer); s++, at += nbytes) side->slot[peer->first_slot + s].buffer = buffer ? buffer + at : NULL;
     }
     return at;
 }
@@ -87,12 +170,14 @@ static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_
 static void destroy_side(side_t *side) {
     for (size_t i = 0; i < side->ncopies; i++) mst_array_copy_destroy(side->copy[i]);
     free(side->copy);
+    free(side->piece);
+    free(side->slot);
     free(side->peer);
 }
 
 static bool is_alive(side_t *side) {
     bool alive = false;
-    for (int i = 0; i < side->npeers; i++) alive = mst_mpi_transfer_is_alive(&side->peer[i].transfer) || alive;
+    for (int s = 0; s < side->nslots; s++) alive = mst_mpi_transfer_is_alive(&side->slot[s].transfer) || alive;
     return alive;
 }
 
@@ -106,66 +191,94 @@ static void destroy(void *state) {
     free(packed);
 }
 
-/* ---- Use */
-static bool is_line(const maestro_plan_t *plan, const peer_t *peer) { return peer->is_line && plan->nfields == 1; }
+/* ---- A piece of a peer */
+typedef struct message {
+    const piece_t *piece;
+    mst_array_copy_t *const *copy; /* of no line */
+    slot_t *slot;
+    bool is_line; /* in this use */
+    size_t nbytes;
+} message_t;
 
-static size_t nbytes_of(const maestro_plan_t *plan, const peer_t *peer) { return mst_mpi_packed_nbytes(&plan->fields, peer->count, plan->nfields); }
+static message_t message_of(const maestro_plan_t *plan, const side_t *side, const peer_t *peer, int number) {
+    const piece_t *piece = &side->piece[peer->first_piece + number];
+    return (message_t){.piece = piece,
+                       .copy = piece->is_line ? NULL : &side->copy[piece->at],
+                       .slot = &side->slot[peer->first_slot + number % nslots_of(peer)],
+                       .is_line = piece->is_line && plan->nfields == 1,
+                       .nbytes = mst_mpi_packed_nbytes(&plan->fields, piece->count, plan->nfields)};
+}
 
-static char *receive_buffer(const maestro_plan_t *plan, const peer_t *peer) { return is_line(plan, peer) ? (char *)plan->to[0] + peer->at : peer->buffer; }
-
-static const char *pack(const maestro_plan_t *plan, const packed_t *packed, const peer_t *peer) {
-    const mst_mpi_fields_t *fields = packed->fields;
-    if (is_line(plan, peer)) return (const char *)plan->from[0] + peer->at;
+/* Packs it, and says where it lies. */
+static const char *pack(const maestro_plan_t *plan, const message_t *message) {
+    const mst_mpi_fields_t *fields = &plan->fields;
+    const piece_t *piece = message->piece;
+    if (message->is_line) return (const char *)plan->from[0] + piece->at;
     for (size_t f = 0; f < plan->nfields; f++) {
-        char *to = peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f);
-        if (peer->is_line) memcpy(to, (const char *)plan->from[f] + peer->at, mst_mpi_packed_nbytes(fields, peer->count, 1));
-        else mst_array_copy_run(packed->send.copy[peer->at + fields->kind_of[f]], plan->from[f], to);
+        char *to = message->slot->buffer + mst_mpi_packed_nbytes(fields, piece->count, f);
+        if (!piece->is_line) mst_array_copy_run(message->copy[fields->kind_of[f]], plan->from[f], to);
+        else memcpy(to, (const char *)plan->from[f] + piece->at, mst_mpi_packed_nbytes(fields, piece->count, 1));
     }
-    return peer->buffer;
+    return message->slot->buffer;
 }
 
-static void unpack(const maestro_plan_t *plan, const packed_t *packed, const peer_t *peer) {
-    const mst_mpi_fields_t *fields = packed->fields;
-    for (size_t f = 0; f < plan->nfields && !is_line(plan, peer); f++) {
-        const char *from = peer->buffer + mst_mpi_packed_nbytes(fields, peer->count, f);
-        if (peer->is_line) memcpy((char *)plan->to[f] + peer->at, from, mst_mpi_packed_nbytes(fields, peer->count, 1));
-        else mst_array_copy_run(packed->receive.copy[peer->at + fields->kind_of[f]], from, plan->to[f]);
+static void unpack(const maestro_plan_t *plan, const message_t *message) {
+    const mst_mpi_fields_t *fields = &plan->fields;
+    const piece_t *piece = message->piece;
+    for (size_t f = 0; f < plan->nfields && !message->is_line; f++) {
+        const char *from = message->slot->buffer + mst_mpi_packed_nbytes(fields, piece->count, f);
+        if (!piece->is_line) mst_array_copy_run(message->copy[fields->kind_of[f]], from, plan->to[f]);
+        else memcpy((char *)plan->to[f] + piece->at, from, mst_mpi_packed_nbytes(fields, piece->count, 1));
     }
 }
 
-/* What an int cannot count is of one type, of as many bytes. */
-static maestro_status_t large_type(size_t nbytes, MPI_Datatype *type_out) {
-    enum { LARGE = 1 << 20 };
-    MPI_Datatype large, whole;
-    MST_TRY(mst_mpi_check(WHAT, MPI_Type_contiguous(LARGE, MPI_BYTE, &large)));
-    const MPI_Aint at[] = {0, (MPI_Aint)(nbytes / LARGE * LARGE)};
-    int code = MPI_Type_create_struct(2, (const int[]){(int)(nbytes / LARGE), (int)(nbytes % LARGE)}, at, (const MPI_Datatype[]){large, MPI_BYTE}, &whole);
-    MPI_Type_free(&large);
-    MST_TRY(mst_mpi_check(WHAT, code));
-    *type_out = whole;
-    return mst_mpi_check(WHAT, MPI_Type_commit(type_out));
+static maestro_status_t send_next(const maestro_plan_t *plan, const side_t *side, peer_t *peer) {
+    message_t message = message_of(plan, side, peer, peer->begun++);
+    return mst_mpi_transfer_send(plan, &message.slot->transfer, peer->rank, pack(plan, &message), (int)message.nbytes, MPI_BYTE);
 }
 
-/* `from` NULL: receives. */
-static maestro_status_t post(const maestro_plan_t *plan, peer_t *peer, const char *from, int count, MPI_Datatype type) {
-    if (from) return mst_mpi_transfer_send(plan, &peer->transfer, peer->rank, from, count, type);
-    return mst_mpi_transfer_receive(plan, &peer->transfer, peer->rank, receive_buffer(plan, peer), count, type);
+static maestro_status_t receive_next(const maestro_plan_t *plan, const side_t *side, peer_t *peer) {
+    message_t message = message_of(plan, side, peer, peer->begun++);
+    char *to = message.is_line ? (char *)plan->to[0] + message.piece->at : message.slot->buffer;
+    return mst_mpi_transfer_receive(plan, &message.slot->transfer, peer->rank, to, (int)message.nbytes, MPI_BYTE);
 }
 
-static maestro_status_t post_bytes(const maestro_plan_t *plan, peer_t *peer, const char *from) {
-    size_t nbytes = nbytes_of(plan, peer);
-    MPI_Datatype type;
-    if (MST_LIKELY(nbytes <= INT_MAX)) return post(plan, peer, from, (int)nbytes, MPI_BYTE);
-    MST_TRY(large_type(nbytes, &type));
-    maestro_status_t status = post(plan, peer, from, 1, type);
-    MPI_Type_free(&type); /* in the end: MPI still uses it */
-    return status;
+/* ---- Use */
+typedef maestro_status_t (*next_fn)(const maestro_plan_t *plan, const side_t *side, peer_t *peer);
+
+static maestro_status_t begin(const maestro_plan_t *plan, const side_t *side, next_fn next) {
+    for (int i = 0; i < side->npeers; i++) {
+        peer_t *peer = &side->peer[i];
+        peer->begun = peer->done = 0;
+        while (peer->begun < nslots_of(peer)) MST_TRY(next(plan, side, peer));
+    }
+    return MAESTRO_OK;
 }
 
 static maestro_status_t start(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
-    for (int i = 0; i < packed->receive.npeers; i++) MST_TRY(post_bytes(plan, &packed->receive.peer[i], NULL));
-    for (int i = 0; i < packed->send.npeers; i++) MST_TRY(post_bytes(plan, &packed->send.peer[i], pack(plan, packed, &packed->send.peer[i])));
+    MST_TRY(begin(plan, &packed->receive, receive_next));
+    return begin(plan, &packed->send, send_next);
+}
+
+/* OK: all pieces of the peer have come. */
+static maestro_status_t progress_receive(const maestro_plan_t *plan, const side_t *side, peer_t *peer) {
+    for (; peer->done < peer->npieces; peer->done++) {
+        message_t message = message_of(plan, side, peer, peer->done);
+        maestro_status_t status = mst_mpi_transfer_arrived(plan, &message.slot->transfer, peer->rank, MPI_BYTE, (int64_t)message.nbytes);
+        if (status != MAESTRO_OK) return status;
+        unpack(plan, &message);
+        if (peer->begun < peer->npieces) MST_TRY(receive_next(plan, side, peer));
+    }
+    return MAESTRO_OK;
+}
+
+static maestro_status_t progress_send(const maestro_plan_t *plan, const side_t *side, peer_t *peer) {
+    for (; peer->done < peer->npieces; peer->done++) {
+        maestro_status_t status = mst_mpi_transfer_sent(&message_of(plan, side, peer, peer->done).slot->transfer);
+        if (status != MAESTRO_OK) return status;
+        if (peer->begun < peer->npieces) MST_TRY(send_next(plan, side, peer));
+    }
     return MAESTRO_OK;
 }
 
@@ -173,25 +286,27 @@ static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
     bool all = true;
     for (int i = 0; i < packed->receive.npeers; i++) {
-        peer_t *peer = &packed->receive.peer[i];
-        if (!peer->transfer.under_way) continue;
-        maestro_status_t status = mst_mpi_transfer_arrived(plan, &peer->transfer, peer->rank, MPI_BYTE, (int64_t)nbytes_of(plan, peer));
+        maestro_status_t status = progress_receive(plan, &packed->receive, &packed->receive.peer[i]);
         if (status < 0) return status;
-        if (status == MAESTRO_OK) unpack(plan, packed, peer);
         all = all && status == MAESTRO_OK;
     }
-    for (int i = 0; i < packed->send.npeers && all; i++) { /* not looked at before: each look takes MPI's time, and receives move them on */
-        maestro_status_t status = mst_mpi_transfer_sent(&packed->send.peer[i].transfer);
+    for (int i = 0; i < packed->send.npeers; i++) {
+        peer_t *peer = &packed->send.peer[i];
+        if (!all && peer->begun == peer->npieces) continue; /* a look takes MPI's time, and receives move sends on */
+        maestro_status_t status = progress_send(plan, &packed->send, peer);
         if (status < 0) return status;
         all = all && status == MAESTRO_OK;
     }
     return all ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
 }
 
+/* Others may wait for pieces that have not been sent. */
+static void help(const maestro_plan_t *plan, void *state) { progress(plan, state); }
+
 static void abandon(void *state) {
     packed_t *packed = state;
-    for (int i = 0; i < packed->receive.npeers; i++) mst_mpi_transfer_cancel(&packed->receive.peer[i].transfer);
+    for (int s = 0; s < packed->receive.nslots; s++) mst_mpi_transfer_cancel(&packed->receive.slot[s].transfer);
 }
 
-const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .between_nodes = "packed", .create = create, .start = start,
-                                         .progress = progress, .abandon = abandon, .destroy = destroy};
+const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .within = "packed", .between = "packed", .create = create,
+                                         .start = start, .progress = progress, .help = help, .abandon = abandon, .destroy = destroy};

@@ -142,7 +142,7 @@ static void explain_messages(const maestro_plan_t *plan, mst_base_buffer_t *text
         const mst_mpi_traffic_t *traffic = &plan->traffic[i];
         bool of_node = mst_mpi_comm_number(&plan->comm, traffic->rank) >= 0;
         mst_base_buffer_printf(text, "%s{\"rank\": %d, \"way\": \"%s\", \"sent_bytes\": %lld, \"received_bytes\": %lld}", i ? ", " : "", traffic->rank,
-                               of_node ? plan->method->name : plan->method->between_nodes, (long long)traffic->sent * (long long)nbytes,
+                               of_node ? plan->method->within : plan->method->between, (long long)traffic->sent * (long long)nbytes,
                                (long long)traffic->received * (long long)nbytes);
     }
     mst_base_buffer_printf(text, "]");

@@ -18,7 +18,7 @@ typedef struct mst_mpi_method mst_mpi_method_t;
 struct mst_mpi_method {
     maestro_method_t number;
     const char *name;
-    const char *between_nodes;        /* the name of what is done there */
+    const char *within, *between;     /* the names of what is done between ranks of a node, and of different nodes */
     const mst_mpi_method_t *state_of; /* NULL, or a method whose state this one can use as well */
     /* Collective: makes the state of what this rank gives and gets, its own share apart.  After an error _destroy ends what was made. */
     maestro_status_t (*create)(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out);
@@ -29,13 +29,17 @@ struct mst_mpi_method {
     /* What other ranks wait for, while this rank waits for another plan; what fails fails again in progress.  NULL: MPI does it. */
     void (*help)(const maestro_plan_t *plan, void *state);
     void (*abandon)(void *state); /* after an error of either: nothing is written to plan->to any more, but by MPI what it has begun */
-    void (*forget)(void *state);  /* memory of others that it has mapped; NULL: it maps none */
+    void (*forget)(const maestro_plan_t *plan, void *state); /* memory that was of use in the trial alone; NULL: there is none */
     void (*destroy)(void *state); /* NULL is allowed */
 };
 
-extern const mst_mpi_method_t mst_mpi_packed, mst_mpi_datatypes, mst_mpi_shared, mst_mpi_staged;
-enum { MST_MPI_METHODS = 4 };
+extern const mst_mpi_method_t mst_mpi_packed, mst_mpi_datatypes, mst_mpi_shared, mst_mpi_staged, mst_mpi_shared_datatypes, mst_mpi_staged_datatypes;
+enum { MST_MPI_METHODS = 6 };
 extern const mst_mpi_method_t *const mst_mpi_method[MST_MPI_METHODS]; /* make.c; the likely best first */
+
+/* packed.c: what is larger goes in pieces of about so many bytes, which stay in a second-level cache; the same on all ranks.  Measured with 128 KiB to 2 MiB:
+ * smaller messages cost more each, larger ones fall out of the cache.  Written by tests alone. */
+extern size_t mst_mpi_packed_piece_nbytes;
 
 typedef struct mst_mpi_traffic { /* with a rank, elements of a field */
     int rank;

@@ -156,6 +156,7 @@ static void choose_fields(scenario_t *scenario, maestro_field_t kind[FIELDS]) {
     }
     scenario->options.method = method;
     scenario->options.fields = several ? kind : NULL;
+    mst_mpi_packed_piece_nbytes = (size_t)(random_below(array, 2) ? 1 + random_below(array, 600) : 1 << 20); /* many pieces, or one */
 }
 
 static void check_case(uint64_t seed) {
@@ -363,7 +364,7 @@ static void test_a_source_learns_that_its_target_has_failed(void) {
     void *to[] = {target, target};
     maestro_plan_options_t options;
     maestro_plan_t *plan = NULL;
-    if (nranks == 1 || getenv("MPIR_CVAR_NUM_CLIQUES")) return; /* they are of one node */
+    if (nranks == 1 || !scenario_is_one_node()) return;
     maestro_layout_t *whole = line_of(8 * nranks, 1);
     maestro_plan_options_init(&options);
     options.from_part = options.to_part = 0;
@@ -395,7 +396,7 @@ static void test_memory_is_given_back_once(void) {
 
 static void test_a_plan_explains_itself(void) {
     char *text = NULL, expected[256];
-    const char *way = getenv("MPIR_CVAR_NUM_CLIQUES") ? "packed" : "staged";
+    const char *way = scenario_is_one_node() ? "staged" : "packed";
     maestro_plan_t *plan = line_to_column_plan(MAESTRO_METHOD_STAGED, 1);
     CHECK_OK(maestro_plan_explain(plan, &text));
     CHECK(text && strstr(text, "{\"method\": \"staged\", \"element_bytes\": 8, \"kept_bytes\": 32, \"messages\": [") == text);
@@ -424,6 +425,52 @@ static void test_the_quickest_method_of_a_trial_is_taken(maestro_method_t method
     CHECK(best < 0 || (text && strstr(strstr(text, "\"trial_s\""), chosen)));
     maestro_free(text);
     CHECK_OK(maestro_plan_destroy(plan));
+}
+
+/* Whether a method is tried: all that differ where something moves, and no others. */
+static bool is_to_be_tried(const mst_mpi_method_t *method, bool within, bool between) {
+    bool is_mixed = strcmp(method->within, method->between) != 0, is_default = strcmp(method->name, method->within) == 0;
+    return method == &mst_mpi_packed || method == &mst_mpi_datatypes || (is_mixed && within && (between || is_default));
+}
+
+/* Every rank gives to every other one. */
+static void test_all_ways_within_and_between_nodes_are_tried(void) {
+    mst_mpi_comm_t comm;
+    CHECK_OK(mst_mpi_comm_open("test", world, &comm));
+    int own[] = {comm.nnode > 1, comm.nnode < nranks}, any[2];
+    MPI_Allreduce(own, any, 2, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+    mst_mpi_comm_close(&comm);
+    maestro_plan_t *plan = line_to_column_plan(MAESTRO_METHOD_AUTO, 1);
+    for (int i = 0; i < MST_MPI_METHODS && nranks > 1; i++) CHECK((plan->trial_s[i] > 0) == is_to_be_tried(mst_mpi_method[i], any[0], any[1]));
+    CHECK_OK(maestro_plan_destroy(plan));
+}
+
+/* Pages that this process has touched in what ranks share: boards, and memory of maestro_alloc. */
+static long shared_kib(void) {
+    char line[512];
+    long all = 0, kib;
+    bool ours = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (strchr(line, '-') && strchr(line, '/')) ours = strstr(line, "memfd:maestro-array") != NULL;
+        if (ours && sscanf(line, "Rss: %ld", &kib) == 1) all += kib;
+    }
+    if (maps) fclose(maps);
+    return all;
+}
+
+/* Half of each rank's 8 MiB goes to others, and is packed twice in the trial. */
+static void test_a_trial_leaves_no_pages_behind(void) {
+    enum { N = 1 << 20, SMALL_KIB = 1024 };
+    maestro_layout_t *halves = line_of((int64_t)N * nranks, nranks), *cyclic = NULL;
+    maestro_plan_t *plan = NULL;
+    CHECK_OK(maestro_layout_block_cyclic(1, (int64_t[]){(int64_t)N * nranks}, (int64_t[]){N / 4}, (int64_t[]){nranks}, NULL, &cyclic));
+    long before = shared_kib();
+    CHECK_OK(maestro_redistribute(halves, cyclic, 8, world, NULL, &plan));
+    if (plan->method == &mst_mpi_shared) CHECK(shared_kib() < before + SMALL_KIB);
+    CHECK_OK(maestro_plan_destroy(plan));
+    maestro_layout_destroy(halves);
+    maestro_layout_destroy(cyclic);
 }
 
 /* ---- Where memory cannot be shared */
@@ -506,6 +553,8 @@ int main(int argc, char **argv) {
     test_a_plan_explains_itself();
     test_the_quickest_method_of_a_trial_is_taken(MAESTRO_METHOD_AUTO);
     test_the_quickest_method_of_a_trial_is_taken(MAESTRO_METHOD_AUTO_PRIVATE);
+    test_all_ways_within_and_between_nodes_are_tried();
+    test_a_trial_leaves_no_pages_behind();
     test_segments_of_others_are_checked();
     test_without_shared_memory_there_are_messages();
     for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {

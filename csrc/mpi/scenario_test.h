@@ -22,6 +22,14 @@ typedef struct scenario {
     int64_t uncovered; /* the first element of the target without source; -1: none */
 } scenario_t;
 
+/* Collective over the world: whether all its ranks share memory, as they may not by MPI's settings or by MAESTRO_NODE. */
+static inline bool scenario_is_one_node(void) {
+    mst_mpi_comm_t comm;
+    bool one = mst_mpi_comm_open("test", MPI_Comm_c2f(MPI_COMM_WORLD), &comm) == MAESTRO_OK && comm.nnode == comm.nranks;
+    mst_mpi_comm_close(&comm);
+    return one;
+}
+
 /* ---- Regular sides: as many parts as ranks at most, dealt to ranks in a random order; or more, of which some are nobody's. */
 static inline maestro_layout_t *scenario_regular(random_array_t *array, int64_t nparts) {
     maestro_layout_options_t options;

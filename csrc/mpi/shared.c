@@ -4,6 +4,7 @@
  *   SHARED  long lines are read straight from memory of maestro_alloc: one copy, but the source waits until it has been read.  Short ones are packed by their
  *           owner, for whom they cost less than for a rank that has to fetch a cache line for each; and whatever lies in memory that others cannot read.
  *   STAGED  everything is packed: two copies, but the source is done when it has packed.
+ * What goes to other nodes goes by one of the methods of messages, whichever: `far`.
  * A use of a channel (board.h): the source fills the slot, as soon as its target has read it as that of the last use but one, and says that it is ready; the
  * target reads it and says so.  Both methods have the same state. */
 #include "mpi/board.h"
@@ -28,7 +29,9 @@ typedef struct shared {
     uint64_t use;
     int ntargets, nsources;
     peer_t *target, *source;
-    void *messages; /* the state of the packed method, for other nodes */
+    mst_mpi_board_field_t *lies; /* where each field of the source lies in memory that others can read */
+    const mst_mpi_method_t *far;
+    void *messages; /* its state */
 } shared_t;
 
 /* ---- Making */
@@ -92,16 +95,19 @@ static maestro_status_t make_messages(const maestro_plan_t *plan, shared_t *shar
     mst_mpi_shares_t sent = {0}, received = {0};
     maestro_status_t status = of_other_nodes(plan, sends, &sent);
     if (status == MAESTRO_OK) status = of_other_nodes(plan, receives, &received);
-    if (status == MAESTRO_OK) status = mst_mpi_packed.create(plan, &sent, &received, &shared->messages);
+    if (status == MAESTRO_OK) status = shared->far->create(plan, &sent, &received, &shared->messages);
     free(sent.share);
     free(received.share);
     return status;
 }
 
-static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out) {
+static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, const mst_mpi_method_t *far,
+                               void **state_out) {
     shared_t *shared = *state_out = calloc(1, sizeof *shared);
-    MST_TRY(mst_mpi_agree(&plan->comm, shared ? MAESTRO_OK : mst_base_fail_errno(WHAT), -1));
+    if (shared) shared->lies = calloc(plan->fields.count, sizeof *shared->lies);
+    MST_TRY(mst_mpi_agree(&plan->comm, shared && shared->lies ? MAESTRO_OK : mst_base_fail_errno(WHAT), -1));
     shared->fields = &plan->fields;
+    shared->far = far;
     maestro_status_t status = make_peers(plan, sends, true, &shared->ntargets, &shared->target);
     if (status == MAESTRO_OK) status = make_peers(plan, receives, false, &shared->nsources, &shared->source);
     status = make_boards(plan, shared, status);
@@ -129,14 +135,18 @@ static void destroy(void *state) {
     if (shared->boards.own) end(shared, MST_MPI_ENDED);
     destroy_peers(shared->fields, shared->target, shared->ntargets);
     destroy_peers(shared->fields, shared->source, shared->nsources);
-    mst_mpi_packed.destroy(shared->messages);
+    if (shared->far) shared->far->destroy(shared->messages);
     mst_mpi_boards_fini(&shared->boards);
+    free(shared->lies);
     free(shared);
 }
 
-static void forget(void *state) {
+/* Scratch arrays of others, and what was packed where most is to be read as it lies. */
+static void forget(const maestro_plan_t *plan, void *state) {
     shared_t *shared = state;
     for (int i = 0; i < shared->nsources; i++) mst_mpi_windows_fini(&shared->source[i].windows);
+    for (int i = 0; i < shared->ntargets && plan->method->number == MAESTRO_METHOD_SHARED; i++)
+        for (int s = 0; s < MST_MPI_SLOTS; s++) mst_mpi_board_empty(shared->target[i].channel.room[s], room_nbytes(shared, &shared->target[i]));
 }
 
 /* ---- Both sides */
@@ -172,8 +182,9 @@ static void give(const maestro_plan_t *plan, shared_t *shared, peer_t *target) {
     for (size_t f = 0; f < plan->nfields; f++) {
         const mst_mpi_part_t *part = &target->part[shared->fields->kind_of[f]];
         mst_mpi_board_field_t *field = &channel->field[s][f];
-        bool readable = part->long_lines && plan->method == &mst_mpi_shared && mst_mpi_memory_find(plan->from[f], &field->segment, &field->offset);
-        if (!readable) field->segment.nbytes = 0;
+        bool readable = part->long_lines && shared->lies[f].segment.nbytes;
+        if (readable) *field = shared->lies[f];
+        else field->segment.nbytes = 0;
         pack(part, plan->from[f], channel->room[s] + room_at(shared, target, f), !readable);
         is_read = is_read || readable;
     }
@@ -221,13 +232,22 @@ static maestro_status_t read_source(const maestro_plan_t *plan, shared_t *shared
 }
 
 /* ---- Use */
+static void find_sources(const maestro_plan_t *plan, shared_t *shared) {
+    for (size_t f = 0; f < plan->nfields; f++) {
+        mst_mpi_board_field_t *lies = &shared->lies[f];
+        bool readable = plan->method->number == MAESTRO_METHOD_SHARED && mst_mpi_memory_find(plan->from[f], &lies->segment, &lies->offset);
+        if (!readable) lies->segment.nbytes = 0;
+    }
+}
+
 static maestro_status_t start(const maestro_plan_t *plan, void *state) {
     shared_t *shared = state;
     shared->use++;
+    if (shared->ntargets) find_sources(plan, shared);
     for (int i = 0; i < shared->nsources; i++) shared->source[i].done = false;
     for (int i = 0; i < shared->ntargets; i++) shared->target[i].given = shared->target[i].done = false;
     for (int i = 0; i < shared->ntargets; i++) give(plan, shared, &shared->target[i]);
-    return mst_mpi_packed.start(plan, shared->messages);
+    return shared->far->start(plan, shared->messages);
 }
 
 /* A step with each peer.  Who has come so far may have ended since: what it has done is looked at once more before that counts. */
@@ -251,7 +271,7 @@ static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
     bool all = true;
     MST_TRY(with_all(plan, shared, shared->source, shared->nsources, read_source, &all));
     MST_TRY(with_all(plan, shared, shared->target, shared->ntargets, serve_target, &all));
-    maestro_status_t status = mst_mpi_packed.progress(plan, shared->messages);
+    maestro_status_t status = shared->far->progress(plan, shared->messages);
     return status == MAESTRO_OK && !all ? MAESTRO_IN_PROGRESS : status;
 }
 
@@ -259,16 +279,30 @@ static void help(const maestro_plan_t *plan, void *state) {
     shared_t *shared = state;
     for (int i = 0; i < shared->nsources; i++) read_source(plan, shared, &shared->source[i]);
     for (int i = 0; i < shared->ntargets; i++) serve_target(plan, shared, &shared->target[i]);
+    if (shared->far->help) shared->far->help(plan, shared->messages);
 }
 
 static void abandon(void *state) {
     shared_t *shared = state;
     end(shared, MST_MPI_FAILED);
-    mst_mpi_packed.abandon(shared->messages);
+    shared->far->abandon(shared->messages);
 }
 
-const mst_mpi_method_t mst_mpi_shared = {.number = MAESTRO_METHOD_SHARED, .name = "shared", .between_nodes = "packed", .create = create, .start = start,
-                                         .progress = progress, .help = help, .abandon = abandon, .forget = forget, .destroy = destroy};
-const mst_mpi_method_t mst_mpi_staged = {.number = MAESTRO_METHOD_STAGED, .name = "staged", .between_nodes = "packed", .state_of = &mst_mpi_shared,
-                                         .create = create, .start = start, .progress = progress, .help = help, .abandon = abandon, .forget = forget,
-                                         .destroy = destroy};
+/* ---- The four: what is done within a node, and what between nodes */
+static maestro_status_t create_packed(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out) {
+    return create(plan, sends, receives, &mst_mpi_packed, state_out);
+}
+
+static maestro_status_t create_datatypes(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out) {
+    return create(plan, sends, receives, &mst_mpi_datatypes, state_out);
+}
+
+#define METHOD(number_, name_, within_, between_, create_, of)                                                                                      \
+    {.number = number_, .name = name_, .within = within_, .between = between_, .state_of = of, .create = create_, .start = start, .progress = progress, \
+     .help = help, .abandon = abandon, .forget = forget, .destroy = destroy}
+
+const mst_mpi_method_t mst_mpi_shared = METHOD(MAESTRO_METHOD_SHARED, "shared", "shared", "packed", create_packed, NULL);
+const mst_mpi_method_t mst_mpi_staged = METHOD(MAESTRO_METHOD_STAGED, "staged", "staged", "packed", create_packed, &mst_mpi_shared);
+const mst_mpi_method_t mst_mpi_shared_datatypes = METHOD(MAESTRO_METHOD_SHARED, "shared+datatypes", "shared", "datatypes", create_datatypes, NULL);
+const mst_mpi_method_t mst_mpi_staged_datatypes =
+    METHOD(MAESTRO_METHOD_STAGED, "staged+datatypes", "staged", "datatypes", create_datatypes, &mst_mpi_shared_datatypes);

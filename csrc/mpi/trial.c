@@ -28,6 +28,7 @@ typedef struct trial {
     char *scratch;
     bool is_private; /* scratch is not from maestro_alloc, as fields will not be */
     bool failed;     /* a use on this rank: MPI may still read and write scratch arrays */
+    bool within, between; /* something moves between ranks of a node, of different nodes, somewhere */
     double begun_s;
 } trial_t;
 
@@ -85,11 +86,21 @@ static bool has_room(const trial_t *trial) {
     return nbytes <= SMALL || nbytes <= mst_mem_limits_headroom() / MEMORY_PART / trial->plan->comm.nnode;
 }
 
+/* Whether something moves between this rank and others of its node, or of other nodes. */
+static bool has_traffic(const maestro_plan_t *plan, bool of_node) {
+    bool any = false;
+    for (int64_t i = 0; i < plan->ntraffic && !any; i++) any = (mst_mpi_comm_number(&plan->comm, plan->traffic[i].rank) >= 0) == of_node;
+    return any;
+}
+
 /* Collective: something moves between ranks, all have room, and none has so many peers that the states of all methods would take much of it. */
-static maestro_status_t is_worth_it(const trial_t *trial, bool *worth_out) {
-    int own[] = {trial->plan->ntraffic > 0, trial->plan->ntraffic > PEERS_MAX || !has_room(trial)}, any[2];
-    MST_TRY(mst_mpi_allreduce(&trial->plan->comm, "trial", own, any, 2, MPI_INT, MPI_MAX));
-    *worth_out = any[0] && !any[1];
+static maestro_status_t is_worth_it(trial_t *trial, bool *worth_out) {
+    const maestro_plan_t *plan = trial->plan;
+    int own[] = {has_traffic(plan, true), has_traffic(plan, false), plan->ntraffic > PEERS_MAX || !has_room(trial)}, any[3];
+    MST_TRY(mst_mpi_allreduce(&plan->comm, "trial", own, any, 3, MPI_INT, MPI_MAX));
+    trial->within = any[0];
+    trial->between = any[1];
+    *worth_out = (any[0] || any[1]) && !any[2];
     return MAESTRO_OK;
 }
 
@@ -98,6 +109,13 @@ static int index_of(const mst_mpi_method_t *method) {
     int i = 0;
     while (mst_mpi_method[i] != method) i++;
     return i;
+}
+
+/* Whether a method differs from all others where something moves. */
+static bool is_of_use(const trial_t *trial, const mst_mpi_method_t *method) {
+    bool is_mixed = strcmp(method->within, method->between) != 0;
+    if (is_mixed && !trial->within) return false; /* it is its way between nodes */
+    return trial->between || strcmp(method->name, method->within) == 0;
 }
 
 /* Collective.  What cannot be made is no candidate; OK all the same. */
@@ -279,7 +297,8 @@ static int first_made(const trial_t *trial) {
 
 static maestro_status_t try_all(trial_t *trial, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
     maestro_status_t status = MAESTRO_OK;
-    for (int i = 0; i < MST_MPI_METHODS; i++) make_candidate(trial, i, sends, receives, &status);
+    for (int i = 0; i < MST_MPI_METHODS; i++)
+        if (is_of_use(trial, mst_mpi_method[i])) make_candidate(trial, i, sends, receives, &status);
     int chosen = first_made(trial);
     if (chosen == MST_MPI_METHODS) return status;
     bool ready = mst_mpi_agree(&trial->plan->comm, make_scratch(trial), -1) == MAESTRO_OK;
@@ -287,7 +306,7 @@ static maestro_status_t try_all(trial_t *trial, const mst_mpi_shares_t *sends, c
     if (status == MAESTRO_OK) choose(trial, chosen);
     else choose_none(trial);
     destroy_others(trial);
-    if (trial->plan->method && trial->plan->method->forget) trial->plan->method->forget(trial->plan->state);
+    if (trial->plan->method && trial->plan->method->forget && !trial->is_private) trial->plan->method->forget(trial->plan, trial->plan->state);
     if (!trial->failed) free_scratch(trial); /* else MPI keeps it */
     return status;
 }
