@@ -449,10 +449,11 @@ static void test_all_ways_within_and_between_nodes_are_tried(void) {
 static long shared_kib(void) {
     char line[512];
     long all = 0, kib;
+    unsigned long from, to;
     bool ours = false;
     FILE *maps = fopen("/proc/self/smaps", "r");
     while (maps && fgets(line, sizeof line, maps)) {
-        if (strchr(line, '-') && strchr(line, '/')) ours = strstr(line, "memfd:maestro-array") != NULL;
+        if (sscanf(line, "%lx-%lx", &from, &to) == 2) ours = strstr(line, "memfd:maestro-array") != NULL;
         if (ours && sscanf(line, "Rss: %ld", &kib) == 1) all += kib;
     }
     if (maps) fclose(maps);
