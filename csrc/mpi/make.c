@@ -152,6 +152,7 @@ static maestro_status_t make_all(maestro_plan_t *plan, const mst_mpi_request_t *
 static void unmake(maestro_plan_t *plan) {
     if (plan->method) plan->method->destroy(plan->state);
     mst_mpi_copies_end(&plan->fields, plan->own);
+    mst_mpi_staging_fini(plan);
     mst_mpi_fields_fini(&plan->fields);
     mst_mpi_comm_close(&plan->comm);
     free(plan->own);
@@ -179,8 +180,10 @@ static maestro_status_t make_plan(mst_mpi_request_t *request, maestro_element_t 
         plan->tag = mst_mpi_comm_tag(&plan->comm, MST_MPI_TAG_DATA);
         status = make_all(plan, request);
     }
-    if (status == MAESTRO_OK) *plan_out = plan;
-    else unmake(plan);
+    if (status == MAESTRO_OK) {
+        mst_mpi_staging_init(plan, request);
+        *plan_out = plan;
+    } else unmake(plan);
     return status;
 }
 
