@@ -10,7 +10,6 @@ set(MAESTRO_TEST_ROOMS "${MAESTRO_ROOMS};mpi" CACHE STRING "Rooms whose C tests 
 add_library(fakecuda SHARED EXCLUDE_FROM_ALL tests/helpers/fakecuda.c)
 set_target_properties(fakecuda PROPERTIES OUTPUT_NAME cuda SOVERSION 1 C_VISIBILITY_PRESET default LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/driver)
 target_include_directories(fakecuda PUBLIC tests/helpers)
-target_link_libraries(fakecuda PRIVATE maestro_dialect)
 function(link_driver target)
   if(target MATCHES "device")
     target_link_libraries(${target} PRIVATE -Wl,--no-as-needed fakecuda)

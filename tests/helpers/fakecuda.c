@@ -70,7 +70,6 @@ int cuCtxGetCurrent(void **context_out) {
     return SUCCESS;
 }
 
-int cuCtxPushCurrent_v2(void *context);
 int cuCtxPushCurrent_v2(void *context) {
     BEGIN("cuCtxPushCurrent");
     if (npushed == DEEPEST) return OUT_OF_MEMORY;
@@ -78,21 +77,18 @@ int cuCtxPushCurrent_v2(void *context) {
     return SUCCESS;
 }
 
-int cuCtxPopCurrent_v2(void **context_out);
 int cuCtxPopCurrent_v2(void **context_out) {
     if (!npushed) return INVALID_CONTEXT;
     *context_out = pushed[--npushed];
     return SUCCESS;
 }
 
-int cuDevicePrimaryCtxRetain(void **context_out, int device);
 int cuDevicePrimaryCtxRetain(void **context_out, int device) {
     *context_out = &primary_context;
     nretained++;
     return device ? INVALID_VALUE : SUCCESS;
 }
 
-int cuDevicePrimaryCtxRelease(int device);
 int cuDevicePrimaryCtxRelease(int device) { return device || !nretained-- ? INVALID_VALUE : SUCCESS; }
 
 static int check_context(uint64_t device) {
@@ -109,7 +105,6 @@ void fakecuda_manage(const void *memory, size_t nbytes) {
     managed_nbytes = nbytes;
 }
 
-int cuPointerGetAttributes(unsigned n, const int *attributes, void *const *values, uint64_t pointer);
 int cuPointerGetAttributes(unsigned n, const int *attributes, void *const *values, uint64_t pointer) {
     bool is_managed = pointer - managed < managed_nbytes, is_known = pointer & FAKECUDA_FAR || is_managed;
     BEGIN("cuPointerGetAttributes");
@@ -156,7 +151,6 @@ static bool do_next(void *stream) {
     return true;
 }
 
-int cuMemcpyDtoHAsync_v2(void *host, uint64_t device, size_t nbytes, void *stream);
 int cuMemcpyDtoHAsync_v2(void *host, uint64_t device, size_t nbytes, void *stream) {
     BEGIN("cuMemcpyDtoHAsync");
     if (!(device & FAKECUDA_FAR)) return INVALID_VALUE;
@@ -166,7 +160,6 @@ int cuMemcpyDtoHAsync_v2(void *host, uint64_t device, size_t nbytes, void *strea
     return code;
 }
 
-int cuMemcpyHtoDAsync_v2(uint64_t device, const void *host, size_t nbytes, void *stream);
 int cuMemcpyHtoDAsync_v2(uint64_t device, const void *host, size_t nbytes, void *stream) {
     BEGIN("cuMemcpyHtoDAsync");
     if (!(device & FAKECUDA_FAR)) return INVALID_VALUE;
@@ -176,7 +169,6 @@ int cuMemcpyHtoDAsync_v2(uint64_t device, const void *host, size_t nbytes, void 
     return code;
 }
 
-int cuStreamQuery(void *stream);
 int cuStreamQuery(void *stream) {
     BEGIN("cuStreamQuery");
     if ((uintptr_t)stream >= FAKECUDA_STREAMS) return INVALID_HANDLE;
