@@ -41,10 +41,8 @@ static maestro_status_t make_standin(maestro_plan_t *plan, int side, size_t f, m
     return MAESTRO_OK;
 }
 
-/* What the exchange does not write must come back as it was: ghost cells, elements without a source, of a halo what it owns. */
-static bool is_read(const maestro_plan_t *plan, int side) {
-    return side == MST_MPI_FROM || plan->is_halo || plan->moved < plan->staging.nelements[MST_MPI_TO];
-}
+/* What the exchange does not write must come back as it was: ghost cells, elements without a source, of a halo what the rank owns. */
+static bool is_read(const maestro_plan_t *plan, int side) { return side == MST_MPI_FROM || plan->moved < plan->staging.nelements[MST_MPI_TO]; }
 
 /* Of managed memory the work that may still write to it is waited for. */
 static maestro_status_t stage(maestro_plan_t *plan, int side, size_t f, void **field) {
