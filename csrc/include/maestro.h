@@ -636,7 +636,8 @@ MAESTRO_API maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfi
  * for all of these, which the plan has from their first use to its end, as from maestro_alloc.  The call waits for the copies, and so for the stream.
  * Memory that the host can read is never staged.  Managed memory is read after what is on the stream; pinned and plain memory as it is, so work on it is waited
  * for before.  CUDA's driver is loaded when a process makes its first plan, where one is installed, and never initialised: a process that does not use CUDA
- * has no fields on a device, and pays nothing more; one that does pays some 100 ns a field for the question where it lies.
+ * has no fields on a device and gets no context.  Where there is a driver each use asks it where each field lies, some 100 ns a field, less where the process
+ * does not use it; where there is none nothing is asked.
  * Errors: those of maestro_plan_start; INVALID_ARGUMENT too where the stream is not the fields' (nothing has begun), SYSTEM too where the device fails: the plan
  * has failed then, here or in the wait, and other ranks hear of it, or their wait ends, as after any other failure. */
 MAESTRO_API maestro_status_t maestro_plan_start_on(maestro_plan_t *plan, void *stream, size_t nfields, const void *const *from, void *const *to);
