@@ -17,12 +17,12 @@ typedef struct mst_mem_place {
     void *context;  /* of either; NULL: the thread's own has to do */
 } mst_mem_place_t;
 
-/* Where memory lies; neither: in plain or pinned host memory, or CUDA is not in use.  The driver takes some 100 ns.  Keep nothing of it by address: memory that
- * was given back comes again elsewhere. */
+/* Where memory lies; neither: in plain or pinned host memory, or CUDA is not in use.  The driver takes some 100 ns.  Keep nothing of it by address:
+ * memory that was given back comes again elsewhere. */
 mst_mem_place_t mst_mem_device_find(const void *memory);
 
-/* A copy after what was put on `stream` (a CUstream; NULL: the default stream), which is done on return.  Errors, here and below: INVALID_ARGUMENT (the stream or
- * the memory is not of this context), SYSTEM (else). */
+/* A copy after what was put on `stream` (a CUstream; NULL: the default stream), which is done on return.  Errors, here and below: INVALID_ARGUMENT (the
+ * stream or the memory is not of this context), SYSTEM (else). */
 maestro_status_t mst_mem_device_to_host(const mst_mem_place_t *place, void *stream, const void *device, void *host, size_t nbytes);
 /* The other way; it is put on the stream, and done when _test says so, or _wait. */
 maestro_status_t mst_mem_device_from_host(const mst_mem_place_t *place, void *stream, const void *host, void *device, size_t nbytes);

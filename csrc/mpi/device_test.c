@@ -54,7 +54,8 @@ static void run_on(maestro_plan_t *plan, size_t nfields, memory_t *from, memory_
 }
 
 /* The same, in host memory and where the choices say. */
-static void compare(maestro_plan_t *plan, random_array_t *choices, size_t nfields, const size_t from_nbytes[FIELDS], const size_t to_nbytes[FIELDS], bool halo) {
+static void compare(maestro_plan_t *plan, random_array_t *choices, size_t nfields, const size_t from_nbytes[FIELDS], const size_t to_nbytes[FIELDS],
+                    bool halo) {
     memory_t from[FIELDS], to[FIELDS], other_from[FIELDS], expected[FIELDS];
     for (size_t f = 0; f < nfields; f++) {
         from[f] = make_memory(from_nbytes[f], random_below(choices, 2), -1);

@@ -1,5 +1,5 @@
-/* Fields that lie on a device have a stand-in in host memory, which the methods of a plan read and write instead.  It is from maestro_alloc, so that other ranks
- * read it where it is; made when it is first needed, and kept for the plan's other uses.
+/* Fields that lie on a device have a stand-in in host memory, which the methods of a plan read and write instead.  It is from maestro_alloc, so that
+ * other ranks read it where it is; made when it is first needed, and kept for the plan's other uses.
  * A use: what it reads is copied to stand-ins before the exchange begins, what it has written is copied back when the exchange is done. */
 #ifndef MST_MPI_STAGING_H
 #define MST_MPI_STAGING_H
