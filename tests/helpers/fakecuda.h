@@ -1,6 +1,7 @@
 /* A library that stands for the CUDA driver in tests without a device.  "Device memory" is host memory whose addresses have their highest bit set, so that
- * nobody else can touch it.  What is put on a stream is done when somebody waits for that stream, or asks for it: then one thing at a time.  Streams are numbers below
- * FAKECUDA_STREAMS; 0 is the default stream.  Copies must be made in the memory's context.  As with the real one nothing is on a device before cuInit. */
+ * nobody else can touch it.  What is put on a stream is done when somebody waits for that stream, or asks for it: then one thing at a time.  Streams are
+ * numbers below FAKECUDA_STREAMS; 0 is the default stream.  Copies must be made in the memory's context.  As with the real one nothing is on a device before
+ * cuInit. */
 #ifndef FAKECUDA_H
 #define FAKECUDA_H
 
