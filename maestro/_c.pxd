@@ -227,7 +227,7 @@ cdef extern from "maestro.h" nogil:
                                      const maestro_plan_options_t *options, int64_t *to_part_out)
     maestro_status_t maestro_alloc(size_t nbytes, void **memory_out)
     maestro_status_t maestro_dealloc(void *memory)
-    maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from_, void *const *to)
+    maestro_status_t maestro_plan_start_on(maestro_plan_t *plan, void *stream, size_t nfields, const void *const *from_, void *const *to)
     maestro_status_t maestro_plan_wait(maestro_plan_t *plan, double timeout_s)
     maestro_status_t maestro_plan_test(maestro_plan_t *plan)
     maestro_status_t maestro_plan_explain(const maestro_plan_t *plan, char **json_out)

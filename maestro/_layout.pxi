@@ -36,22 +36,28 @@ cdef class LayoutHandle:
         cdef int64_t c_shape[MAESTRO_DIMENSIONS_MAX]
         cdef maestro_layout_options_t options
         cdef Py_ssize_t count = begin.shape[0]
+        cdef const int64_t *c_begin = &begin[0, 0] if count else NULL
+        cdef const int64_t *c_end = &end[0, 0] if count else NULL
+        cdef int status
         self.take_shape(shape, c_shape)
         self.take_options(&options, by_columns, False, low, high)
-        if count:
-            check(maestro_layout_boxes(self.ndims, c_shape, count, &begin[0, 0], &end[0, 0], &options, &self.c))
-        else:
-            check(maestro_layout_boxes(self.ndims, c_shape, 0, NULL, NULL, &options, &self.c))
+        with nogil:
+            status = maestro_layout_boxes(self.ndims, c_shape, count, c_begin, c_end, &options, &self.c)
+        check(status)
 
     def _make_indices(self, tuple shape, const int64_t[::1] indices, const unsigned char[::1] is_ghost):
         """Indices, in row-major order of the shape; `is_ghost` may be None."""
         cdef int64_t c_shape[MAESTRO_DIMENSIONS_MAX]
         cdef Py_ssize_t count = indices.shape[0]
+        cdef const int64_t *first = &indices[0] if count else NULL
         cdef const stdbool *ghost = NULL
+        cdef int status
         self.take_shape(shape, c_shape)
         if is_ghost is not None and count:
             ghost = <const stdbool *>&is_ghost[0]
-        check(maestro_layout_indices(self.ndims, c_shape, count, &indices[0] if count else NULL, ghost, &self.c))
+        with nogil:
+            status = maestro_layout_indices(self.ndims, c_shape, count, first, ghost, &self.c)
+        check(status)
 
     cdef int take_shape(self, tuple shape, int64_t *c_shape) except -1:
         if not 1 <= len(shape) <= MAESTRO_DIMENSIONS_MAX:

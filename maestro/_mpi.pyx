@@ -10,7 +10,7 @@ cimport numpy as cnp
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport getpid
@@ -39,7 +39,7 @@ cdef extern from *:
     #include "maestro.h"
     #define COLLECTIVE(X) \\
         X(redistribute) X(halo) X(relabel) X(alloc) X(dealloc) X(comm_split) \\
-        X(plan_options_init) X(plan_start) X(plan_wait) X(plan_test) X(plan_explain) X(plan_destroy)
+        X(plan_options_init) X(plan_start_on) X(plan_wait) X(plan_test) X(plan_explain) X(plan_destroy)
     #define POINTER(name) __typeof__(maestro_##name) *name;
     #define RESOLVE(name) \\
         if (!(*(void **)&collective.name = dlsym(library, "maestro_" #name))) return dlerror();
@@ -53,6 +53,12 @@ cdef extern from *:
         return NULL;
     }
 
+    static int driver_is_loaded(void) {
+        void *library = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+        if (library) dlclose(library);
+        return library != NULL;
+    }
+
     #define maestro_redistribute collective.redistribute
     #define maestro_halo collective.halo
     #define maestro_relabel collective.relabel
@@ -60,13 +66,14 @@ cdef extern from *:
     #define maestro_dealloc collective.dealloc
     #define maestro_comm_split collective.comm_split
     #define maestro_plan_options_init collective.plan_options_init
-    #define maestro_plan_start collective.plan_start
+    #define maestro_plan_start_on collective.plan_start_on
     #define maestro_plan_wait collective.plan_wait
     #define maestro_plan_test collective.plan_test
     #define maestro_plan_explain collective.plan_explain
     #define maestro_plan_destroy collective.plan_destroy
     """
     const char *load_collective(const char *path)
+    bint driver_is_loaded()  # CUDA's, which the making of a plan loads where it is installed
 
 cdef str loaded = None
 
@@ -107,13 +114,12 @@ cdef class Memory:
 
 
 # ---- Names
-def split(int comm, list names):
+def split(int comm, list encoded):
     """The communicators' handles, one for each name."""
-    cdef Py_ssize_t n = len(names), i
+    cdef Py_ssize_t n = len(encoded), i
     cdef const char **c_names = <const char **>calloc(n + 1, sizeof(char *))
     cdef maestro_comm_t *comms = <maestro_comm_t *>calloc(n + 1, sizeof(maestro_comm_t))
     cdef int status
-    encoded = [name.encode() for name in names]
     try:
         if c_names == NULL or comms == NULL:
             raise MemoryError
@@ -126,6 +132,12 @@ def split(int comm, list names):
     finally:
         free(c_names)
         free(comms)
+
+
+def refuse_split(int comm):
+    """Make what this rank alone has found wrong wrong for C too, which tells all ranks; collective."""
+    with nogil:
+        maestro_comm_split(comm, 1, NULL, NULL)
 
 
 include "_plan.pxi"

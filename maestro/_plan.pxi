@@ -1,4 +1,5 @@
-# A plan's handle: how it is made, and its uses.  Fields come as arrays; what they must look like is taken from the layouts once.
+# A plan's handle: how it is made, and its uses.  Fields come as arrays, of numpy or by the CUDA array interface; what they must look like
+# is taken from the layouts once.
 #
 # Invariant: the arrays of a use are held until it is done, and for good where it was not: MPI may still write to them.  `held` has a
 # reference of its own meanwhile, or the collector would empty it with a plan that is garbage.
@@ -22,6 +23,12 @@ cdef struct part_t:
     int64_t nelements
     int64_t shape[7]
     int64_t stride[7]
+
+
+class HostView:
+    """What `numpy.asarray` takes."""
+    def __init__(self, interface):
+        self.__array_interface__ = interface
 
 
 cdef object bad_argument(str text):
@@ -99,9 +106,8 @@ cdef class PlanHandle:
     cdef Py_ssize_t max_fields
     cdef const void **from_
     cdef void **to
-    cdef list held                  # what lives for the use under way: arrays, and host memory for those on a device; None between uses
-    cdef list landing               # what goes to a device when it is done
-    cdef dict rooms                 # host memory for arrays on a device, from use to use
+    cdef list held                  # arrays, which live for the use under way; None between uses
+    cdef set streams                # that arrays on a device name
     cdef bint is_halo, busy
     cdef int pid
     cdef readonly double timeout
@@ -164,14 +170,13 @@ cdef class PlanHandle:
         self.source_types, self.target_types = [one for one, _ in types], [one for _, one in types]
         self.from_ = <const void **>calloc(self.max_fields, sizeof(void *))
         self.to = <void **>calloc(self.max_fields, sizeof(void *))
-        self.rooms = {}
         if self.from_ == NULL or self.to == NULL:
             raise MemoryError
         return 0
 
     # ---- Arrays
-    cdef void *address(self, object array, bint is_target, Py_ssize_t f, object stream) except? NULL:
-        """Where a field's memory begins, of a device's array that of its host memory; refuses what does not fit the part."""
+    cdef void *address(self, object array, bint is_target, Py_ssize_t f) except? NULL:
+        """Where a field's memory begins; refuses what does not fit the part."""
         cdef part_t *part = &self.target if is_target else &self.source
         cdef object dtype = self.target_types[f] if is_target else self.source_types[f]
         if array is None:
@@ -180,10 +185,10 @@ cdef class PlanHandle:
             return NULL
         if not part.there:
             raise self.misfit(is_target, f, "there is an array, and this rank has no part; give None")
-        if not isinstance(array, cnp.ndarray):
-            array = self.stage(array, is_target, f, stream)
-        self.check_array(<cnp.ndarray>array, part, dtype, is_target, f)
         self.held.append(array)
+        if not isinstance(array, cnp.ndarray):
+            array = self.seen_from_host(array, is_target, f)
+        self.check_array(<cnp.ndarray>array, part, dtype, is_target, f)
         return cnp.PyArray_DATA(<cnp.ndarray>array)
 
     cdef int check_array(self, cnp.ndarray array, part_t *part, object dtype, bint is_target, Py_ssize_t f) except -1:
@@ -217,29 +222,18 @@ cdef class PlanHandle:
         wanted = f"this rank's part has shape {shape} with its ghost cells, dtype {dtype} and strides {strides}"
         return bad_argument(f"{side}: field {f}{which}: {found}; {wanted} (maestro.empty makes such arrays)")
 
-    cdef object stage(self, object array, bint is_target, Py_ssize_t f, object stream):
-        """Host memory with what a device's array has; what is a target's goes back when the use is done."""
-        cdef part_t *part = &self.target if is_target else &self.source
-        cdef int d
-        from maestro.arrays import device
-        dtype = self.target_types[f] if is_target else self.source_types[f]
-        try:
-            there = device.DeviceArray(array, stream)
-        except TypeError as error:
-            raise self.misfit(is_target, f, str(error)) from None
-        shape, strides = [part.shape[d] for d in range(part.ndims)], [part.stride[d] * dtype.itemsize for d in range(part.ndims)]
-        unfit = there.unlike(dtype, shape, strides, is_target)
-        if unfit:
-            raise self.misfit(is_target, f, unfit)
-        room = self.rooms.get((is_target, f))
-        if room is None:
-            room = np.ndarray(shape, dtype, Memory(max(part.nelements * dtype.itemsize, 1)), strides=strides)
-            self.rooms[is_target, f] = room
-        there.to_host(room)
-        self.held.append(array)
-        if is_target:
-            self.landing.append((there, room))
-        return room
+    cdef object seen_from_host(self, object array, bint is_target, Py_ssize_t f):
+        """An array on a device as numpy sees it, which must not look at its elements."""
+        said = getattr(array, "__cuda_array_interface__", None)
+        if said is None:
+            found = f"it is a {type(array).__name__}; give an array of numpy, or one with __cuda_array_interface__"
+            raise self.misfit(is_target, f, found)
+        if not driver_is_loaded():
+            what = f"start: field {f} is an array on a device, and this process has no CUDA driver, libcuda.so.1"
+            raise own_failure(MAESTRO_SYSTEM, f"{what}; give a copy in host memory")
+        if said.get("stream") is not None:
+            self.streams.add(said["stream"])
+        return np.asarray(HostView({"version": 3, **{name: said.get(name) for name in ("shape", "typestr", "data", "strides")}}))
 
     # ---- Use
     cdef int use(self, str operation) except -1:
@@ -254,6 +248,7 @@ cdef class PlanHandle:
         cdef Py_ssize_t n = 1 if targets is None else len(targets)
         cdef Py_ssize_t m = n if sources is None else len(sources)
         cdef Py_ssize_t f
+        cdef uintptr_t c_stream
         cdef int status
         self.use("start")
         if self.held is not None:
@@ -265,16 +260,17 @@ cdef class PlanHandle:
         self.hold()
         try:
             for f in range(n):
-                self.from_[f] = NULL if self.is_halo else self.address(None if sources is None else sources[f], False, f, stream)
-                self.to[f] = self.address(None if targets is None else targets[f], True, f, stream)
+                self.from_[f] = NULL if self.is_halo else self.address(None if sources is None else sources[f], False, f)
+                self.to[f] = self.address(None if targets is None else targets[f], True, f)
             self.check_apart(n)
+            c_stream = stream_number(stream, self.streams)
         except BaseException:
             self.release()
             raise
         self.busy = True
         with nogil:
             lock_plans()
-            status = maestro_plan_start(self.c, n, self.from_, self.to)
+            status = maestro_plan_start_on(self.c, <void *>c_stream, n, self.from_, self.to)
             unlock_plans()
         self.busy = False
         if status == MAESTRO_WRONG_STATE or status == MAESTRO_INVALID_ARGUMENT:  # nothing has begun
@@ -284,13 +280,13 @@ cdef class PlanHandle:
             self.settle(status)
 
     cdef int hold(self) except -1:
-        self.held, self.landing = [], []
+        self.held, self.streams = [], set()
         Py_INCREF(self.held)
         return 0
 
     cdef int release(self) except -1:
         Py_DECREF(self.held)
-        self.held = self.landing = None
+        self.held = None
         return 0
 
     cdef int check_apart(self, Py_ssize_t n) except -1:
@@ -312,14 +308,10 @@ cdef class PlanHandle:
 
     cdef int settle(self, int status) except -1:
         """What was started is done, or has failed: then MPI may still read and write, and the arrays live on."""
-        landing = self.landing
         if status != MAESTRO_OK:
-            self.held = self.landing = None
+            self.held = None
             check(status)
-        self.release()
-        for there, room in landing:
-            there.from_host(room)
-        return 0
+        return self.release()
 
     def wait(self, timeout=None):
         """
@@ -447,6 +439,17 @@ cdef class PlanHandle:
     def closed(self):
         """Whether `close` has ended it."""
         return self.c == NULL
+
+
+cdef uintptr_t stream_number(object stream, set said) except? 0:
+    """CUDA's handle of a stream, which is a number or an object of CuPy (ptr) or PyTorch (cuda_stream); else of that which arrays say."""
+    if stream is None:
+        if len(said) > 1:
+            raise bad_argument(f"start: the arrays' streams are {sorted(said)}; give the argument stream, one that comes after these")
+        return next(iter(said), 0)
+    for name in ("ptr", "cuda_stream"):
+        stream = getattr(stream, name, stream)
+    return int(stream)
 
 
 cdef bint overlap(const void *a, Py_ssize_t a_nbytes, const void *b, Py_ssize_t b_nbytes) noexcept:

@@ -1,5 +1,7 @@
 """Layouts beside a model in numpy: a global array of element numbers, cut by array_split and by dealing; every part filled and put back."""
 
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from poolside import raises
 
 import maestro
+from maestro import _core
 
 ORDERS = st.sampled_from("CF")
 
@@ -217,3 +220,26 @@ def test_the_tutorial_shows_what_its_pictures_were_drawn_from(figure, tmp_path):
         assert (tmp_path / name).stat().st_size > 5_000
         for layout, _ in layouts:
             assert layout.kind in ("boxes", "indices") or repr(layout).replace("'", '"') in page
+
+
+@pytest.mark.parametrize("kind", ["indices", "boxes"])
+def test_other_threads_run_while_a_long_list_becomes_a_layout(kind):
+    count = 1_000_000
+    places = np.random.default_rng(1).permutation(count)
+    corner = 2 * np.arange(count // 4)[:, None]
+    ran, gate, interval = [], threading.Lock(), sys.getswitchinterval()
+    gate.acquire()
+    other = threading.Thread(target=lambda: gate.acquire() and ran.append(True))
+    other.start()
+    sys.setswitchinterval(100)  # the other thread runs where this one lets it, and nowhere else
+    try:
+        handle = _core.LayoutHandle()
+        gate.release()
+        if kind == "indices":
+            handle._make_indices((count,), places, None)
+        else:
+            handle._make_boxes((count,), corner, corner + 1, False, [0], [0])
+        assert ran
+    finally:
+        sys.setswitchinterval(interval)
+        other.join()

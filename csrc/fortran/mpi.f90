@@ -8,7 +8,7 @@ module maestro_mpi
   use maestro_layouts, only: maestro_layout, maestro_local
   use maestro_memory
   use maestro_names
-  use maestro_plans
+  use maestro_plans, only: maestro_field, maestro_halo, maestro_plan
   use maestro_relabelling
   implicit none
   public

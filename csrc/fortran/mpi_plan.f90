@@ -11,7 +11,9 @@ module maestro_plans
   use maestro_layouts, only: maestro_layout, unlike
   implicit none
   private
-  public :: maestro_plan, maestro_halo, maestro_field
+  public :: maestro_plan, maestro_halo, maestro_field, c_part, finish_parts
+
+  integer, parameter :: no_part = -2  ! to C, for which -1 is the default
 
   ! Source or target, as this rank has it.
   type :: side
@@ -160,7 +162,7 @@ contains
       call prepare(plan%from, from, from_elements, comm, options%from_part)
       call prepare(plan%to, to, to_elements, comm, options%to_part)
     end if
-    call finish(code, status)
+    call finish_parts(code, "redistribute", options, status)
   end subroutine
 
   ! What this rank alone finds wrong is made wrong for C too, which tells all ranks.
@@ -187,7 +189,7 @@ contains
       return
     end if
     if (code == 0) call prepare(halo%to, layout, elements, comm, options%from_part)
-    call finish(code, status)
+    call finish_parts(code, "halo", options, status)
   end subroutine
 
   subroutine take_options(options, method, from_part, to_part, partial)
@@ -196,9 +198,29 @@ contains
     logical, intent(in), optional :: partial
     call c_plan_options_init(options)
     if (present(method)) options%method = int(method, c_int)
-    if (present(from_part)) options%from_part = from_part - 1
-    if (present(to_part)) options%to_part = to_part - 1
+    if (present(from_part)) options%from_part = c_part(from_part)
+    if (present(to_part)) options%to_part = c_part(to_part)
     if (present(partial)) options%partial = partial
+  end subroutine
+
+  ! A part as C counts; what is none is one that C refuses on all ranks.
+  pure function c_part(part)
+    integer, intent(in) :: part
+    integer(c_int64_t) :: c_part
+    c_part = merge(part - 1, no_part, part >= 1)
+  end function
+
+  ! On the rank that gave no part the refusal is in Fortran's numbers.
+  subroutine finish_parts(code, what, options, status)
+    integer(c_int), intent(in) :: code
+    character(*), intent(in) :: what
+    type(maestro_plan_options_t), intent(in) :: options
+    integer, intent(out), optional :: status
+    if (code /= 0 .and. any([options%from_part, options%to_part] == no_part)) then
+      call refuse(int(code), what // ": a part is less than 1; the first is 1, and without the argument it is this rank's", status)
+    else
+      call finish(code, status)
+    end if
   end subroutine
 
   subroutine take_fields(options, fields)
@@ -254,29 +276,34 @@ contains
   end subroutine
 
   ! Starts to move the fields that were added, and the one given; arguments are left away where this rank has no part.  The arrays
-  ! are asynchronous until the wait: sources are not written, targets not touched.
-  subroutine plan_start(plan, from, to, status)
+  ! are asynchronous until the wait: sources are not written, targets not touched.  They may lie on a device, by their addresses there
+  ! (within `host_data use_device` or `target data use_device_addr`, or pointers of c_f_pointer): then `stream` is CUDA's, whose work on
+  ! them comes before; the default one if there is none.
+  subroutine plan_start(plan, from, to, stream, status)
     class(maestro_plan), intent(inout) :: plan
     type(*), intent(inout), asynchronous, optional :: from(..), to(..)
+    type(c_ptr), intent(in), optional :: stream
     integer, intent(out), optional :: status
     integer(c_int) :: code
     code = made(plan)
     if (code == 0 .and. (present(from) .or. present(to))) code = added(plan, from, to)
-    if (code == 0) code = c_plan_start(plan%handle, nfields(plan), plan%from%field, plan%to%field)
+    if (code == 0) code = c_plan_start_on(plan%handle, or_default(stream), nfields(plan), plan%from%field, plan%to%field)
     plan%nadded = 0
     call finish(code, status)
   end subroutine
 
   ! Start and wait.
-  subroutine plan_run(plan, from, to, status)
+  subroutine plan_run(plan, from, to, stream, status)
     class(maestro_plan), intent(inout) :: plan
     type(*), intent(in), optional :: from(..)
     type(*), intent(inout), optional :: to(..)
+    type(c_ptr), intent(in), optional :: stream
     integer, intent(out), optional :: status
     integer(c_int) :: code
     code = made(plan)
     if (code == 0 .and. (present(from) .or. present(to))) code = added(plan, from, to)
-    if (code == 0) code = c_plan_run(plan%handle, nfields(plan), plan%from%field, plan%to%field)
+    if (code == 0) code = c_plan_start_on(plan%handle, or_default(stream), nfields(plan), plan%from%field, plan%to%field)
+    if (code == 0) code = c_plan_wait(plan%handle, seconds())
     plan%nadded = 0
     call finish(code, status)
   end subroutine
@@ -290,29 +317,39 @@ contains
   end subroutine
 
   ! Starts to fill the ghost cells of the fields that were added and of those given.  Until the wait their own cells are not written
-  ! and their ghosts not read.
-  subroutine halo_start(halo, first, second, third, fourth, status)
+  ! and their ghosts not read.  On a device, and with `stream`, as the start of a plan.
+  subroutine halo_start(halo, first, second, third, fourth, stream, status)
     class(maestro_halo), intent(inout) :: halo
     type(*), intent(inout), asynchronous, optional :: first(..), second(..), third(..), fourth(..)
+    type(c_ptr), intent(in), optional :: stream
     integer, intent(out), optional :: status
     integer(c_int) :: code
     code = added_halos(halo, first, second, third, fourth)
-    if (code == 0) code = c_plan_start(halo%handle, nfields(halo), halo%to%field, halo%to%field)
+    if (code == 0) code = c_plan_start_on(halo%handle, or_default(stream), nfields(halo), halo%to%field, halo%to%field)
     halo%nadded = 0
     call finish(code, status)
   end subroutine
 
   ! Start and wait.
-  subroutine halo_run(halo, first, second, third, fourth, status)
+  subroutine halo_run(halo, first, second, third, fourth, stream, status)
     class(maestro_halo), intent(inout) :: halo
     type(*), intent(inout), optional :: first(..), second(..), third(..), fourth(..)
+    type(c_ptr), intent(in), optional :: stream
     integer, intent(out), optional :: status
     integer(c_int) :: code
     code = added_halos(halo, first, second, third, fourth)
-    if (code == 0) code = c_plan_run(halo%handle, nfields(halo), halo%to%field, halo%to%field)
+    if (code == 0) code = c_plan_start_on(halo%handle, or_default(stream), nfields(halo), halo%to%field, halo%to%field)
+    if (code == 0) code = c_plan_wait(halo%handle, seconds())
     halo%nadded = 0
     call finish(code, status)
   end subroutine
+
+  pure function or_default(stream)
+    type(c_ptr), intent(in), optional :: stream
+    type(c_ptr) :: or_default
+    or_default = c_null_ptr
+    if (present(stream)) or_default = stream
+  end function
 
   function added(plan, from, to) result(code)
     type(maestro_plan), intent(inout) :: plan

@@ -2,8 +2,8 @@
 module maestro_relabelling
   use, intrinsic :: iso_c_binding
   use maestro_c
-  use maestro_errors
   use maestro_layouts, only: maestro_layout
+  use maestro_plans, only: c_part, finish_parts
   implicit none
   private
   public :: maestro_relabel
@@ -21,10 +21,10 @@ contains
     integer(c_int64_t) :: part
     integer(c_int) :: code
     call c_plan_options_init(options)
-    if (present(from_part)) options%from_part = from_part - 1
+    if (present(from_part)) options%from_part = c_part(from_part)
     code = c_relabel(from%handle, to%handle, comm, options, part)
     if (code == 0) to_part = int(part) + 1
-    call finish(code, status)
+    call finish_parts(code, "relabel", options, status)
   end subroutine
 
 end module

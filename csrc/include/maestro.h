@@ -628,6 +628,20 @@ MAESTRO_API maestro_status_t maestro_dealloc(void *memory); /* NULL is allowed; 
  * Errors: WRONG_STATE (started and not waited for; a use has failed), INVALID_ARGUMENT, SYSTEM. */
 MAESTRO_API maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to);
 
+/* The same where fields lie on a device, some or all of them, on this rank alone or on all: memory of CUDA that the host cannot read.  `stream` is a CUstream
+ * or cudaStream_t of that device; maestro_plan_start takes the default stream, NULL.  The fields are staged: what is put on the stream before has been done
+ * when they are read, by this call; targets are written on the stream, and complete when the wait, or a test, is OK.  The calling thread needs no context of
+ * CUDA.  What that costs: a copy of the whole part, ghost cells too, from the device before the exchange, of each source, and of each target of which the plan
+ * does not write every element (as of halos), since what is not written keeps its values; a copy of each target's whole part to the device after it; and host
+ * memory for all of these, which the plan has from their first use to its end, as from maestro_alloc.  The call waits for the copies, and so for the stream.
+ * Memory that the host can read is never staged.  Managed memory is read after what is on the stream; pinned and plain memory as it is, so work on it is
+ * waited for before.  CUDA's driver is loaded when a process makes its first plan, where one is installed, and never initialised: a process that does not use
+ * CUDA has no fields on a device and gets no context.  Where there is a driver each use asks it where each field lies, some 100 ns a field, less where the
+ * process does not use it; where there is none nothing is asked.
+ * Errors: those of maestro_plan_start; INVALID_ARGUMENT too where the stream is not the fields' (nothing has begun), SYSTEM too where the device fails: the
+ * plan has failed then, here or in the wait, and other ranks hear of it, or their wait ends, as after any other failure. */
+MAESTRO_API maestro_status_t maestro_plan_start_on(maestro_plan_t *plan, void *stream, size_t nfields, const void *const *from, void *const *to);
+
 /* Waits until the target is complete and the source may be written.  TIMEOUT: the plan goes on; wait again.  WRONG_STATE: it was not started.
  * Other errors end the use, and the plan with it: INVALID_ARGUMENT (ranks started different numbers of fields), SYSTEM.  Then targets are undefined, and MPI
  * may read sources until they have been sent. */

@@ -144,6 +144,7 @@ static maestro_status_t make_method(maestro_plan_t *plan, maestro_method_t numbe
 static maestro_status_t make_all(maestro_plan_t *plan, const mst_mpi_request_t *request) {
     mst_mpi_shares_t sends = {0}, receives = {0};
     maestro_status_t status = mst_mpi_match(&plan->comm, request, &sends, &receives);
+    if (status == MAESTRO_OK) mst_mpi_staging_init(plan, request);
     if (status == MAESTRO_OK) status = mst_mpi_agree(&plan->comm, mst_mpi_plan_fill(plan, &sends, &receives), -1);
     if (status == MAESTRO_OK && is_auto(request->options.method)) status = mst_mpi_trial(plan, request, &sends, &receives);
     else if (status == MAESTRO_OK) status = make_method(plan, request->options.method, &sends, &receives);
@@ -155,6 +156,7 @@ static maestro_status_t make_all(maestro_plan_t *plan, const mst_mpi_request_t *
 static void unmake(maestro_plan_t *plan) {
     if (plan->method) plan->method->destroy(plan->state);
     mst_mpi_copies_end(&plan->fields, plan->own);
+    mst_mpi_staging_fini(plan);
     mst_mpi_fields_fini(&plan->fields);
     mst_mpi_comm_close(&plan->comm);
     free(plan->own);

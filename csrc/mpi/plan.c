@@ -49,7 +49,8 @@ maestro_status_t mst_mpi_plan_begin(maestro_plan_t *plan) {
 }
 
 maestro_status_t mst_mpi_plan_go_on(maestro_plan_t *plan) {
-    maestro_status_t status = plan->method->progress(plan, plan->state);
+    maestro_status_t status = plan->staging.landing ? MAESTRO_OK : plan->method->progress(plan, plan->state);
+    if (status == MAESTRO_OK && MST_UNLIKELY(plan->staging.lands)) status = mst_mpi_staging_land(plan);
     if (status == MAESTRO_OK) set_ended(plan);
     else if (status == MAESTRO_IN_PROGRESS) help_others(plan);
     else mst_mpi_plan_abandon(plan);
@@ -90,7 +91,14 @@ static maestro_status_t check_usable(const maestro_plan_t *plan) {
     return plan->failed ? mst_base_fail(MAESTRO_WRONG_STATE, "%s: an earlier use has failed; make a new plan", WHAT) : MAESTRO_OK;
 }
 
-maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to) {
+/* Where the device has failed others need not wait for this rank, if the method tells them. */
+static maestro_status_t stage(maestro_plan_t *plan, void *stream) {
+    maestro_status_t status = mst_mpi_staging_begin(plan, stream);
+    if (status != MAESTRO_OK && status != MAESTRO_INVALID_ARGUMENT) mst_mpi_plan_abandon(plan);
+    return status;
+}
+
+maestro_status_t maestro_plan_start_on(maestro_plan_t *plan, void *stream, size_t nfields, const void *const *from, void *const *to) {
     MST_TRY(check_usable(plan));
     if (plan->running) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: it has been started already; wait for it first", WHAT);
     if (nfields < 1 || nfields > plan->fields.count)
@@ -100,7 +108,12 @@ maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const 
     MST_TRY(take_fields(plan, plan->reads, "source", nfields, from, plan->from));
     MST_TRY(take_fields(plan, plan->writes, "target", nfields, (const void *const *)to, (const void **)plan->to));
     plan->nfields = nfields;
+    MST_TRY(stage(plan, stream));
     return mst_mpi_plan_begin(plan);
+}
+
+maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to) {
+    return maestro_plan_start_on(plan, NULL, nfields, from, to);
 }
 
 static maestro_status_t check_started(const maestro_plan_t *plan) {

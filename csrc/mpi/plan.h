@@ -4,6 +4,7 @@
  *   make.c      from a request to a plan
  *   trial.c     which method
  *   plan.c      use, explanation, end
+ *   staging.c   fields on a device
  *   bundle.c    the fields that go to one rank together
  *   packed.c, datatypes.c    methods of messages, by transfer.c
  *   shared.c    methods of shared memory, by board.c, part.c and window.c
@@ -13,6 +14,7 @@
 
 #include "mpi/bundle.h"
 #include "mpi/match.h"
+#include "mpi/staging.h"
 
 typedef struct mst_mpi_method mst_mpi_method_t;
 struct mst_mpi_method {
@@ -63,6 +65,7 @@ struct maestro_plan {
     size_t nfields;
     const void **from;        /* fields.count of each */
     void **to;
+    mst_mpi_staging_t staging;
     maestro_plan_t *next;     /* of those that are running and help: plan.c */
 };
 

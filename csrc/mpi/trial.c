@@ -24,7 +24,6 @@ typedef struct candidate {
 typedef struct trial {
     maestro_plan_t *plan;
     candidate_t candidate[MST_MPI_METHODS];
-    int64_t nelements[MST_MPI_SIDES]; /* in this rank's parts, ghost cells too */
     char *scratch;
     bool is_private; /* scratch is not from maestro_alloc, as fields will not be */
     bool failed;     /* a use on this rank: MPI may still read and write scratch arrays */
@@ -35,16 +34,9 @@ typedef struct trial {
 static double now_s(void) { return (double)mst_base_now_ns() * 1e-9; }
 
 /* ---- Scratch arrays: those of all fields in one piece of memory */
-static int64_t nelements_of(const mst_mpi_comm_t *comm, const maestro_layout_t *layout, int64_t part) {
-    maestro_local_t local;
-    if (!layout) return 0;
-    if (part < 0) part = layout->family == MST_ARRAY_REGULAR ? comm->rank : 0;
-    return maestro_layout_local(layout, part, &local) == MAESTRO_OK ? local.nelements : 0;
-}
-
 static size_t place(const trial_t *trial, size_t f, int side) {
     const maestro_field_t *kind = &trial->plan->fields.kind[trial->plan->fields.kind_of[f]];
-    return MST_ALIGN((size_t)trial->nelements[side] * mst_array_element_nbytes(side == MST_MPI_FROM ? kind->from : kind->to), ALIGNED);
+    return MST_ALIGN((size_t)trial->plan->staging.nelements[side] * mst_array_element_nbytes(side == MST_MPI_FROM ? kind->from : kind->to), ALIGNED);
 }
 
 static size_t lay_out(const trial_t *trial, char *scratch) {
@@ -81,7 +73,7 @@ static bool has_room(const trial_t *trial) {
     enum { SMALL = 1 << 22 }; /* always */
     int64_t room;
     for (int s = 0; s < MST_MPI_SIDES; s++)
-        if (__builtin_mul_overflow(trial->nelements[s], (int64_t)(32 * trial->plan->fields.count), &room)) return false;
+        if (__builtin_mul_overflow(trial->plan->staging.nelements[s], (int64_t)(32 * trial->plan->fields.count), &room)) return false;
     int64_t nbytes = (int64_t)lay_out(trial, NULL);
     return nbytes <= SMALL || nbytes <= mst_mem_limits_headroom() / MEMORY_PART / trial->plan->comm.nnode;
 }
@@ -315,8 +307,6 @@ maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const mst_mpi_request_t *re
     const maestro_plan_options_t *options = &request->options;
     trial_t trial = {.plan = plan, .is_private = options->method == MAESTRO_METHOD_AUTO_PRIVATE};
     bool worth_it;
-    trial.nelements[MST_MPI_FROM] = nelements_of(&plan->comm, request->from, options->from_part);
-    trial.nelements[MST_MPI_TO] = plan->is_halo ? trial.nelements[MST_MPI_FROM] : nelements_of(&plan->comm, request->to, options->to_part);
     MST_TRY(is_worth_it(&trial, &worth_it));
     return worth_it ? try_all(&trial, sends, receives) : take_first(&trial, sends, receives);
 }

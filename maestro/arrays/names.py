@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import _mpi
+from .. import _mpi, errors
 from .library import handle
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def comm_split(comm: Comm, *names: str) -> tuple[Intracomm, ...]:
     Raises
     ------
     ArgumentError
-        Names are repeated or empty.
+        Names are repeated or empty, or no texts.  All ranks get an error, also where one alone is wrong.
     StateError
         MPI is not initialised.
     SystemError
@@ -49,7 +49,23 @@ def comm_split(comm: Comm, *names: str) -> tuple[Intracomm, ...]:
     >>> ocean.Free(), coupled.Free()
     (None, None)
     """
-    handles = _mpi.split(handle(comm, "split by name"), list(names))
+    c_comm = handle(comm, "split by name")
+    try:
+        encoded = [bytes_of(name) for name in names]
+    except errors.ArgumentError:
+        _mpi.refuse_split(c_comm)
+        raise
+    handles = _mpi.split(c_comm, encoded)
     from mpi4py import MPI
 
     return tuple(MPI.Comm.f2py(one) for one in handles)
+
+
+def bytes_of(name: str) -> bytes:
+    """As C takes it: UTF-8, to the first zero."""
+    if not isinstance(name, str) or "\0" in name:
+        raise errors.ArgumentError(f"split by name: a name is {name!r}; give texts, without zero bytes")
+    try:
+        return name.encode()
+    except UnicodeEncodeError as error:
+        raise errors.ArgumentError(f"split by name: the name {name!r} cannot be written as UTF-8: {error.reason}") from None

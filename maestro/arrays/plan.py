@@ -48,7 +48,8 @@ class Plan(_mpi.PlanHandle):
     fields a sequence of them, or None where this rank has no part of it.  Sources must not be written and targets not be read until it is
     done; they must not share memory.  One thread at a time uses a plan.  As the target of a ``with`` block it is closed at its end.
 
-    Arrays on a device (those that have ``__cuda_array_interface__``, as CuPy's) go through host memory.
+    Arrays on a device (those that have ``__cuda_array_interface__``, as CuPy's) are staged: copied as a whole to host memory that the plan
+    keeps, and back where they are targets.
 
     Attributes
     ----------
@@ -72,18 +73,21 @@ class Plan(_mpi.PlanHandle):
         source, target : array, sequence of arrays, or None
             This rank's parts, as the layouts say: shape with ghost cells, strides, dtype.  Ghost cells of a target are not written.
         stream : int or object, optional
-            Of arrays on a device: the stream whose work on them is waited for, by its number or as an object of CuPy or PyTorch.
+            Of arrays on a device: CUDA's stream, by its number or as an object of CuPy or PyTorch.  What is on it already comes first, and
+            is waited for; targets are written on it.  Default is the stream that the arrays name, else the default one; arrays that are
+            managed memory, which is not copied, are waited for too.
 
         Raises
         ------
         ArgumentError
-            An array is not as the layout says; it is named, with what was expected and what was found.
+            An array is not as the layout says; it is named, with what was expected and what was found.  Arrays name several streams, or the
+            stream is of another device.
         StateError
             The plan was started already, or an earlier use has failed.
         ClosedError
             The plan was closed.
         SystemError
-            MPI or the device says so.
+            MPI or the device says so, and the plan has failed; or there is no driver for arrays on a device.
         """
         self._begin(sequence(source), sequence(target), stream)
 

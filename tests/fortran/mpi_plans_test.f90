@@ -179,7 +179,7 @@ contains
         call check(abs(w(i, j) - cmplx(2 * rank + j, 100 * i + 2 * rank + j, real64)) < 1d-9, "an element that is conjugated")
       end do
     end do
-    call plan%run(double, w, status)
+    call plan%run(double, w, status=status)
     call check_refused(status, MAESTRO_WRONG_TYPE, "source|real(real64)|real(real32)")
     call plan%destroy()
     call rows%destroy()
@@ -224,29 +224,29 @@ contains
     allocate (from(4, 6), to(mine, 4 * nranks), longer(8, 6), flat(24), single(4, 6), whole(4, 6))
     from = 1
     call plan%create(rows, columns, MAESTRO_F64, comm)
-    call plan%start(longer, to, status)
+    call plan%start(longer, to, status=status)
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "source: dimension 1 has the length 8|is 4|(4,6)")
-    call plan%start(longer(::2, :), to, status)
+    call plan%start(longer(::2, :), to, status=status)
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "source|gaps|copy")
-    call plan%run(longer(1:4, :), to, status)
+    call plan%run(longer(1:4, :), to, status=status)
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "source|gaps|copy")
-    call plan%run(single, to, status)
+    call plan%run(single, to, status=status)
     call check_refused(status, MAESTRO_WRONG_TYPE, "source|real(real32)|real(real64)")
-    call plan%run(whole, to, status)
+    call plan%run(whole, to, status=status)
     call check_refused(status, MAESTRO_WRONG_TYPE, "source|integer(int64)|real(real64)")
-    call plan%run(flat, to, status)
+    call plan%run(flat, to, status=status)
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "source|1 dimensions|(4,6)")
-    call plan%run(from, longer, status)
+    call plan%run(from, longer, status=status)
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "target: dimension 1 has the length 8")
     call plan%wait(status=status)
     call check_refused(status, MAESTRO_WRONG_STATE, "started")
     call plan%run(2 * from, to)  ! an expression has an array of its own until the end of the call
     call check(all(abs(to - 2) < tiny(to)), "an expression is moved")
-    call plan%run(longer(:, 1:3), to, status)
+    call plan%run(longer(:, 1:3), to, status=status)
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "source")
     call plan%destroy()
     call plan%destroy()  ! a second time does nothing
-    call plan%start(from, to, status)
+    call plan%start(from, to, status=status)
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "the plan is NULL")
     call rows%destroy()
     call columns%destroy()
@@ -256,7 +256,8 @@ contains
   subroutine wrong_plans()
     type(maestro_layout) :: rows, columns
     type(maestro_plan) :: plan
-    integer :: status
+    type(maestro_halo) :: halo
+    integer :: status, part
     call rows%blocks([8, 6], [nranks, 1])
     call columns%blocks([8, 6], [1, nranks])
     call plan%create(rows, columns, 3, comm, status=status)
@@ -265,6 +266,15 @@ contains
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "max_fields")
     call plan%create(rows, columns, MAESTRO_F64, comm, method=99, status=status)
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "method 99")
+    call plan%create(rows, columns, MAESTRO_F64, comm, from_part=merge(0, rank + 1, rank == nranks - 1), status=status)
+    call check_refused(status, MAESTRO_INVALID_ARGUMENT, trim(merge("redistribute: a part is less than 1", &
+      "has no part -2                     ", rank == nranks - 1)))
+    call plan%create(rows, columns, MAESTRO_F64, comm, to_part=-3, status=status)
+    call check_refused(status, MAESTRO_INVALID_ARGUMENT, "redistribute: a part is less than 1; the first is 1")
+    call halo%create(rows, MAESTRO_F64, comm, part=0, status=status)
+    call check_refused(status, MAESTRO_INVALID_ARGUMENT, "halo: a part is less than 1")
+    call maestro_relabel(rows, columns, comm, part, from_part=0, status=status)
+    call check_refused(status, MAESTRO_INVALID_ARGUMENT, "relabel: a part is less than 1")
     call columns%destroy()
     call columns%blocks([8, 7], [1, nranks])
     call plan%create(rows, columns, MAESTRO_F64, comm, status=status)

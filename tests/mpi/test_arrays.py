@@ -502,6 +502,13 @@ def test_repeated_names_are_refused():
         maestro.comm_split(COMM, "a", "a")
 
 
+@pytest.mark.parametrize("wrong", [7, None, b"a", "\udc80", "a\0b"])
+def test_names_that_one_rank_alone_gives_wrong_are_refused_by_all(wrong):
+    words = [repr(wrong)] if RANK == SIZE - 1 else [f"rank {SIZE - 1} has not taken part"]
+    with raises(maestro.ArgumentError, "split by name", *words, seconds=20):
+        maestro.comm_split(COMM, "b", wrong if RANK == SIZE - 1 else "a")
+
+
 # ---- Without MPI
 def test_layouts_and_the_package_need_no_mpi():
     program = "import maestro, sys; maestro.Layout.blocks(4, grid=2).local(1); maestro.Plan; print('mpi4py' in sys.modules)"

@@ -1,6 +1,10 @@
 """Arrays on a device go through host memory.  There is none here: its driver is tests/helpers/fakecuda.c, its addresses are of no use."""
 
+import ctypes
+import os
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,12 +14,26 @@ from mpi4py import MPI
 from poolside import raises
 
 import maestro
-from maestro.arrays import device
 
 COMM = MPI.COMM_WORLD
 RANK, SIZE = COMM.rank, COMM.size
 FAR = 1 << 63
 SOURCE = Path(__file__).parents[1] / "helpers/fakecuda.c"
+COPY = b"cuMemcpyDtoHAsync"  # the driver keeps the name
+
+
+def loaded():
+    """The driver, compiled by each rank for itself; when tests are collected, for a process looks for it when its first plan is made."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "libcuda.so.1")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", path, SOURCE], check=True)
+        library = ctypes.CDLL(str(path))
+    library.fakecuda_said.restype = ctypes.c_char_p
+    library.fakecuda_later.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+    return library
+
+
+DRIVER = loaded()
 
 
 class OnDevice:
@@ -33,22 +51,18 @@ class OnDevice:
         }
 
 
-@pytest.fixture(name="library", scope="session")
-def one_for_all_ranks(tmp_path_factory):
-    """The driver, compiled on rank 0; all ranks are on one node."""
-    library = tmp_path_factory.mktemp("driver") / "libcuda.so.1"
-    if RANK == 0:
-        subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
-    return COMM.bcast(str(library))
+@pytest.fixture(name="said")
+def use_of_the_device():
+    """What the driver has done since the last time."""
+    DRIVER.cuInit(0)
+    DRIVER.fakecuda_said()
+    yield lambda: DRIVER.fakecuda_said().decode().splitlines()
+    DRIVER.fakecuda_fail(None, 0)
 
 
-@pytest.fixture(name="log")
-def fake_driver(library, tmp_path, monkeypatch):
-    monkeypatch.setattr(device, "DRIVER", library)
-    monkeypatch.setenv("FAKECUDA_LOG", str(tmp_path / "log"))
-    device.driver.cache_clear()
-    yield lambda: (tmp_path / "log").read_text().split("\n")[:-1]
-    device.driver.cache_clear()
+def put_kernel(stream, there, values):
+    """Work that has not begun yet; both live until it has."""
+    assert DRIVER.fakecuda_later(stream, there.ctypes.data | FAR, values.ctypes.data, values.nbytes) == 0
 
 
 def layouts():
@@ -69,16 +83,16 @@ def check(target):
     np.testing.assert_array_equal(target, wanted)
 
 
-def test_arrays_on_a_device_are_redistributed(log):
+def test_arrays_on_a_device_are_redistributed(said):
     a, b = arrays()
     with maestro.redistribute(*layouts(), "f8", COMM) as plan:
         for _ in range(2):
             b[...] = -1
             plan(OnDevice(a, read_only=True), OnDevice(b))
             check(b)
+            assert [line.split()[0] for line in said()] == ["DtoH", "sync", "DtoH", "sync", "HtoD"]
         there = plan_of_one_side(plan, a, b)
     check(there)
-    assert [line.split()[0] for line in log()[:4]] == ["DtoH", "DtoH", "HtoD", "sync"]
 
 
 def plan_of_one_side(plan, a, b):
@@ -89,25 +103,38 @@ def plan_of_one_side(plan, a, b):
     return target
 
 
-def test_what_streams_still_do_is_waited_for(log):
+@pytest.mark.parametrize(
+    ("of_arrays", "given"), [(7, None), (None, SimpleNamespace(ptr=11)), (7, SimpleNamespace(cuda_stream=13)), (None, 5), (None, None)]
+)
+def test_what_a_stream_still_does_is_waited_for(said, of_arrays, given):
+    a, b = arrays()
+    later, a[...] = a.copy(), 0
+    stream = int(getattr(given, "ptr", getattr(given, "cuda_stream", given or of_arrays or 0)))
+    with maestro.redistribute(*layouts(), "f8", COMM) as plan:
+        put_kernel(stream, a, later)
+        plan(OnDevice(a, stream=of_arrays), OnDevice(b, stream=of_arrays), stream=given)
+    check(b)
+    assert {int(line.split()[-1]) for line in said()} == {stream}
+
+
+def test_arrays_of_different_streams_need_one_that_is_given(said):
     a, b = arrays()
     with maestro.redistribute(*layouts(), "f8", COMM) as plan:
-        plan(OnDevice(a, stream=7), OnDevice(b), stream=SimpleNamespace(ptr=11))
-        plan(OnDevice(a), OnDevice(b), stream=SimpleNamespace(cuda_stream=13))
-    before = [line for line in log()[: log().index(f"HtoD {b.nbytes}")] if line.startswith("sync")]
-    assert before == ["sync 7", "sync 11", "sync 11"]
-    assert log().count("sync 13") == 2
+        with raises(maestro.ArgumentError, "streams are [7, 11]"):
+            plan.start(OnDevice(a, stream=11), OnDevice(b, stream=7))
+        plan(OnDevice(a, stream=11), OnDevice(b, stream=7), stream=11)
     check(b)
 
 
-def test_halos_of_a_device_keep_what_they_own(log):
+def test_halos_of_a_device_keep_what_they_own(said):
     layout = maestro.Layout.blocks(4 * SIZE, grid=SIZE, ghosts=1)
     u = np.zeros(6)
     u[1:-1] = 4 * RANK + np.arange(4)
     with maestro.Halo(layout, "f8", COMM, periodic=True) as halo:
-        halo(OnDevice(u))
+        halo.start(OnDevice(u))
+        halo.wait()
     np.testing.assert_array_equal(u, np.arange(4 * RANK - 1, 4 * RANK + 5) % (4 * SIZE))
-    assert len(log()) == 3
+    assert said() == ["DtoH 48 0", "sync 0", "HtoD 48 0"]
 
 
 @pytest.mark.parametrize(
@@ -117,32 +144,53 @@ def test_halos_of_a_device_keep_what_they_own(log):
         (lambda a, b: (OnDevice(a.astype("f4")), b), ["field 0 of the source", "float32"]),
         (lambda a, b: (a, OnDevice(np.ascontiguousarray(b))), ["field 0 of the target", "strides"]),
         (lambda a, b: (a, OnDevice(b, read_only=True)), ["field 0 of the target", "read-only"]),
+        (lambda a, b: (a, "text"), ["field 0 of the target", "str", "__cuda_array_interface__"]),
     ],
 )
-def test_arrays_on_a_device_that_do_not_fit_are_refused(log, spoil, words):
+def test_arrays_on_a_device_that_do_not_fit_are_refused(said, spoil, words):
     with maestro.redistribute(*layouts(), "f8", COMM) as plan:
         a, b = arrays()
         with raises(maestro.ArgumentError, *words):
             plan.start(*spoil(a, b))
         plan(a, b)
         check(b)
+    assert not said()
 
 
-def test_what_the_driver_refuses_is_told(log):
-    a, b = arrays()
-    here = OnDevice(a)
-    here.__cuda_array_interface__["data"] = (a.ctypes.data, False)  # no address of the device
-    with maestro.redistribute(*layouts(), "f8", COMM) as plan:
-        with raises(maestro.SystemError, "cuMemcpyDtoH", "invalid argument"):
-            plan.start(here, b)
-        plan(a, b)
-
-
-def test_without_a_driver_arrays_on_a_device_are_refused(monkeypatch):
-    monkeypatch.setattr(device, "DRIVER", "libno-such-driver.so")
-    device.driver.cache_clear()
+def test_after_a_stream_of_another_device_nothing_has_begun(said):
     a, b = arrays()
     with maestro.redistribute(*layouts(), "f8", COMM) as plan:
-        with raises(maestro.SystemError, "CUDA driver", "libno-such-driver.so"):
-            plan.start(OnDevice(a), b)
-        plan(a, b)
+        with raises(maestro.ArgumentError, "field 0 of the target", "cuMemcpyDtoHAsync", "invalid resource handle"):
+            plan.start(OnDevice(a), OnDevice(b), stream=777)
+        plan(OnDevice(a), OnDevice(b))
+        check(b)
+
+
+def test_what_the_device_fails_at_is_told(said):
+    a, b = arrays()
+    plan = maestro.redistribute(*layouts(), "f8", COMM)
+    DRIVER.fakecuda_fail(COPY, 719)
+    with raises(maestro.SystemError, "field 0 of the source", "cuMemcpyDtoHAsync", "unspecified launch failure"):
+        plan.start(OnDevice(a), b)
+    DRIVER.fakecuda_fail(None, 0)
+    with raises(maestro.StateError, "an earlier use has failed"):
+        plan.start(a, b)
+    plan.close()
+
+
+def test_without_a_driver_arrays_on_a_device_are_refused():
+    program = """if True:
+        import sys, numpy as np, maestro
+        from mpi4py import MPI
+        class There:
+            __cuda_array_interface__ = dict(version=3, shape=(4,), typestr="<f8", data=(1 << 63, False), strides=None, stream=None)
+        line = maestro.Layout.blocks(4, grid=1)
+        with maestro.redistribute(line, line, "f8", MPI.COMM_SELF) as plan:
+            try:
+                plan(There(), np.zeros(4))
+            except maestro.SystemError as error:
+                print(error)"""
+    if RANK == 0:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PMI", "OMPI", "PRTE", "PMIX", "MPI"))}
+        done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment)
+        assert "field 0 is an array on a device, and this process has no CUDA driver, libcuda.so.1" in done.stdout
