@@ -1,5 +1,5 @@
-/* Redistributions between random layouts against brute force; use, refusals, and what a plan leaves behind.  Run by any number of ranks up to 8;
- * MAESTRO_TEST_CASES says how many random ones. */
+/* Redistributions between random layouts against brute force; use, refusals, and what a plan leaves behind.  Run by any number of ranks up to 8. */
+#include "mpi/cases_test.h"
 #include "mpi/scenario_test.h"
 
 #include "mpi/memory.h"
@@ -180,18 +180,7 @@ static void check_case(uint64_t seed) {
     scenario_fini(&scenario);
 }
 
-/* More ranks than cores take turns of milliseconds under MPICH: fewer of everything then. */
-static int as_many_as_time_allows(int alone, int two, int more) { return nranks == 1 ? alone : nranks == 2 ? two : more; }
-
-static void test_random_layouts_arrive_as_they_should(void) {
-    const char *given = getenv("MAESTRO_TEST_CASES");
-    uint64_t ncases = given ? (uint64_t)atoll(given) : (uint64_t)as_many_as_time_allows(640, 330, 10);
-    for (uint64_t seed = 1; seed <= ncases; seed++) {
-        int before = test_failures;
-        check_case(seed * 16 + (uint64_t)nranks);
-        if (test_failures > before) fprintf(stderr, "  with case %llu of %d ranks, on rank %d\n", (unsigned long long)seed, nranks, rank);
-    }
-}
+static void test_random_layouts_arrive_as_they_should(void) { cases_run(as_many_as_time_allows(640, 330, 10), check_case); }
 
 /* ---- Refusals: the same on all ranks, with the same words */
 static void check_refused(const maestro_layout_t *from, const maestro_layout_t *to, size_t element_nbytes, const maestro_plan_options_t *options,
