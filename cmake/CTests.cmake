@@ -25,7 +25,8 @@ foreach(room IN LISTS MAESTRO_ROOMS)
   endforeach()
 endforeach()
 
-# MPI keeps memory to the end, which the leak sanitizer would tell of.
+# MPI keeps memory to the end, which the leak sanitizer would tell of.  What a sanitizer ends is a signal, on which a test says which case it was in.
+set(mpi_environment "ASAN_OPTIONS=detect_leaks=0:abort_on_error=1;UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1")
 # csrc/mpi/<thing>_test.c is one test for each number of ranks, mpi.<thing>.<ranks>.  The thread sanitizer does not know what MPI does.
 set(ranks_tested 1 2 3 4)
 file(GLOB tests CONFIGURE_DEPENDS csrc/mpi/*_test.c)
@@ -40,13 +41,13 @@ foreach(source IN LISTS tests)
   set_target_properties(test_mpi_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   foreach(ranks IN LISTS ranks_tested)
     add_test(NAME mpi.${name}.${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:test_mpi_${name}>)
-    set_tests_properties(mpi.${name}.${ranks} PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
+    set_tests_properties(mpi.${name}.${ranks} PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "${mpi_environment}")
   endforeach()
   # MPICH can take one machine for two nodes.
   if(MAESTRO_MPI_FAMILY STREQUAL "mpich")
     foreach(ranks IN ITEMS 2 3)
       add_test(NAME mpi.${name}.${ranks}.nodes COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:test_mpi_${name}>)
-      set_tests_properties(mpi.${name}.${ranks}.nodes PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0;MPIR_CVAR_NUM_CLIQUES=2")
+      set_tests_properties(mpi.${name}.${ranks}.nodes PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "${mpi_environment};MPIR_CVAR_NUM_CLIQUES=2")
     endforeach()
   endif()
 endforeach()
