@@ -401,15 +401,7 @@ static void check_refused(const maestro_layout_t *layout, const maestro_plan_opt
     check_words_are_alike();
 }
 
-static maestro_layout_t *line_of(int64_t nparts, int64_t width) {
-    maestro_layout_t *layout = NULL;
-    maestro_layout_options_t options;
-    int64_t size = 4 * nparts;
-    maestro_layout_options_init(&options);
-    options.low[0] = options.high[0] = width;
-    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, &options, &layout));
-    return layout;
-}
+static maestro_layout_t *line_of(int64_t nparts, int64_t width) { return scenario_line(4 * nparts, nparts, width); }
 
 /* Four elements a rank, and a ghost cell of another one. */
 static maestro_layout_t *list_of(int64_t first, int64_t ghost) {

@@ -193,12 +193,6 @@ static void check_refused(const maestro_layout_t *from, const maestro_layout_t *
     check_words_are_alike();
 }
 
-static maestro_layout_t *line_of(int64_t size, int64_t nparts) {
-    maestro_layout_t *layout = NULL;
-    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, NULL, &layout));
-    return layout;
-}
-
 /* Elements first, first + 1, ..., of 8 a rank. */
 static maestro_layout_t *own_of(int64_t first, int64_t count) {
     int64_t indices[64], size = 8 * nranks;
@@ -209,8 +203,8 @@ static maestro_layout_t *own_of(int64_t first, int64_t count) {
 }
 
 static void test_arguments_that_do_not_fit_are_refused_by_all(void) {
-    maestro_layout_t *line = line_of(8 * nranks, nranks), *longer = line_of(8 * nranks + 1, nranks), *fewer = line_of(8 * nranks,
-                                                                                                                      nranks + 1), *own = own_of(8 * rank, 8);
+    maestro_layout_t *line = scenario_line(8 * nranks, nranks, 0), *longer = scenario_line(8 * nranks + 1, nranks, 0);
+    maestro_layout_t *fewer = scenario_line(8 * nranks, nranks + 1, 0), *own = own_of(8 * rank, 8);
     maestro_plan_options_t options;
     bool last = rank == nranks - 1;
     maestro_plan_options_init(&options);
@@ -241,7 +235,7 @@ static void test_arguments_that_do_not_fit_are_refused_by_all(void) {
 }
 
 static void test_elements_with_no_source_or_several_are_named(void) {
-    maestro_layout_t *line = line_of(8 * nranks, nranks), *more = line_of(8 * nranks, 2 * nranks), *own = own_of(8 * rank, 8);
+    maestro_layout_t *line = scenario_line(8 * nranks, nranks, 0), *more = scenario_line(8 * nranks, 2 * nranks, 0), *own = own_of(8 * rank, 8);
     maestro_layout_t *shorter = own_of(8 * rank, 7), *overlapping = own_of(rank ? 8 * rank - 1 : 0, 8);
     maestro_plan_options_t options;
     char said[64];
@@ -266,7 +260,7 @@ static void test_elements_with_no_source_or_several_are_named(void) {
 }
 
 static void test_what_is_no_communicator_is_refused(void) {
-    maestro_layout_t *line = line_of(8, 1);
+    maestro_layout_t *line = scenario_line(8, 1, 0);
     maestro_plan_t *plan = NULL;
     CHECK_STATUS(maestro_redistribute(line, line, 8, MPI_Comm_c2f(MPI_COMM_NULL), NULL, &plan), MAESTRO_INVALID_ARGUMENT);
     CHECK_ERROR_SAYS("no communicator");
@@ -353,7 +347,7 @@ static void test_a_source_learns_that_its_target_has_failed(void) {
     maestro_plan_options_t options;
     maestro_plan_t *plan = NULL;
     if (nranks == 1 || getenv("MPIR_CVAR_NUM_CLIQUES")) return; /* they are of one node */
-    maestro_layout_t *whole = line_of(8 * nranks, 1);
+    maestro_layout_t *whole = scenario_line(8 * nranks, 1, 0);
     maestro_plan_options_init(&options);
     options.from_part = options.to_part = 0;
     options.max_fields = 2;
@@ -441,7 +435,7 @@ static void test_segments_of_others_are_checked(void) {
 static void test_without_shared_memory_there_are_messages(void) {
     struct rlimit limit, none;
     char *text = NULL;
-    maestro_layout_t *line = line_of(8 * nranks, nranks);
+    maestro_layout_t *line = scenario_line(8 * nranks, nranks, 0);
     maestro_plan_options_t options;
     maestro_plan_t *plan = NULL;
     maestro_plan_options_init(&options);

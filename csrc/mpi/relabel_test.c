@@ -181,14 +181,9 @@ static void check_refused(const maestro_layout_t *from, const maestro_layout_t *
     check_words_are_alike();
 }
 
-static maestro_layout_t *line_of(int64_t size, int64_t nparts) {
-    maestro_layout_t *layout = NULL;
-    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, NULL, &layout));
-    return layout;
-}
-
 static void test_arguments_that_do_not_fit_are_refused_by_all(void) {
-    maestro_layout_t *line = line_of(8 * nranks, nranks), *more = line_of(8 * nranks, nranks + 1), *longer = line_of(8 * nranks + 1, nranks), *box = NULL;
+    maestro_layout_t *line = scenario_line(8 * nranks, nranks, 0), *more = scenario_line(8 * nranks, nranks + 1, 0);
+    maestro_layout_t *longer = scenario_line(8 * nranks + 1, nranks, 0), *box = NULL;
     maestro_plan_options_t options;
     bool last = rank == nranks - 1;
     CHECK_OK(maestro_layout_boxes(1, (int64_t[]){8 * nranks}, 0, NULL, NULL, NULL, &box));
