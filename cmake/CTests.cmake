@@ -36,7 +36,8 @@ foreach(room IN LISTS MAESTRO_ROOMS)
   endforeach()
 endforeach()
 
-# MPI keeps memory to the end, which the leak sanitizer would tell of.
+# MPI keeps memory to the end, which the leak sanitizer would tell of.  What a sanitizer ends is a signal, on which a test says which case it was in.
+set(mpi_environment "ASAN_OPTIONS=detect_leaks=0:abort_on_error=1;UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1")
 # csrc/mpi/<thing>_test.c is one test for each number of ranks, mpi.<thing>.<ranks>.  The thread sanitizer does not know what MPI does.
 set(ranks_tested 1 2 3 4)
 file(GLOB tests CONFIGURE_DEPENDS csrc/mpi/*_test.c)
@@ -46,13 +47,13 @@ endif()
 foreach(source IN LISTS tests)
   cmake_path(GET source STEM stem)
   string(REGEX REPLACE "_test$" "" name ${stem})
-  add_executable(test_mpi_${name} ${source})
+  add_executable(test_mpi_${name} ${source} tests/helpers/yield.c)
   target_link_libraries(test_mpi_${name} PRIVATE maestro_mpi_core)
   link_driver(test_mpi_${name})
   set_target_properties(test_mpi_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   foreach(ranks IN LISTS ranks_tested)
     add_test(NAME mpi.${name}.${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:test_mpi_${name}>)
-    set_tests_properties(mpi.${name}.${ranks} PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
+    set_tests_properties(mpi.${name}.${ranks} PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "${mpi_environment}")
   endforeach()
   # One machine as two nodes: by name; and by MPICH, whose messages then go another way.
   foreach(ranks IN ITEMS 2 3)
@@ -60,10 +61,10 @@ foreach(source IN LISTS tests)
     add_test(NAME mpi.${name}.${ranks}.named
              COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} 1 env MAESTRO_NODE=n0 $<TARGET_FILE:test_mpi_${name}>
                      : ${MPIEXEC_NUMPROC_FLAG} ${others} env MAESTRO_NODE=n1 $<TARGET_FILE:test_mpi_${name}>)
-    set_tests_properties(mpi.${name}.${ranks}.named PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
+    set_tests_properties(mpi.${name}.${ranks}.named PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "${mpi_environment}")
     if(MAESTRO_MPI_FAMILY STREQUAL "mpich")
       add_test(NAME mpi.${name}.${ranks}.nodes COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:test_mpi_${name}>)
-      set_tests_properties(mpi.${name}.${ranks}.nodes PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0;MPIR_CVAR_NUM_CLIQUES=2")
+      set_tests_properties(mpi.${name}.${ranks}.nodes PROPERTIES LABELS mpi TIMEOUT 120 PROCESSORS ${ranks} ENVIRONMENT "${mpi_environment};MPIR_CVAR_NUM_CLIQUES=2")
     endif()
   endforeach()
 endforeach()

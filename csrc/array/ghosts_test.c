@@ -6,7 +6,7 @@ enum { NOTHING = -1 };
 
 /* ---- What should come */
 /* The memory of a part: elements have their global indices as values. */
-static int64_t *fill_owned(const random_array_t *array, const maestro_layout_t *layout, int64_t part, int64_t *nplaces) {
+static int64_t *fill_owned(const random_array_t *array, const maestro_layout_t *layout, int64_t part) {
     maestro_local_t local;
     int64_t index[MST_ARRAY_MAX] = {0}, offset;
     CHECK_OK(maestro_layout_local(layout, part, &local));
@@ -16,7 +16,6 @@ static int64_t *fill_owned(const random_array_t *array, const maestro_layout_t *
         CHECK_OK(maestro_layout_offset(layout, part, index, &offset));
         if (offset >= 0) memory[offset] = mst_array_layout_linear(layout, index);
     } while (random_next_index(array, index));
-    *nplaces = local.nelements;
     return memory;
 }
 
@@ -25,7 +24,7 @@ static void fill_ghosts(const random_array_t *array, const maestro_layout_t *lay
     mst_array_moves_t moves;
     mst_array_copy_t *copy = NULL;
     maestro_field_t field;
-    int64_t nplaces, *source = fill_owned(array, layout, part, &nplaces);
+    int64_t *source = fill_owned(array, layout, part);
     maestro_field_init(&field, MAESTRO_I64);
     CHECK_OK(mst_array_intersect(layout, part, ghosts, 0, &moves));
     CHECK_OK(mst_array_copy_create(&moves, MST_ARRAY_DIRECT, &field, 0, &copy));
@@ -35,20 +34,26 @@ static void fill_ghosts(const random_array_t *array, const maestro_layout_t *lay
     free(source);
 }
 
-/* ---- Regular layouts and single boxes */
-static void check_part(const random_array_t *array, const maestro_layout_t *layout, int64_t part, const bool *periodic) {
+/* The memory of a part after an exchange among all parts. */
+static int64_t *fill_part(const random_array_t *array, const maestro_layout_t *layout, int64_t part, const bool *periodic) {
     maestro_layout_t *ghosts = NULL;
-    maestro_local_t local;
-    int64_t nplaces, *memory = fill_owned(array, layout, part, &nplaces);
-    CHECK_OK(maestro_layout_local(layout, part, &local));
+    int64_t *memory = fill_owned(array, layout, part);
     CHECK_OK(mst_array_ghosts(layout, part, periodic, &ghosts));
     for (int64_t p = 0; p < maestro_layout_nparts(layout); p++) fill_ghosts(array, layout, p, ghosts, memory);
-    for (int64_t i = 0; i < nplaces; i++) {
+    maestro_layout_destroy(ghosts);
+    return memory;
+}
+
+/* ---- Regular layouts and single boxes */
+static void check_part(const random_array_t *array, const maestro_layout_t *layout, int64_t part, const bool *periodic) {
+    maestro_local_t local;
+    int64_t *memory = fill_part(array, layout, part, periodic);
+    CHECK_OK(maestro_layout_local(layout, part, &local));
+    for (int64_t i = 0; i < local.nelements; i++) {
         bool owned;
         int64_t element = random_element_of(array, &local, i, periodic, &owned);
         CHECK(memory[i] == (element == RANDOM_OUTSIDE ? NOTHING : element));
     }
-    maestro_layout_destroy(ghosts);
     free(memory);
 }
 
@@ -101,19 +106,15 @@ static void test_a_single_box_may_be_its_own_neighbour(void) {
 
 /* A dimension without ghosts may be dealt in several blocks: ghost rows have the columns that owned rows have. */
 static void check_rows(const random_array_t *array, const maestro_layout_t *layout, int64_t part, const bool *periodic) {
-    maestro_layout_t *ghosts = NULL;
     maestro_local_t local;
-    int64_t nplaces, *memory = fill_owned(array, layout, part, &nplaces);
+    int64_t *memory = fill_part(array, layout, part, periodic);
     CHECK_OK(maestro_layout_local(layout, part, &local));
-    CHECK_OK(mst_array_ghosts(layout, part, periodic, &ghosts));
-    for (int64_t p = 0; p < maestro_layout_nparts(layout); p++) fill_ghosts(array, layout, p, ghosts, memory);
     for (int64_t i = 0; i < local.shape[0]; i++)
         for (int64_t j = 0; j < local.shape[1]; j++) {
             int64_t row = (local.first[0] + i - local.low[0] + array->shape[0]) % array->shape[0];
             int64_t column = memory[local.low[0] * local.stride[0] + j * local.stride[1]] % array->shape[1];
             CHECK(memory[i * local.stride[0] + j * local.stride[1]] == row * array->shape[1] + column);
         }
-    maestro_layout_destroy(ghosts);
     free(memory);
 }
 
@@ -165,7 +166,7 @@ static void test_ghost_cells_of_indices_may_come_several_times(void) {
     random_array_t array;
     for (uint64_t seed = 1; seed <= 300; seed++) {
         int before = test_failures;
-        int64_t nplaces, nowned = 0;
+        int64_t nowned = 0;
         const bool periodic[MST_ARRAY_MAX] = {false};
         maestro_layout_t *layout = NULL, *whole = NULL, *ghosts = NULL;
         maestro_local_t local;
@@ -174,15 +175,15 @@ static void test_ghost_cells_of_indices_may_come_several_times(void) {
         CHECK_OK(maestro_layout_indices(array.ndims, array.shape, list.count, list.index, list.is_ghost, &layout));
         CHECK_OK(maestro_layout_blocks(array.ndims, array.shape, (int64_t[]){1, 1, 1, 1, 1, 1, 1}, NULL, &whole));
         CHECK_OK(mst_array_ghosts(layout, 0, periodic, &ghosts));
-        int64_t *memory = fill_owned(&array, layout, 0, &nplaces), *again = fill_owned(&array, layout, 0, &nplaces);
-        CHECK(nplaces == list.count);
-        fill_ghosts(&array, whole, 0, ghosts, memory);
-        for (int64_t i = 0; i < nplaces; i++) CHECK(memory[i] == list.index[i]);
-        fill_ghosts(&array, layout, 0, ghosts, again); /* from the list's own elements */
-        for (int64_t i = 0; i < nplaces; i++) nowned += !list.is_ghost[i] && list.index[i] >= 0;
-        for (int64_t i = 0; i < nplaces; i++) CHECK(again[i] == (list.index[i] < nowned ? list.index[i] : NOTHING)); /* the first ones are owned */
         CHECK_OK(maestro_layout_local(layout, 0, &local));
-        CHECK(local.nowned == nowned && local.ndims == 1 && local.shape[0] == list.count);
+        CHECK(local.nelements == list.count && local.ndims == 1 && local.shape[0] == list.count);
+        int64_t *memory = fill_owned(&array, layout, 0), *again = fill_owned(&array, layout, 0);
+        fill_ghosts(&array, whole, 0, ghosts, memory);
+        for (int64_t i = 0; i < local.nelements; i++) CHECK(memory[i] == list.index[i]);
+        fill_ghosts(&array, layout, 0, ghosts, again); /* from the list's own elements */
+        for (int64_t i = 0; i < local.nelements; i++) nowned += !list.is_ghost[i] && list.index[i] >= 0;
+        for (int64_t i = 0; i < local.nelements; i++) CHECK(again[i] == (list.index[i] < nowned ? list.index[i] : NOTHING)); /* the first ones are owned */
+        CHECK(local.nowned == nowned);
         if (test_failures > before) fprintf(stderr, "  with seed %llu\n", (unsigned long long)seed);
         maestro_layout_destroy(layout);
         maestro_layout_destroy(whole);

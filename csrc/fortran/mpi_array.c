@@ -2,7 +2,6 @@
 #include "mpi/comm.h"
 
 #include <ISO_Fortran_binding.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 maestro_status_t mst_fortran_array(const CFI_cdesc_t *array, const maestro_local_t *part, int element, const char *name, void **address_out);
@@ -10,18 +9,6 @@ void *mst_fortran_address(const CFI_cdesc_t *array);
 int mst_fortran_rank(int comm);
 
 enum { TEXT_NBYTES = 200 };
-
-/* The libraries keep their own for themselves. */
-MST_PRINTF(2, 3)
-static maestro_status_t fail(maestro_status_t status, const char *format, ...) {
-    char message[MST_BASE_ERROR_NBYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    maestro_error_record(message);
-    return status;
-}
 
 static const struct {
     int element;
@@ -42,9 +29,9 @@ static const char *type_name(CFI_type_t type) {
 static maestro_status_t check_type(const CFI_cdesc_t *array, int element, const char *name) {
     for (size_t i = 0; i < MST_COUNT(types); i++)
         if (types[i].element == element && types[i].type != array->type)
-            return fail(MAESTRO_WRONG_TYPE, "%s: its elements are %s, and the plan was made for %s", name, type_name(array->type), types[i].name);
+            return mst_base_fail(MAESTRO_WRONG_TYPE, "%s: its elements are %s, and the plan was made for %s", name, type_name(array->type), types[i].name);
     if (array->elem_len != (size_t)(element & 0xff))
-        return fail(MAESTRO_WRONG_TYPE, "%s: its elements have %zu bytes, and the plan was made for %d", name, array->elem_len, element & 0xff);
+        return mst_base_fail(MAESTRO_WRONG_TYPE, "%s: its elements have %zu bytes, and the plan was made for %d", name, array->elem_len, element & 0xff);
     return MAESTRO_OK;
 }
 
@@ -62,11 +49,11 @@ static const char *wanted_text(const maestro_local_t *part, char *text) {
 static maestro_status_t check_shape(const CFI_cdesc_t *array, const maestro_local_t *part, const char *name) {
     char text[TEXT_NBYTES];
     if (array->rank != part->ndims)
-        return fail(MAESTRO_INVALID_ARGUMENT, "%s: an array of %d dimensions, and this rank's part of the layout has the shape (%s)", name, array->rank,
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: an array of %d dimensions, and this rank's part of the layout has the shape (%s)", name, array->rank,
                              wanted_text(part, text));
     for (int d = 0; d < part->ndims; d++)
         if (array->dim[d].extent != wanted(part, d))
-            return fail(MAESTRO_INVALID_ARGUMENT,
+            return mst_base_fail(MAESTRO_INVALID_ARGUMENT,
                                  "%s: dimension %d has the length %lld, and that of this rank's part of the layout is %lld, with ghosts: its shape is (%s)",
                                  name, d + 1, (long long)array->dim[d].extent, (long long)wanted(part, d), wanted_text(part, text));
     return MAESTRO_OK;
@@ -82,11 +69,11 @@ static bool is_empty(const CFI_cdesc_t *array) {
 maestro_status_t mst_fortran_array(const CFI_cdesc_t *array, const maestro_local_t *part, int element, const char *name, void **address_out) {
     *address_out = NULL;
     if (!array || (!part->ndims && is_empty(array))) return MAESTRO_OK;
-    if (!part->ndims) return fail(MAESTRO_INVALID_ARGUMENT, "%s: this rank has no part of it; leave the argument away", name);
+    if (!part->ndims) return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: this rank has no part of it; leave the argument away", name);
     MST_TRY(check_type(array, element, name));
     MST_TRY(check_shape(array, part, name));
     if (!CFI_is_contiguous(array))
-        return fail(MAESTRO_INVALID_ARGUMENT, "%s: the array is a section with gaps; give a whole array, or a copy of the section", name);
+        return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: the array is a section with gaps; give a whole array, or a copy of the section", name);
     *address_out = array->base_addr;
     return MAESTRO_OK;
 }

@@ -1,5 +1,6 @@
 /* Halos against brute force: from a seed every rank knows which element each place of each rank stands for.  Regular layouts, boxes, lists; a cubed sphere;
- * refusals.  Run by any number of ranks up to 8; MAESTRO_TEST_CASES says how many random ones. */
+ * refusals.  Run by any number of ranks up to 8. */
+#include "mpi/cases_test.h"
 #include "mpi/scenario_test.h"
 
 enum { GUARD = 64, UNTOUCHED = 0xdd, FIELDS = 3, LAST_METHOD = MAESTRO_METHOD_AUTO_PRIVATE };
@@ -274,23 +275,14 @@ static void check_halo(halo_t *halo, random_array_t *choices) {
     CHECK_OK(maestro_plan_destroy(plan));
 }
 
-/* More ranks than cores take turns of milliseconds under MPICH: fewer of everything then. */
-static uint64_t cases(int alone, int two, int more) {
-    const char *given = getenv("MAESTRO_TEST_CASES");
-    return given ? (uint64_t)atoll(given) : (uint64_t)(nranks == 1 ? alone : nranks == 2 ? two : more);
+static void check_case(uint64_t seed) {
+    halo_t halo;
+    halo_init(&halo, seed);
+    check_halo(&halo, &(random_array_t){.state = seed * 64 + (uint64_t)rank});
+    halo_fini(&halo);
 }
 
-static void test_random_halos_are_exact(void) {
-    uint64_t ncases = cases(1000, 300, 15);
-    for (uint64_t seed = 1; seed <= ncases; seed++) {
-        int before = test_failures;
-        halo_t halo;
-        halo_init(&halo, seed * 16 + (uint64_t)nranks);
-        check_halo(&halo, &(random_array_t){.state = seed * 64 + (uint64_t)rank});
-        if (test_failures > before) fprintf(stderr, "  with case %llu of %d ranks, on rank %d\n", (unsigned long long)seed, nranks, rank);
-        halo_fini(&halo);
-    }
-}
+static void test_random_halos_are_exact(void) { cases_run(as_many_as_time_allows(1000, 300, 15), check_case); }
 
 /* ---- A cubed sphere: six faces of n x n cells, each cut into tiles, of which a rank has some, one after the other in its memory.  Which cell lies beyond an
  * edge follows from folding the plane of a face around the cube; at the cube's corners three faces meet, so a ghost cell at a corner of a face is nothing. */
@@ -410,15 +402,7 @@ static void check_refused(const maestro_layout_t *layout, const maestro_plan_opt
     check_words_are_alike();
 }
 
-static maestro_layout_t *line_of(int64_t nparts, int64_t width) {
-    maestro_layout_t *layout = NULL;
-    maestro_layout_options_t options;
-    int64_t size = 4 * nparts;
-    maestro_layout_options_init(&options);
-    options.low[0] = options.high[0] = width;
-    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, &options, &layout));
-    return layout;
-}
+static maestro_layout_t *line_of(int64_t nparts, int64_t width) { return scenario_line(4 * nparts, nparts, width); }
 
 /* Four elements a rank, and a ghost cell of another one. */
 static maestro_layout_t *list_of(int64_t first, int64_t ghost) {

@@ -146,8 +146,9 @@ static maestro_status_t make_all(maestro_plan_t *plan, const mst_mpi_request_t *
     maestro_status_t status = mst_mpi_match(&plan->comm, request, &sends, &receives);
     if (status == MAESTRO_OK) mst_mpi_staging_init(plan, request);
     if (status == MAESTRO_OK) status = mst_mpi_agree(&plan->comm, mst_mpi_plan_fill(plan, &sends, &receives), -1);
-    if (status == MAESTRO_OK && is_auto(request->options.method)) status = mst_mpi_trial(plan, request, &sends, &receives);
-    else if (status == MAESTRO_OK) status = make_method(plan, request->options.method, &sends, &receives);
+    maestro_method_t method = request->options.method;
+    if (status == MAESTRO_OK && is_auto(method)) status = mst_mpi_trial(plan, method == MAESTRO_METHOD_AUTO_PRIVATE, &sends, &receives);
+    else if (status == MAESTRO_OK) status = make_method(plan, method, &sends, &receives);
     mst_mpi_shares_fini(&sends);
     mst_mpi_shares_fini(&receives);
     return status;

@@ -72,8 +72,8 @@ struct maestro_plan {
 /* make.c.  Local: what a rank gives, gets and keeps, in a plan that has its communicator and its fields. */
 maestro_status_t mst_mpi_plan_fill(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
 
-/* trial.c.  Collective: makes what methods can be made, and leaves in the plan the quickest. */
-maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const mst_mpi_request_t *request, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
+/* trial.c.  Collective: makes what methods can be made, and leaves in the plan the quickest; `is_private`: for fields that are not from maestro_alloc. */
+maestro_status_t mst_mpi_trial(maestro_plan_t *plan, bool is_private, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
 
 /* registry.c: handles that applications use after the plan's end are recognised.  All zero; NULL without memory. */
 maestro_plan_t *mst_mpi_plan_new(void);

@@ -1,16 +1,12 @@
 /* Relabelled parts of random layouts against brute force: the pairs are those of the plain greedy matching, and of all matchings the best keeps at most twice
- * as much.  Run by any number of ranks up to 8; MAESTRO_TEST_CASES says how many random ones. */
-#include "mpi/plan.h"
+ * as much.  Run by any number of ranks up to 8. */
+#include "mpi/cases_test.h"
+#include "mpi/scenario_test.h"
 
-#include "array/random_test.h"
-
-enum { RANKS = 8, SEARCHED = 6 };
+enum { RANKS = SCENARIO_RANKS, SEARCHED = 6 };
 
 static int rank, nranks;
 static maestro_comm_t world;
-
-/* More ranks than cores take turns of milliseconds under MPICH: fewer of everything then. */
-static int as_many_as_time_allows(int alone, int two, int more) { return nranks == 1 ? alone : nranks == 2 ? two : more; }
 
 /* ---- Random layouts of a part for each rank */
 static void random_grid(random_array_t *array, int64_t *grid) {
@@ -138,15 +134,7 @@ static void check_case(uint64_t seed) {
     maestro_layout_destroy(from);
 }
 
-static void test_parts_are_those_of_the_greedy_matching(void) {
-    const char *given = getenv("MAESTRO_TEST_CASES");
-    uint64_t ncases = given ? (uint64_t)atoll(given) : (uint64_t)as_many_as_time_allows(100, 300, 12);
-    for (uint64_t seed = 1; seed <= ncases; seed++) {
-        int before = test_failures;
-        check_case(seed * 16 + (uint64_t)nranks);
-        if (test_failures > before) fprintf(stderr, "  with case %llu of %d ranks, on rank %d\n", (unsigned long long)seed, nranks, rank);
-    }
-}
+static void test_parts_are_those_of_the_greedy_matching(void) { cases_run(as_many_as_time_allows(100, 300, 12), check_case); }
 
 /* ---- Layouts that are equal but for the numbers of their parts */
 static void check_nothing_moves(const maestro_layout_t *from, const maestro_layout_t *to, int64_t from_part) {
@@ -187,24 +175,15 @@ static void test_equal_layouts_with_other_numbers_move_nothing(void) {
 /* ---- Refusals: the same on all ranks, with the same words */
 static void check_refused(const maestro_layout_t *from, const maestro_layout_t *to, const maestro_plan_options_t *options, bool has_output, const char *said) {
     int64_t to_part = -77;
-    char words[256] = "", first[256] = "";
     CHECK_STATUS(maestro_relabel(from, to, world, options, has_output ? &to_part : NULL), MAESTRO_INVALID_ARGUMENT);
     CHECK_ERROR_SAYS(said);
     CHECK(to_part == -77);
-    snprintf(words, sizeof words, "%s", maestro_last_error());
-    memcpy(first, words, sizeof first);
-    MPI_Bcast(first, sizeof first, MPI_CHAR, 0, MPI_COMM_WORLD);
-    CHECK(strcmp(words, first) == 0);
-}
-
-static maestro_layout_t *line_of(int64_t size, int64_t nparts) {
-    maestro_layout_t *layout = NULL;
-    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, NULL, &layout));
-    return layout;
+    check_words_are_alike();
 }
 
 static void test_arguments_that_do_not_fit_are_refused_by_all(void) {
-    maestro_layout_t *line = line_of(8 * nranks, nranks), *more = line_of(8 * nranks, nranks + 1), *longer = line_of(8 * nranks + 1, nranks), *box = NULL;
+    maestro_layout_t *line = scenario_line(8 * nranks, nranks, 0), *more = scenario_line(8 * nranks, nranks + 1, 0);
+    maestro_layout_t *longer = scenario_line(8 * nranks + 1, nranks, 0), *box = NULL;
     maestro_plan_options_t options;
     bool last = rank == nranks - 1;
     CHECK_OK(maestro_layout_boxes(1, (int64_t[]){8 * nranks}, 0, NULL, NULL, NULL, &box));

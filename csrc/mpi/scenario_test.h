@@ -203,6 +203,16 @@ static inline size_t scenario_room(const scenario_t *scenario, int side, int ran
     return (size_t)local.nelements * scenario->element_nbytes;
 }
 
+/* A line in blocks, with `width` ghosts at either end of each. */
+static inline maestro_layout_t *scenario_line(int64_t size, int64_t nparts, int64_t width) {
+    maestro_layout_t *layout = NULL;
+    maestro_layout_options_t options;
+    maestro_layout_options_init(&options);
+    options.low[0] = options.high[0] = width;
+    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, &options, &layout));
+    return layout;
+}
+
 /* Collective: the last error has the same words on all ranks. */
 static inline void check_words_are_alike(void) {
     char words[256] = "", first[256] = "";

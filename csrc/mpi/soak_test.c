@@ -114,15 +114,14 @@ static void test_uses_leave_nothing_behind(maestro_method_t method, int64_t nuse
 
 /* More than an int can count, in one message; of 5 GB of memory. */
 static void test_a_message_may_be_larger_than_2_gib(void) {
-    const int64_t size = 2300000003, nparts = 1, step = 4096;
-    maestro_layout_t *line = NULL;
+    const int64_t size = 2300000003, step = 4096;
+    maestro_layout_t *line = scenario_line(size, 1, 0);
     maestro_plan_options_t options;
     maestro_plan_t *plan = NULL;
     unsigned char *bytes = NULL;
     maestro_plan_options_init(&options);
     options.method = MAESTRO_METHOD_PACKED;
     options.from_part = options.to_part = 0;
-    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, NULL, &line));
     CHECK_OK(maestro_redistribute(rank == 0 ? line : NULL, rank == 1 ? line : NULL, 1, MPI_Comm_c2f(MPI_COMM_WORLD), &options, &plan));
     CHECK_OK(maestro_alloc(rank < 2 ? (size_t)size : 1, (void **)&bytes));
     for (int64_t i = 0; i < size && rank == 0; i += step) bytes[i] = (unsigned char)(i / step % 251 + 1);

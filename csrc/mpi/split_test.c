@@ -1,8 +1,7 @@
 /* Splits by random names against brute force; refusals, which all ranks learn of; ranks of other libraries, which speak the handshake by hand here, well and
  * badly.  Run by any number of ranks up to 8. */
+#include "mpi/cases_test.h"
 #include "mpi/comm.h"
-
-#include "base/test.h"
 
 #include <stdio.h>
 
@@ -26,9 +25,6 @@ int MPI_Comm_free(MPI_Comm *comm) {
     ncomms--;
     return PMPI_Comm_free(comm);
 }
-
-/* More ranks than cores take turns of milliseconds under MPICH: fewer of everything then. */
-static int as_many_as_time_allows(int alone, int two, int more) { return nranks == 1 ? alone : nranks == 2 ? two : more; }
 
 /* ---- Random names: a rank's are a random part of all, in a random order. */
 static size_t random_names(uint64_t seed, int of, const char **names) {
@@ -68,18 +64,17 @@ static void check_group(uint64_t seed, const char *name, maestro_comm_t handle) 
     MPI_Comm_free(&comm);
 }
 
-static void test_each_name_has_the_ranks_that_gave_it(void) {
-    uint64_t ncases = (uint64_t)as_many_as_time_allows(300, 100, 10);
-    for (uint64_t seed = 1; seed <= ncases; seed++) {
-        const char *names[NAMES + 1];
-        maestro_comm_t comms[NAMES] = {0};
-        size_t nnames = random_names(seed, rank, names);
-        CHECK_OK(maestro_comm_split(world, nnames, names, comms));
-        for (size_t i = 0; i < NAMES; i++) /* in one order on all ranks */
-            for (size_t k = 0; k < nnames; k++)
-                if (names[k] == all_names[i]) check_group(seed, names[k], comms[k]);
-    }
+static void check_case(uint64_t seed) {
+    const char *names[NAMES + 1];
+    maestro_comm_t comms[NAMES] = {0};
+    size_t nnames = random_names(seed, rank, names);
+    CHECK_OK(maestro_comm_split(world, nnames, names, comms));
+    for (size_t i = 0; i < NAMES; i++) /* in one order on all ranks */
+        for (size_t k = 0; k < nnames; k++)
+            if (names[k] == all_names[i]) check_group(seed, names[k], comms[k]);
 }
+
+static void test_each_name_has_the_ranks_that_gave_it(void) { cases_run(as_many_as_time_allows(300, 100, 10), check_case); }
 
 static void test_ranks_keep_the_order_of_the_communicator(void) {
     MPI_Comm reversed, made;

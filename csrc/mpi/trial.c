@@ -303,9 +303,8 @@ static maestro_status_t try_all(trial_t *trial, const mst_mpi_shares_t *sends, c
     return status;
 }
 
-maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const mst_mpi_request_t *request, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
-    const maestro_plan_options_t *options = &request->options;
-    trial_t trial = {.plan = plan, .is_private = options->method == MAESTRO_METHOD_AUTO_PRIVATE};
+maestro_status_t mst_mpi_trial(maestro_plan_t *plan, bool is_private, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
+    trial_t trial = {.plan = plan, .is_private = is_private};
     bool worth_it;
     MST_TRY(is_worth_it(&trial, &worth_it));
     return worth_it ? try_all(&trial, sends, receives) : take_first(&trial, sends, receives);

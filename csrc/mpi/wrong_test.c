@@ -59,13 +59,8 @@ static void test_ranks_that_make_plans_in_another_order_are_told(void) {
 static void test_a_halo_where_others_redistribute_is_refused(void) {
     MPI_Comm comm;
     maestro_comm_t ours = own_world(&comm);
-    const int64_t size = 8 * nranks, nparts = nranks;
-    maestro_layout_options_t ghosts;
-    maestro_layout_t *line = NULL;
+    maestro_layout_t *line = scenario_line(8 * nranks, nranks, 1);
     maestro_plan_t *plan = NULL;
-    maestro_layout_options_init(&ghosts);
-    ghosts.low[0] = 1;
-    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, &ghosts, &line));
     if (nranks > 1) {
         CHECK_STATUS(rank ? maestro_redistribute(line, line, 8, ours, NULL, &plan) : maestro_halo(line, 8, ours, NULL, &plan), MAESTRO_INVALID_ARGUMENT);
         CHECK_ERROR_SAYS("another function");
@@ -80,11 +75,9 @@ static void test_a_halo_where_others_redistribute_is_refused(void) {
 static void test_a_plan_after_a_call_of_another_kind_moves_messages(void) {
     MPI_Comm comm;
     maestro_comm_t ours = own_world(&comm);
-    const int64_t size = 8 * nranks, nparts = nranks;
     int64_t part;
-    maestro_layout_t *line = NULL;
+    maestro_layout_t *line = scenario_line(8 * nranks, nranks, 0);
     maestro_plan_t *plan = NULL;
-    CHECK_OK(maestro_layout_blocks(1, &size, &nparts, NULL, &line));
     if (nranks > 1)
         CHECK_STATUS(rank ? maestro_redistribute(line, line, 8, ours, NULL, &plan) : maestro_relabel(line, line, ours, NULL, &part), MAESTRO_INVALID_ARGUMENT);
     setenv("MAESTRO_TIMEOUT_S", "10", 1);
