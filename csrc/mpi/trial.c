@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-static const double TIMEOUT_S = 60, TIME_S = 0.2, BATCH_S = 1e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
+static const double TIMEOUT_S = 60, TIME_S = 0.2, BATCH_S = 5e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
 enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_MAX = 8, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
 
 typedef struct candidate {
