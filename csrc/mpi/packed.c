@@ -7,6 +7,7 @@
 #include "mpi/transfer.h"
 
 #include <limits.h>
+#include <sys/mman.h>
 
 static const char WHAT[] = "redistribution";
 enum {
@@ -147,11 +148,14 @@ static size_t place_buffers(const mst_mpi_fields_t *fields, const side_t *side, 
     return at;
 }
 
+/* In huge pages where they are large: another rank's processor, which may read them in place, finds them sooner. */
 static maestro_status_t make_buffers(packed_t *packed) {
-    enum { PAGE = 4096 };
-    size_t sent = place_buffers(packed->fields, &packed->send, NULL, 0), nbytes = MST_ALIGN(place_buffers(packed->fields, &packed->receive, NULL, sent), PAGE);
-    packed->buffer = aligned_alloc(PAGE, nbytes + PAGE);
+    enum { PAGE = 4096, HUGE_PAGE = 2 << 20, LARGE = HUGE_PAGE / 4 };
+    size_t sent = place_buffers(packed->fields, &packed->send, NULL, 0), nbytes = place_buffers(packed->fields, &packed->receive, NULL, sent);
+    size_t unit = nbytes >= LARGE ? HUGE_PAGE : PAGE, whole = MST_ALIGN(nbytes + 1, unit);
+    packed->buffer = aligned_alloc(unit, whole);
     if (!packed->buffer) return mst_base_fail_errno("%s: buffers of %zu bytes", WHAT, nbytes);
+    if (unit == HUGE_PAGE) madvise(packed->buffer, whole, MADV_HUGEPAGE); /* else they are of the usual ones */
     memset(packed->buffer, 0, nbytes);
     place_buffers(packed->fields, &packed->send, packed->buffer, 0);
     place_buffers(packed->fields, &packed->receive, packed->buffer, sent);
