@@ -229,7 +229,7 @@ def test_other_threads_run_while_a_long_list_becomes_a_layout(kind):
     corner = 2 * np.arange(count // 4)[:, None]
     ran, gate, interval = [], threading.Lock(), sys.getswitchinterval()
     gate.acquire()
-    other = threading.Thread(target=lambda: gate.acquire() and ran.append(True))
+    other = threading.Thread(target=lambda: gate.acquire(timeout=60) and ran.append(True), daemon=True)
     other.start()
     sys.setswitchinterval(100)  # the other thread runs where this one lets it, and nowhere else
     try:

@@ -208,7 +208,7 @@ def p99(times):
 
 
 def test_urgent_demands_are_little_slower_while_the_background_floods(pool):
-    """The flood runs every other moment, so that other load is in both figures; what disturbs one of them alone is tried again.
+    """The flood runs every other moment, so that other load is in both figures; of five figures the median counts.
 
     The manager has a core of its own, as on the nodes where this counts: where it hands its core to the flood is the scheduler's matter.
     """
@@ -219,7 +219,7 @@ def test_urgent_demands_are_little_slower_while_the_background_floods(pool):
     within(5, lambda: session_of(urgent, "flood")["offers"] > 2000, "the flood")
     ratios = []
     with a_core_for(pool.manager(), flood.process.pid):
-        while not ratios or (ratios[-1] > 2 and len(ratios) < 10):
+        while len(ratios) < 5:
             times = {signal.SIGSTOP: [], signal.SIGCONT: []}
             for _ in range(10):
                 for number in times:
@@ -227,8 +227,8 @@ def test_urgent_demands_are_little_slower_while_the_background_floods(pool):
                     times[number] += demand_times(urgent, 30)
             ratios.append(p99(times[signal.SIGCONT]) / p99(times[signal.SIGSTOP]))
     flood.kill()
-    print(f"p99 of urgent demands during the flood: {ratios[-1]:.2f} times that without")
-    assert ratios[-1] < 2, ratios
+    print(f"p99 of urgent demands during the flood: {statistics.median(ratios):.2f} times that without")
+    assert statistics.median(ratios) < 2, ratios
 
 
 def test_the_manager_serves_urgent_sessions_first_and_background_ones_last(pool):

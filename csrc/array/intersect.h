@@ -48,6 +48,8 @@ maestro_status_t mst_array_moves_join(mst_array_moves_t *moves, const mst_array_
  * them with _fini, also after an error: SYSTEM. */
 maestro_status_t mst_array_moves_slice(const mst_array_moves_t *moves, int64_t most, mst_array_moves_t **slices_out, int64_t *nslices_out);
 void mst_array_slices_fini(mst_array_moves_t *slices, int64_t nslices);
+/* The length for slices of about `wanted` elements, or longer, so that together they have not many more runs than the moves. */
+int64_t mst_array_slice_length(const mst_array_moves_t *moves, int64_t wanted);
 
 /* peers.c: the parts of the regular layout `other` with which a part has elements in common, ascending; computed from the part's blocks, so that time and
  * memory go with these and with the number of peers.  The caller frees the array, which is never NULL.

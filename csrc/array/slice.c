@@ -77,6 +77,20 @@ static maestro_status_t cut(slicer_t *slicer, const mst_array_move_t *move) {
     return status;
 }
 
+/* Each slice has the runs of those axes again along which its move was not cut. */
+int64_t mst_array_slice_length(const mst_array_moves_t *moves, int64_t wanted) {
+    enum { RUNS = 1 << 16, FEW = 8 };
+    int64_t again = 1;
+    for (int64_t m = 0; m < moves->nmoves; m++) {
+        int64_t nruns = 0;
+        for (int a = 0; a < moves->move[m].naxes; a++)
+            if (a != widest_axis(&moves->move[m])) nruns += moves->move[m].axis[a].nruns;
+        again = nruns > again ? nruns : again;
+    }
+    int64_t most_slices = RUNS / again > FEW ? RUNS / again : FEW, least = moves->count / most_slices + 1;
+    return wanted > least || again == 1 ? wanted : least;
+}
+
 maestro_status_t mst_array_moves_slice(const mst_array_moves_t *moves, int64_t most, mst_array_moves_t **slices_out, int64_t *nslices_out) {
     slicer_t slicer = {.most = most > 1 ? most : 1};
     maestro_status_t status = MAESTRO_OK;

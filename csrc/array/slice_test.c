@@ -68,7 +68,34 @@ static void test_long_lists_are_cut_in_one_go(void) {
     free(run);
 }
 
+static int64_t count_runs(const mst_array_moves_t *moves) {
+    int64_t nruns = 0;
+    for (int64_t m = 0; m < moves->nmoves; m++)
+        for (int a = 0; a < moves->move[m].naxes; a++) nruns += moves->move[m].axis[a].nruns;
+    return nruns;
+}
+
+/* Columns dealt by 3 become columns dealt by 5: each row has many runs, which each slice has again. */
+static void test_slices_have_few_runs_together(void) {
+    const int64_t n = 30000, shape[] = {n, n}, block[][2] = {{n, 3}, {n, 5}}, grid[] = {1, 2};
+    maestro_layout_t *from = NULL, *to = NULL;
+    mst_array_moves_t moves = {0}, *slice;
+    int64_t nslices, nruns = 0;
+    CHECK_OK(maestro_layout_block_cyclic(2, shape, block[0], grid, NULL, &from));
+    CHECK_OK(maestro_layout_block_cyclic(2, shape, block[1], grid, NULL, &to));
+    CHECK_OK(mst_array_intersect(from, 0, to, 1, &moves));
+    CHECK(count_runs(&moves) > 1000);
+    CHECK_OK(mst_array_moves_slice(&moves, mst_array_slice_length(&moves, 1 << 16), &slice, &nslices));
+    for (int64_t i = 0; i < nslices; i++) nruns += count_runs(&slice[i]);
+    CHECK(nslices > 1 && nruns <= 2 << 16);
+    mst_array_slices_fini(slice, nslices);
+    mst_array_moves_fini(&moves);
+    maestro_layout_destroy(from);
+    maestro_layout_destroy(to);
+}
+
 int main(void) {
+    test_slices_have_few_runs_together();
     test_slices_are_the_whole();
     test_long_lists_are_cut_in_one_go();
     return TEST_END;

@@ -12,7 +12,7 @@ static const char *const settings[] = {
     "MAESTRO_RANK",          /* rank of such sessions, where no MPI numbers the processes */
     "MAESTRO_GROUP",         /* consumer group that a program's sessions give as theirs; set by `maestro run` */
     "MAESTRO_PRIORITY",      /* priority of sessions that name none: urgent, normal or background; default normal */
-    "MAESTRO_NODE",          /* name of the node, for several nodes on one machine; default: boot id */
+    "MAESTRO_NODE",          /* name of the node, for several nodes on one machine, of pools and of plans; default: boot id */
     "MAESTRO_DIR",           /* rendezvous directory; default $XDG_RUNTIME_DIR/maestro or /tmp/maestro-<uid> */
     "MAESTRO_TIMEOUT_S",     /* default bound of every wait; default 60 */
     "MAESTRO_LINGER_S",      /* how long the manager stays after its last session; default 2 */

@@ -569,10 +569,11 @@ typedef int maestro_comm_t;
 
 typedef enum maestro_method {
     MAESTRO_METHOD_AUTO = 0,     /* the quickest of those that can be made, by a trial when the plan is made */
-    MAESTRO_METHOD_PACKED = 1,   /* one message for each pair of ranks */
-    MAESTRO_METHOD_SHARED = 2,   /* ranks of one node read each other's memory, once where it is from maestro_alloc; between nodes as PACKED */
+    MAESTRO_METHOD_PACKED = 1,   /* one message for each pair of ranks, in pieces of about half a MiB if it is large */
+    MAESTRO_METHOD_SHARED = 2,   /* ranks of one node read each other's memory, once where it is from maestro_alloc; between nodes as PACKED, of
+                                    AUTO also as DATATYPES: then "shared+datatypes" is what the plan explains */
     MAESTRO_METHOD_DATATYPES = 3, /* one message for each pair of ranks and each field, described to MPI as it lies in memory */
-    MAESTRO_METHOD_STAGED = 4,   /* ranks of one node pack into memory that the other reads, whatever the fields' memory is; between nodes as PACKED */
+    MAESTRO_METHOD_STAGED = 4,   /* ranks of one node pack into memory that the other reads, whatever the fields' memory is; between nodes as SHARED */
     MAESTRO_METHOD_AUTO_PRIVATE = 5 /* as AUTO, for fields that are not from maestro_alloc: tried with such memory */
 } maestro_method_t;
 
@@ -591,9 +592,10 @@ MAESTRO_API void maestro_plan_options_init(maestro_plan_options_t *options);
 /* Makes a plan.  Collective and blocking.  `from` and `to` are this rank's views of the source's and the target's layout; NULL on a rank that has no part of
  * that side.  Of a regular layout (blocks, block-cyclic) all ranks that give one give the same, and ranks have different parts; of boxes and indices each
  * gives what it has itself.  Both are of one shape, and no longer needed afterwards.  `element` says what elements are, or their size in bytes: 1, 2, 4, 8
- * or 16.  Options but for the parts are the same on all ranks; NULL are the defaults.  Plans have a duplicate of the communicator, one for all of them, so their messages meet no others.  AUTO
- * takes some hundred microseconds more for small arrays, and a few uses of scratch arrays for large ones; where these would take more than an eighth of the
- * memory that is free, and where nothing moves, it is SHARED if that can be made, else PACKED.
+ * or 16.  Options but for the parts are the same on all ranks; NULL are the defaults.  Plans have a duplicate of the communicator, one for all of them, so
+ * their messages meet no others.  Which ranks are of one node is learnt with the first of them: those that share memory and have the same MAESTRO_NODE, or
+ * none.  AUTO takes some hundred microseconds more for small arrays, and a few uses of scratch arrays for large ones; where these would take more than an
+ * eighth of the memory that is free, and where nothing moves, it is SHARED if that can be made, else PACKED.
  * The caller destroys the plan.  Errors, all of them the same on all ranks: INVALID_ARGUMENT (the ranks' arguments do not fit each other, no communicator),
  * NOT_FOUND (an element of the target has no source; the first is named), DUPLICATE (an element or a part has two ranks on one side; the same), TOO_LARGE,
  * SYSTEM; WRONG_STATE where MPI is not initialised.  Not the same: TIMEOUT where ranks have not called within MAESTRO_TIMEOUT_S; then WRONG_STATE, since the
@@ -620,11 +622,11 @@ MAESTRO_API maestro_status_t maestro_relabel(const maestro_layout_t *from, const
 MAESTRO_API maestro_status_t maestro_alloc(size_t nbytes, void **memory_out);
 MAESTRO_API maestro_status_t maestro_dealloc(void *memory); /* NULL is allowed; INVALID_ARGUMENT: it is not from maestro_alloc */
 
-/* Moves `nfields` arrays (1 to max_fields, on all ranks as many) in one message a pair of ranks: from[i] is the beginning of this rank's part in the
+/* Moves `nfields` arrays (1 to max_fields, on all ranks as many), together between each pair of ranks: from[i] is the beginning of this rank's part in the
  * source's layout, to[i] of that in the target's; NULL where the rank has no such part.  Memory belongs to the caller; sources are not written and targets not
  * read until the plan is done; they do not overlap.  Ghost cells are not written.  Does not wait for other ranks.  Until it is done, a rank waits for others
- * by plans alone, by any of them and in any order: they may need this rank to be in a wait or a test of a plan of its own.  A plan of DATATYPES may also be
- * under way while a rank waits in MPI.
+ * by waits and tests of plans alone, of any of them and in any order: others may need that of this rank.  It makes no plan meanwhile, and waits in MPI for no
+ * rank that may still wait for this plan; only a plan of DATATYPES goes on by itself.
  * Errors: WRONG_STATE (started and not waited for; a use has failed), INVALID_ARGUMENT, SYSTEM. */
 MAESTRO_API maestro_status_t maestro_plan_start(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to);
 

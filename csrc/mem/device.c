@@ -6,7 +6,8 @@
 
 static const char DRIVER[] = "libcuda.so.1";
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_READY = 600 };          /* CUresult */
+enum { SUCCESS = 0, INVALID_VALUE = 1, NOT_INITIALIZED = 3, DEINITIALIZED = 4, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_CONTEXT = 201, /* CUresult */
+       INVALID_HANDLE = 400, NOT_READY = 600 };
 enum { ATTRIBUTE_CONTEXT = 1, ATTRIBUTE_MEMORY_TYPE = 2, ATTRIBUTE_IS_MANAGED = 8, ATTRIBUTE_DEVICE_ORDINAL = 9 }; /* CUpointer_attribute */
 enum { MEMORY_TYPE_DEVICE = 2 };                                                                                   /* CUmemorytype */
 
@@ -60,52 +61,62 @@ static void *primary_context(int device) {
     return context;
 }
 
-/* Of memory that it does not know the driver says zeros; before the process has initialised it, it fails. */
-mst_mem_place_t mst_mem_device_find(const void *memory) {
+/* Before the process has initialised it, or where it has no device, the driver fails so. */
+static bool is_not_in_use(int code) {
+    return code == NOT_INITIALIZED || code == DEINITIALIZED || code == NO_DEVICE || code == INVALID_DEVICE || code == INVALID_CONTEXT;
+}
+
+/* Of memory that it does not know the driver says zeros. */
+maestro_status_t mst_mem_device_find(const void *memory, mst_mem_place_t *place_out) {
     void *context = NULL;
     unsigned type = 0, managed = 0;
     int device = 0;
     const int attributes[] = {ATTRIBUTE_CONTEXT, ATTRIBUTE_MEMORY_TYPE, ATTRIBUTE_IS_MANAGED, ATTRIBUTE_DEVICE_ORDINAL};
     void *const values[] = {&context, &type, &managed, &device};
-    if (cuda.cuPointerGetAttributes(MST_COUNT(attributes), attributes, values, (uintptr_t)memory) != SUCCESS) return (mst_mem_place_t){0};
-    mst_mem_place_t place = {.on_device = type == MEMORY_TYPE_DEVICE && !managed, .managed = managed, .context = context};
-    if ((place.on_device || place.managed) && !context) place.context = primary_context(device);
-    return place;
+    *place_out = (mst_mem_place_t){0};
+    int code = cuda.cuPointerGetAttributes(MST_COUNT(attributes), attributes, values, (uintptr_t)memory);
+    if (is_not_in_use(code)) return MAESTRO_OK;
+    MST_TRY(check(code, "cuPointerGetAttributes"));
+    *place_out = (mst_mem_place_t){.on_device = type == MEMORY_TYPE_DEVICE && !managed, .managed = managed, .context = context};
+    if ((place_out->on_device || place_out->managed) && !context) place_out->context = primary_context(device);
+    return MAESTRO_OK;
 }
 
 /* ---- Copies */
-static bool enter(const mst_mem_place_t *place) { return place->context && cuda.cuCtxPushCurrent_v2(place->context) == SUCCESS; }
+static maestro_status_t enter(const mst_mem_place_t *place) {
+    return place->context ? check(cuda.cuCtxPushCurrent_v2(place->context), "cuCtxPushCurrent") : MAESTRO_OK;
+}
 
-static void leave(bool entered) {
+static void leave(const mst_mem_place_t *place) {
     void *context;
-    if (entered) cuda.cuCtxPopCurrent_v2(&context);
+    if (place->context) cuda.cuCtxPopCurrent_v2(&context);
 }
 
 maestro_status_t mst_mem_device_to_host(const mst_mem_place_t *place, void *stream, const void *device, void *host, size_t nbytes) {
-    bool entered = enter(place);
+    MST_TRY(enter(place));
     maestro_status_t status = check(cuda.cuMemcpyDtoHAsync_v2(host, (uintptr_t)device, nbytes, stream), "cuMemcpyDtoHAsync");
     if (status == MAESTRO_OK) status = check(cuda.cuStreamSynchronize(stream), "cuStreamSynchronize");
-    leave(entered);
+    leave(place);
     return status;
 }
 
 maestro_status_t mst_mem_device_from_host(const mst_mem_place_t *place, void *stream, const void *host, void *device, size_t nbytes) {
-    bool entered = enter(place);
+    MST_TRY(enter(place));
     maestro_status_t status = check(cuda.cuMemcpyHtoDAsync_v2((uintptr_t)device, host, nbytes, stream), "cuMemcpyHtoDAsync");
-    leave(entered);
+    leave(place);
     return status;
 }
 
 maestro_status_t mst_mem_device_test(const mst_mem_place_t *place, void *stream) {
-    bool entered = enter(place);
+    MST_TRY(enter(place));
     int code = cuda.cuStreamQuery(stream);
-    leave(entered);
+    leave(place);
     return code == NOT_READY ? MAESTRO_IN_PROGRESS : check(code, "cuStreamQuery");
 }
 
 maestro_status_t mst_mem_device_wait(const mst_mem_place_t *place, void *stream) {
-    bool entered = enter(place);
+    MST_TRY(enter(place));
     maestro_status_t status = check(cuda.cuStreamSynchronize(stream), "cuStreamSynchronize");
-    leave(entered);
+    leave(place);
     return status;
 }

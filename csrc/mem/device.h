@@ -18,8 +18,8 @@ typedef struct mst_mem_place {
 } mst_mem_place_t;
 
 /* Where memory lies; neither: in plain or pinned host memory, or CUDA is not in use.  The driver takes some 100 ns.  Keep nothing of it by address:
- * memory that was given back comes again elsewhere. */
-mst_mem_place_t mst_mem_device_find(const void *memory);
+ * memory that was given back comes again elsewhere.  Errors: SYSTEM (the device has failed before). */
+maestro_status_t mst_mem_device_find(const void *memory, mst_mem_place_t *place_out);
 
 /* A copy after what was put on `stream` (a CUstream; NULL: the default stream), which is done on return.  Errors, here and below: INVALID_ARGUMENT (the
  * stream or the memory is not of this context), SYSTEM (else). */

@@ -10,25 +10,31 @@ static bool has_context(void) {
     return context != NULL;
 }
 
+static mst_mem_place_t find(const void *memory) {
+    mst_mem_place_t place;
+    CHECK_OK(mst_mem_device_find(memory, &place));
+    return place;
+}
+
 static void test_before_the_process_uses_cuda_nothing_is_on_a_device(void) {
     int near = 1;
     mst_mem_device_look();
     CHECK(mst_mem_device_is_there());
-    mst_mem_place_t place = mst_mem_device_find(fakecuda_far(&near));
+    mst_mem_place_t place = find(fakecuda_far(&near));
     CHECK(!place.on_device && !place.managed);
     cuInit(0);
-    place = mst_mem_device_find(fakecuda_far(&near));
+    place = find(fakecuda_far(&near));
     CHECK(place.on_device && !place.managed && place.context);
 }
 
 static void test_memory_that_the_host_reads_is_not_on_a_device(void) {
     static int plain, managed[4];
     fakecuda_manage(managed, sizeof managed);
-    mst_mem_place_t place = mst_mem_device_find(&plain);
+    mst_mem_place_t place = find(&plain);
     CHECK(!place.on_device && !place.managed);
-    place = mst_mem_device_find(&managed[3]);
+    place = find(&managed[3]);
     CHECK(!place.on_device && place.managed);
-    place = mst_mem_device_find(NULL);
+    place = find(NULL);
     CHECK(!place.on_device && !place.managed);
     fakecuda_manage(NULL, 0);
 }
@@ -36,7 +42,7 @@ static void test_memory_that_the_host_reads_is_not_on_a_device(void) {
 /* A kernel is under way, and the thread has no context. */
 static void check_copies(void *far, void *stream) {
     double value[3] = {1, 2, 3}, other[3] = {0}, *near = fakecuda_near(far);
-    mst_mem_place_t place = mst_mem_device_find(far);
+    mst_mem_place_t place = find(far);
     CHECK(place.on_device);
     CHECK(fakecuda_later(stream, far, value, sizeof value) == 0);
     CHECK(near[0] == 0);
@@ -62,7 +68,7 @@ static void test_copies_are_made_in_the_order_of_the_stream(void) {
 static void test_what_the_driver_refuses_is_told(void) {
     static int near = 1, host; /* for ever: a copy that fails may stay on its stream */
     void *far = fakecuda_far(&near);
-    mst_mem_place_t place = mst_mem_device_find(far);
+    mst_mem_place_t place = find(far);
     CHECK_STATUS(mst_mem_device_to_host(&place, (void *)777, far, &host, sizeof host), MAESTRO_INVALID_ARGUMENT);
     CHECK_ERROR_SAYS("cuMemcpyDtoHAsync: invalid resource handle (400); give memory and a stream that exist");
     CHECK_STATUS(mst_mem_device_test(&place, (void *)777), MAESTRO_INVALID_ARGUMENT);

@@ -17,7 +17,8 @@ typedef struct mst_mpi_comm {
     MPI_Comm node;        /* its ranks of this node, in their order */
     int node_rank, nnode;
     const int *node_ranks; /* the number in `comm` of each */
-    bool crowded;         /* this node has more ranks of it than this rank has cores: who waits gives the core away */
+    int nmachine;         /* ranks that share cores and memory with this one: more than nnode where MAESTRO_NODE makes several nodes of a machine */
+    bool crowded;         /* they are more than this rank has cores: who waits gives the core away */
     mst_mpi_duplicate_t *duplicate;
 } mst_mpi_comm_t;
 

@@ -204,8 +204,9 @@ static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
     return all ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
 }
 
-static void abandon(void *state) {
+static void abandon(const maestro_plan_t *plan, void *state) {
     datatypes_t *datatypes = state;
+    (void)plan;
     for (int i = 0; i < datatypes->receive.npeers; i++)
         for (size_t f = 0; f < datatypes->fields->count; f++) mst_mpi_transfer_cancel(&datatypes->receive.peer[i].message[f]);
 }

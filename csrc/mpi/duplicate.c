@@ -36,9 +36,9 @@ static int at_free(MPI_Comm theirs, int keyval, void *attribute, void *extra) {
 }
 
 /* ---- Making */
-static bool is_crowded(int nnode) {
+static bool is_crowded(int nranks) {
     cpu_set_t cores;
-    return sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) < nnode;
+    return sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) < nranks;
 }
 
 /* Before there is a duplicate to agree on. */
@@ -57,6 +57,8 @@ static maestro_status_t split_by_node(const char *what, mst_mpi_comm_t *comm) {
     MST_TRY(mst_mpi_check(what, MPI_Comm_split_type(comm->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine)));
     comm->node = machine;
     MPI_Comm_set_errhandler(machine, MPI_ERRORS_RETURN);
+    MPI_Comm_size(machine, &comm->nmachine);
+    comm->crowded = is_crowded(comm->nmachine);
     MST_TRY(mst_mpi_check(what, MPI_Allreduce(own, most, 2, MPI_INT, MPI_MAX, machine)));
     if (most[0] == -most[1]) return MAESTRO_OK; /* of one name */
     MST_TRY(mst_mpi_check(what, MPI_Comm_split(machine, colour, 0, &comm->node)));
@@ -69,7 +71,6 @@ static maestro_status_t learn_node(const char *what, mst_mpi_duplicate_t *duplic
     MST_TRY(split_by_node(what, comm));
     MPI_Comm_rank(comm->node, &comm->node_rank);
     MPI_Comm_size(comm->node, &comm->nnode);
-    comm->crowded = is_crowded(comm->nnode);
     comm->node_ranks = duplicate->node_ranks = calloc((size_t)comm->nnode, sizeof *duplicate->node_ranks);
     MST_TRY(check_memory(what, comm->comm, duplicate->node_ranks));
     return mst_mpi_check(what, MPI_Allgather(&comm->rank, 1, MPI_INT, duplicate->node_ranks, 1, MPI_INT, comm->node));

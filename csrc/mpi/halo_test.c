@@ -260,7 +260,7 @@ static maestro_status_t make_plan(halo_t *halo, maestro_plan_t **plan_out) {
 /* `choices` differ from rank to rank. */
 static void check_halo(halo_t *halo, random_array_t *choices) {
     maestro_plan_t *plan = NULL;
-    mst_mpi_packed_piece_nbytes = halo->options.max_fields % 2 ? 100 : 1 << 20; /* many pieces, or one: the same on all ranks */
+    mst_mpi_tuning = (mst_mpi_tuning_t){halo->options.max_fields % 2 ? 100 : 1 << 20, halo->options.max_fields > 1}; /* the same on all ranks */
     char said[64];
     if (halo->missing >= 0) {
         CHECK_STATUS(make_plan(halo, &plan), MAESTRO_NOT_FOUND);

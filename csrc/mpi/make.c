@@ -10,6 +10,8 @@ enum { FIELDS_MAX = 1 << 20 };
 const mst_mpi_method_t *const mst_mpi_method[MST_MPI_METHODS] = {&mst_mpi_shared,    &mst_mpi_staged,           &mst_mpi_packed,
                                                                  &mst_mpi_datatypes, &mst_mpi_shared_datatypes, &mst_mpi_staged_datatypes};
 
+mst_mpi_tuning_t mst_mpi_tuning = {.piece_nbytes = 512 << 10};
+
 /* ---- Options */
 void maestro_plan_options_init(maestro_plan_options_t *options) {
     *options = (maestro_plan_options_t){.size = sizeof *options, .from_part = -1, .to_part = -1, .max_fields = 1};
@@ -136,8 +138,11 @@ maestro_status_t mst_mpi_plan_fill(maestro_plan_t *plan, const mst_mpi_shares_t 
 
 /* ---- The method that was asked for */
 static maestro_status_t make_method(maestro_plan_t *plan, maestro_method_t number, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
-    for (size_t i = 0; i < MST_MPI_METHODS && !plan->method; i++)
-        if (mst_mpi_method[i]->number == number) plan->method = mst_mpi_method[i];
+    bool datatypes = mst_mpi_tuning.datatypes_between && !mst_mpi_fields_convert(&plan->fields);
+    for (size_t i = 0; i < MST_MPI_METHODS; i++) {
+        bool wanted = !plan->method || (datatypes && strcmp(mst_mpi_method[i]->between, mst_mpi_datatypes.between) == 0);
+        if (mst_mpi_method[i]->number == number && wanted) plan->method = mst_mpi_method[i];
+    }
     return mst_mpi_agree(&plan->comm, plan->method->create(plan, sends, receives, &plan->state), -1);
 }
 

@@ -7,19 +7,19 @@
 #include "mpi/transfer.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 static const char WHAT[] = "redistribution";
 enum {
     ALIGNED = 64,
     SLOTS = 2,
-    LINE_NBYTES = 1 << 30 /* of a piece that is neither packed nor unpacked */
+    FIELD_NBYTES = 64 << 10, /* of one field, a piece has at least, however many fields there are */
+    MOST_NBYTES = 1 << 30    /* which MPI can count; what is neither packed nor unpacked has no smaller pieces */
 };
 
-size_t mst_mpi_packed_piece_nbytes = 512 << 10;
-
 typedef struct piece {
-    int64_t count : 63; /* elements of a field */
+    int64_t count : 63; /* elements of a field; there may be a piece for each of many ranks */
     bool is_line : 1;   /* in the application's memory too, at: (such a one needs no copies) */
     int64_t at;         /* of no line: the first of its copies, fields.nkinds of them, among those of the side */
 } piece_t;
@@ -49,6 +49,8 @@ typedef struct packed {
     const mst_mpi_fields_t *fields;
     side_t send, receive;
     char *buffer;
+    maestro_status_t failed; /* and why: in the use under way, while another plan was waited for */
+    char why[512];
 } packed_t;
 
 /* ---- Making */
@@ -63,13 +65,15 @@ static maestro_status_t is_line(const mst_array_moves_t *moves, mst_array_way_t 
 
 /* Elements of a piece: many, where one field goes from a line to a line. */
 static maestro_status_t piece_length(const mst_mpi_fields_t *fields, const mst_array_moves_t *moves, int64_t *most_out) {
-    int64_t nbytes = (int64_t)fields->packed_at[fields->count];
+    int64_t all = (int64_t)fields->packed_at[fields->count], piece = (int64_t)mst_mpi_tuning.piece_nbytes;
+    int64_t wanted = piece / all, least = (piece < FIELD_NBYTES ? piece : FIELD_NBYTES) / (int64_t)fields->packed_at[1];
     bool from_line = false, to_line = false;
-    *most_out = (int64_t)mst_mpi_packed_piece_nbytes / nbytes;
+    *most_out = mst_array_slice_length(moves, wanted > least ? wanted : least);
+    if (*most_out > MOST_NBYTES / all) *most_out = MOST_NBYTES / all;
     if (moves->count <= *most_out || fields->count > 1) return MAESTRO_OK;
     MST_TRY(is_line(moves, MST_ARRAY_PACK, &fields->kind[0], &from_line));
     if (from_line) MST_TRY(is_line(moves, MST_ARRAY_UNPACK, &fields->kind[0], &to_line));
-    if (from_line && to_line) *most_out = LINE_NBYTES / nbytes;
+    if (from_line && to_line) *most_out = MOST_NBYTES / all;
     return MAESTRO_OK;
 }
 
@@ -78,7 +82,8 @@ static int nslots_of(const peer_t *peer) { return peer->npieces < SLOTS ? peer->
 /* As a rule each peer has one piece and one slot. */
 static maestro_status_t reserve(const mst_mpi_fields_t *fields, side_t *side, int64_t npieces) {
     size_t all = (size_t)side->npieces + (size_t)npieces;
-    bool good = all < INT_MAX / 2 && MST_RESERVE(side->piece, side->pieces_capacity, all, side->most_peers);
+    if (all > INT_MAX / SLOTS) return mst_base_fail(MAESTRO_TOO_LARGE, "%s: %zu pieces; take more ranks", WHAT, all);
+    bool good = MST_RESERVE(side->piece, side->pieces_capacity, all, side->most_peers);
     good = good && MST_RESERVE(side->copy, side->copies_capacity, side->ncopies + (size_t)npieces * (size_t)fields->nkinds, 1);
     good = good && MST_RESERVE(side->slot, side->slots_capacity, (size_t)side->nslots + (npieces < SLOTS ? (size_t)npieces : SLOTS), side->most_peers);
     return good ? MAESTRO_OK : mst_base_fail_errno("%s: %zu pieces", WHAT, all);
@@ -261,6 +266,7 @@ static maestro_status_t begin(const maestro_plan_t *plan, const side_t *side, ne
 
 static maestro_status_t start(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
+    packed->failed = MAESTRO_OK;
     MST_TRY(begin(plan, &packed->receive, receive_next));
     return begin(plan, &packed->send, send_next);
 }
@@ -286,8 +292,7 @@ static maestro_status_t progress_send(const maestro_plan_t *plan, const side_t *
     return MAESTRO_OK;
 }
 
-static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
-    packed_t *packed = state;
+static maestro_status_t progress_all(const maestro_plan_t *plan, packed_t *packed) {
     bool all = true;
     for (int i = 0; i < packed->receive.npeers; i++) {
         maestro_status_t status = progress_receive(plan, &packed->receive, &packed->receive.peer[i]);
@@ -304,11 +309,33 @@ static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
     return all ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
 }
 
-/* Others may wait for pieces that have not been sent. */
-static void help(const maestro_plan_t *plan, void *state) { progress(plan, state); }
-
-static void abandon(void *state) {
+static maestro_status_t progress(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
+    return packed->failed ? mst_base_fail(packed->failed, "%s", packed->why) : progress_all(plan, packed);
+}
+
+/* Others may wait for pieces that have not been sent. */
+static void help(const maestro_plan_t *plan, void *state) {
+    packed_t *packed = state;
+    maestro_status_t status = packed->failed ? packed->failed : progress_all(plan, packed);
+    if (status >= 0 || packed->failed) return;
+    packed->failed = status;
+    snprintf(packed->why, sizeof packed->why, "%s", maestro_last_error());
+}
+
+/* Whoever waits for pieces that will not come gets one without bytes, and knows. */
+static void give_up(const maestro_plan_t *plan, const side_t *side) {
+    MPI_Request request;
+    for (int i = 0; i < side->npeers && mst_mpi_is_running(); i++) {
+        const peer_t *peer = &side->peer[i];
+        if (plan->running && peer->begun == peer->npieces) continue;
+        if (MPI_Isend(NULL, 0, MPI_BYTE, peer->rank, plan->tag, plan->comm.comm, &request) == MPI_SUCCESS) MPI_Request_free(&request);
+    }
+}
+
+static void abandon(const maestro_plan_t *plan, void *state) {
+    packed_t *packed = state;
+    give_up(plan, &packed->send);
     for (int s = 0; s < packed->receive.nslots; s++) mst_mpi_transfer_cancel(&packed->receive.slot[s].transfer);
 }
 

@@ -32,8 +32,8 @@ static void help_others(const maestro_plan_t *plan) {
 
 void mst_mpi_plan_abandon(maestro_plan_t *plan) {
     plan->failed = true;
+    plan->method->abandon(plan, plan->state);
     set_ended(plan);
-    plan->method->abandon(plan->state);
 }
 
 static void copy_own(const maestro_plan_t *plan) {

@@ -30,7 +30,8 @@ struct mst_mpi_method {
     maestro_status_t (*progress)(const maestro_plan_t *plan, void *state);
     /* What other ranks wait for, while this rank waits for another plan; what fails fails again in progress.  NULL: MPI does it. */
     void (*help)(const maestro_plan_t *plan, void *state);
-    void (*abandon)(void *state); /* after an error of either: nothing is written to plan->to any more, but by MPI what it has begun */
+    void (*abandon)(const maestro_plan_t *plan, void *state); /* after an error, while the use runs, or before it has: nothing is written to plan->to
+                                                               any more, but by MPI what it has begun */
     void (*forget)(const maestro_plan_t *plan, void *state); /* memory that was of use in the trial alone; NULL: there is none */
     void (*destroy)(void *state); /* NULL is allowed */
 };
@@ -39,9 +40,13 @@ extern const mst_mpi_method_t mst_mpi_packed, mst_mpi_datatypes, mst_mpi_shared,
 enum { MST_MPI_METHODS = 6 };
 extern const mst_mpi_method_t *const mst_mpi_method[MST_MPI_METHODS]; /* make.c; the likely best first */
 
-/* packed.c: what is larger goes in pieces of about so many bytes, which stay in a second-level cache; the same on all ranks.  Measured with 128 KiB to 2 MiB:
- * smaller messages cost more each, larger ones fall out of the cache.  Written by tests alone. */
-extern size_t mst_mpi_packed_piece_nbytes;
+/* make.c: what tests change, on all ranks alike. */
+typedef struct mst_mpi_tuning {
+    size_t piece_nbytes;    /* what is packed goes in pieces of about so many bytes, which stay in a second-level cache.  Measured with 128 KiB to 2 MiB: smaller
+                               messages cost more each, larger ones fall out of the cache */
+    bool datatypes_between; /* what SHARED and STAGED do between nodes, if they can: AUTO alone chooses it else */
+} mst_mpi_tuning_t;
+extern mst_mpi_tuning_t mst_mpi_tuning;
 
 typedef struct mst_mpi_traffic { /* with a rank, elements of a field */
     int rank;

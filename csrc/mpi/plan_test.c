@@ -156,7 +156,8 @@ static void choose_fields(scenario_t *scenario, maestro_field_t kind[FIELDS]) {
     }
     scenario->options.method = method;
     scenario->options.fields = several ? kind : NULL;
-    mst_mpi_packed_piece_nbytes = (size_t)(random_below(array, 2) ? 1 + random_below(array, 600) : 1 << 20); /* many pieces, or one */
+    mst_mpi_tuning.piece_nbytes = (size_t)(random_below(array, 2) ? 1 + random_below(array, 600) : 1 << 20); /* many pieces, or one */
+    mst_mpi_tuning.datatypes_between = random_below(array, 2);
 }
 
 static void check_case(uint64_t seed) {
@@ -522,6 +523,7 @@ static void test_plans_leave_nothing_behind(maestro_method_t method) {
 }
 
 int main(int argc, char **argv) {
+    const mst_mpi_tuning_t tuning = mst_mpi_tuning;
     maestro_plan_t *plan = NULL;
     CHECK_STATUS(maestro_redistribute(NULL, NULL, 8, 0, NULL, &plan), MAESTRO_WRONG_STATE);
     CHECK_ERROR_SAYS("not initialised");
@@ -530,6 +532,7 @@ int main(int argc, char **argv) {
     MPI_Comm_size(MPI_COMM_WORLD, &nranks);
     world = MPI_Comm_c2f(MPI_COMM_WORLD);
     test_random_layouts_arrive_as_they_should();
+    mst_mpi_tuning = tuning;
     test_arguments_that_do_not_fit_are_refused_by_all();
     test_elements_with_no_source_or_several_are_named();
     test_what_is_no_communicator_is_refused();
@@ -546,6 +549,9 @@ int main(int argc, char **argv) {
         test_wrong_use_is_refused(method);
         test_a_wait_ends_in_time_and_may_go_on(method);
         test_different_numbers_of_fields_are_refused_by_all(method);
+        mst_mpi_tuning.piece_nbytes = 8; /* many pieces, of which the first is refused */
+        test_different_numbers_of_fields_are_refused_by_all(method);
+        mst_mpi_tuning = tuning;
         test_plans_leave_nothing_behind(method);
     }
     MPI_Finalize();

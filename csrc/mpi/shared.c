@@ -282,10 +282,10 @@ static void help(const maestro_plan_t *plan, void *state) {
     if (shared->far->help) shared->far->help(plan, shared->messages);
 }
 
-static void abandon(void *state) {
+static void abandon(const maestro_plan_t *plan, void *state) {
     shared_t *shared = state;
     end(shared, MST_MPI_FAILED);
-    shared->far->abandon(shared->messages);
+    shared->far->abandon(plan, shared->messages);
 }
 
 /* ---- The four: what is done within a node, and what between nodes */

@@ -70,7 +70,7 @@ static void make_plans(int64_t nplans) {
     MPI_Comm comm = MPI_COMM_NULL;
     for (int64_t i = 0; i < nplans; i++) {
         if (i % PLANS == 0) MPI_Comm_dup(MPI_COMM_WORLD, &comm);
-        maestro_plan_t *plan = make(MPI_Comm_c2f(comm), (maestro_method_t)(i % 5));
+        maestro_plan_t *plan = make(MPI_Comm_c2f(comm), (maestro_method_t)(i % 6));
         CHECK(run(plan, source, target));
         CHECK_OK(maestro_plan_destroy(plan));
         if (i % PLANS == PLANS - 1 || i == nplans - 1) MPI_Comm_free(&comm);

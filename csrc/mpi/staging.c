@@ -48,7 +48,8 @@ static bool is_read(const maestro_plan_t *plan, int side) { return side == MST_M
 static maestro_status_t stage(maestro_plan_t *plan, int side, size_t f, void **field) {
     mst_mpi_staging_t *staging = &plan->staging;
     mst_mpi_standin_t *standin;
-    mst_mem_place_t place = mst_mem_device_find(*field);
+    mst_mem_place_t place;
+    MST_TRY(mst_mem_device_find(*field, &place));
     if (place.managed) return mst_mem_device_wait(&place, staging->stream);
     if (!place.on_device) return MAESTRO_OK;
     MST_TRY(make_standin(plan, side, f, &standin));

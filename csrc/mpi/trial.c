@@ -75,7 +75,7 @@ static bool has_room(const trial_t *trial) {
     for (int s = 0; s < MST_MPI_SIDES; s++)
         if (__builtin_mul_overflow(trial->plan->staging.nelements[s], (int64_t)(32 * trial->plan->fields.count), &room)) return false;
     int64_t nbytes = (int64_t)lay_out(trial, NULL);
-    return nbytes <= SMALL || nbytes <= mst_mem_limits_headroom() / MEMORY_PART / trial->plan->comm.nnode;
+    return nbytes <= SMALL || nbytes <= mst_mem_limits_headroom() / MEMORY_PART / trial->plan->comm.nmachine;
 }
 
 /* Whether something moves between this rank and others of its node, or of other nodes. */

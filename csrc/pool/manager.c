@@ -28,7 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4, NAP_NS = 20000, GATHER_NS = 250000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000, PATIENT_NS = 10000000, INDEX_AHEAD = 512 };
+enum { DICTIONARY_CODES = 1 << 20, DICTIONARY_TEXT = 32 << 20, BUSY_MESSAGES = 4 };
+enum { NAP_NS = 20000, GATHER_NS = 250000, ROUND_NS_MAX = 1000000000, LATELY_NS = 5000000, PATIENT_NS = 10000000 };
 static const int64_t HELLO_NS = 5000000000, FIRST_SESSION_NS = 5000000000;
 enum { TAG_LISTEN = 1, TAG_WAKE, TAG_FRESH, TAG_SOCKET, TAG_PROCESS, TAG_SIGNAL };
 
@@ -296,8 +297,8 @@ static size_t serve_sessions(mst_pool_t *pool, maestro_priority_t priority, bool
         served += taken;
         *broken |= session->broken;
         if (!taken || !pool->nurgent || priority == MAESTRO_PRIORITY_URGENT) continue;
-        mst_pool_catalogue_index_step(pool, INDEX_AHEAD); /* no urgent question has to wait until what others offered is in the index */
         served += serve_sessions(pool, MAESTRO_PRIORITY_URGENT, broken);
+        mst_pool_catalogue_index_step(pool, taken); /* the next urgent question need not wait until what others offered is in the index */
     }
     if (pool->urgent_news) wake_all(pool);
     return served;

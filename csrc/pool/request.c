@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-enum { SLICE = 256, SLICE_BESIDE_URGENT = 16, SEARCHES_MAX = 3, EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000, PER_SESSION_MAX = 4096 };
+enum { SLICE = 256, SLICE_BESIDE_URGENT = 16, SEARCHES_MAX = 3, PER_SESSION_MAX = 4096 };
+enum { EXPLAIN_NS = 20000000, RECHECK_NS = 500000, SEGMENT_RETRY_NS = 50000000 };
 
 static void note_deadline(mst_pool_t *pool, int64_t deadline_ns) {
     if (deadline_ns < pool->next_deadline_ns) pool->next_deadline_ns = deadline_ns;

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { MESSAGES_PER_ROUND = 256, BACKGROUND_PER_ROUND = 32, DEFERRED_MAX = 4096 };
+enum { MESSAGES_PER_ROUND = 256, BACKGROUND_PER_ROUND = 64, BESIDE_URGENT = 32, DEFERRED_MAX = 4096 };
 
 enum { DEFERRED = 1 }; /* flag of a request in the queue: its timeout is a deadline */
 
@@ -92,7 +92,8 @@ size_t mst_pool_session_serve(mst_pool_t *pool, mst_pool_session_t *session) {
     size_t served = serve_releases(pool, session);
     mst_pool_session_flush(pool, session);
     if (session->outbox.first) return served; /* it does not read its replies: it gets no more work done until it does */
-    size_t offers = 0, requests = 0, most = session->priority == MAESTRO_PRIORITY_BACKGROUND ? BACKGROUND_PER_ROUND : MESSAGES_PER_ROUND;
+    size_t offers = 0, requests = 0, most = MESSAGES_PER_ROUND;
+    if (session->priority == MAESTRO_PRIORITY_BACKGROUND) most = pool->nurgent ? BESIDE_URGENT : BACKGROUND_PER_ROUND;
     for (size_t taken = 1; taken && offers < most && !session->outbox.first && !session->broken; offers += taken) taken = mst_pool_offers_serve(pool, session);
     if (session->deferred.first && !session->outbox.first) served += serve_deferred(pool, session);
     while (requests < most && !session->outbox.first && !session->broken && serve_control(pool, session)) requests++;

@@ -26,7 +26,7 @@ def loaded():
     """The driver, compiled by each rank for itself; when tests are collected, for a process looks for it when its first plan is made."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "libcuda.so.1")
-        subprocess.run(["gcc", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", path, SOURCE], check=True)
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", path, SOURCE], check=True)
         library = ctypes.CDLL(str(path))
     library.fakecuda_said.restype = ctypes.c_char_p
     library.fakecuda_later.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
@@ -179,6 +179,8 @@ def test_what_the_device_fails_at_is_told(said):
 
 
 def test_without_a_driver_arrays_on_a_device_are_refused():
+    if subprocess.run([sys.executable, "-c", "import ctypes; ctypes.CDLL('libcuda.so.1')"], capture_output=True, check=False).returncode == 0:
+        pytest.skip("this machine has a CUDA driver")
     program = """if True:
         import sys, numpy as np, maestro
         from mpi4py import MPI
