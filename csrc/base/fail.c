@@ -1,5 +1,5 @@
-/* Records errors.  Apart from where they are kept (status.c), for libmaestro_mpi has a copy of this and of nothing that has a state: what it records is read
- * with libmaestro's maestro_last_error. */
+/* Records errors.  Apart from where they are kept (status.c), for libmaestro_mpi has a copy of this, and none of that: what it records is read with
+ * libmaestro's maestro_last_error. */
 #include "base/base.h"
 
 #include <errno.h>

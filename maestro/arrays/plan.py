@@ -212,8 +212,9 @@ def redistribute(
     comm : mpi4py.MPI.Comm
         An intracommunicator.  The plan's messages meet no others in it.
     method : str
-        "auto" takes the quickest of the others, by a trial: "packed", one message for each pair of ranks, in pieces if
-        it is large; "shared", ranks of one node read each other's memory; "datatypes", MPI packs; "staged", ranks of one node pack into memory that the other reads.
+        "auto" takes the quickest of the others, by a trial: "packed", one message for each pair of ranks, in pieces if it is large;
+        "shared", ranks of one node read each other's memory; "datatypes", MPI packs; "staged", ranks of one node pack into memory that
+        the other reads.  Between nodes "shared" and "staged" do as "packed"; "auto" chooses that apart ("shared+datatypes").
         "auto_private" is "auto" for arrays that are not of `maestro.empty`.
     partial : bool
         Elements of the target that have no source are left as they are; by default they are refused.

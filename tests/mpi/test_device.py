@@ -179,7 +179,10 @@ def test_what_the_device_fails_at_is_told(said):
 
 
 def test_without_a_driver_arrays_on_a_device_are_refused():
-    if subprocess.run([sys.executable, "-c", "import ctypes; ctypes.CDLL('libcuda.so.1')"], capture_output=True, check=False).returncode == 0:
+    if (
+        subprocess.run([sys.executable, "-c", "import ctypes; ctypes.CDLL('libcuda.so.1')"], capture_output=True, check=False).returncode
+        == 0
+    ):
         pytest.skip("this machine has a CUDA driver")
     program = """if True:
         import sys, numpy as np, maestro
