@@ -110,7 +110,8 @@ static maestro_status_t make_type(const mst_array_moves_t *moves, bool sent, siz
 static maestro_status_t make_peer(const mst_mpi_fields_t *fields, const mst_mpi_share_t *share, bool sent, peer_t *peer) {
     *peer = (peer_t){.rank = share->rank, .count = share->moves.count};
     peer->type = malloc((size_t)fields->nkinds * sizeof *peer->type);
-    peer->message = calloc(fields->count, sizeof *peer->message);
+    peer->message = malloc(fields->count * sizeof *peer->message);
+    for (size_t f = 0; f < fields->count && peer->message; f++) peer->message[f] = mst_mpi_transfer_none();
     for (int k = 0; k < fields->nkinds && peer->type; k++) peer->type[k] = MPI_DATATYPE_NULL;
     if (!peer->type || !peer->message) return mst_base_fail_errno(WHAT);
     for (int k = 0; k < fields->nkinds; k++) MST_TRY(make_type(&share->moves, sent, mst_array_element_nbytes(fields->kind[k].from), &peer->type[k]));
@@ -179,7 +180,7 @@ static maestro_status_t progress_receive(const maestro_plan_t *plan, peer_t *pee
     for (size_t f = 0; f < fields->count; f++) {
         size_t size = mst_array_element_nbytes(fields->kind[fields->kind_of[f]].from);
         int64_t expected = f < plan->nfields ? peer->count * basic_count(size) : 0;
-        if (!peer->message[f].under_way) continue;
+        if (!mst_mpi_transfer_under_way(&peer->message[f])) continue;
         maestro_status_t status = mst_mpi_transfer_arrived(plan, &peer->message[f], peer->rank, basic_type(size), expected);
         if (status < 0) return status;
         *all = *all && status == MAESTRO_OK;

@@ -110,7 +110,7 @@ static maestro_status_t add_pieces(const maestro_plan_t *plan, const mst_array_m
     MST_TRY(reserve(&plan->fields, side, nslices));
     for (int64_t i = 0; i < nslices; i++) MST_TRY(add_piece(plan, &slices[i], way, side));
     peer->npieces = (int)nslices;
-    for (int s = 0; s < nslots_of(peer); s++) side->slot[side->nslots++] = (slot_t){0};
+    for (int s = 0; s < nslots_of(peer); s++) side->slot[side->nslots++] = (slot_t){.transfer = mst_mpi_transfer_none()};
     return MAESTRO_OK;
 }
 

@@ -4,22 +4,17 @@
 static const char WHAT[] = "redistribution";
 
 maestro_status_t mst_mpi_transfer_send(const maestro_plan_t *plan, mst_mpi_transfer_t *transfer, int rank, const void *from, int count, MPI_Datatype type) {
-    MST_TRY(mst_mpi_check(WHAT, MPI_Isend(from, count, type, rank, plan->tag, plan->comm.comm, &transfer->request)));
-    transfer->under_way = true;
-    return MAESTRO_OK;
+    return mst_mpi_check(WHAT, MPI_Isend(from, count, type, rank, plan->tag, plan->comm.comm, &transfer->request));
 }
 
 maestro_status_t mst_mpi_transfer_receive(const maestro_plan_t *plan, mst_mpi_transfer_t *transfer, int rank, void *to, int count, MPI_Datatype type) {
-    MST_TRY(mst_mpi_check(WHAT, MPI_Irecv(to, count, type, rank, plan->tag, plan->comm.comm, &transfer->request)));
-    transfer->under_way = true;
-    return MAESTRO_OK;
+    return mst_mpi_check(WHAT, MPI_Irecv(to, count, type, rank, plan->tag, plan->comm.comm, &transfer->request));
 }
 
 maestro_status_t mst_mpi_transfer_sent(mst_mpi_transfer_t *transfer) {
     int sent = 1;
-    if (!transfer->under_way) return MAESTRO_OK;
+    if (!mst_mpi_transfer_under_way(transfer)) return MAESTRO_OK;
     MST_TRY(mst_mpi_check(WHAT, MPI_Test(&transfer->request, &sent, MPI_STATUS_IGNORE)));
-    transfer->under_way = !sent;
     return sent ? MAESTRO_OK : MAESTRO_IN_PROGRESS;
 }
 
@@ -39,20 +34,20 @@ maestro_status_t mst_mpi_transfer_arrived(const maestro_plan_t *plan, mst_mpi_tr
     int arrived = 0;
     int code = MPI_Test(&transfer->request, &arrived, &status);
     if (code == MPI_SUCCESS && !arrived) return MAESTRO_IN_PROGRESS;
-    transfer->under_way = false;
+    transfer->request = MPI_REQUEST_NULL;
     return check_arrived(plan, rank, basic, expected, &status, code);
 }
 
 void mst_mpi_transfer_cancel(mst_mpi_transfer_t *transfer) {
     enum { LOOKS = 100 };
-    if (!transfer->under_way || !mst_mpi_is_running()) return;
+    if (!mst_mpi_transfer_under_way(transfer) || !mst_mpi_is_running()) return;
     MPI_Cancel(&transfer->request);
     for (int i = 0; i < LOOKS && mst_mpi_transfer_is_alive(transfer); i++) continue;
 }
 
 bool mst_mpi_transfer_is_alive(mst_mpi_transfer_t *transfer) {
     int done = 1;
-    if (transfer->under_way && mst_mpi_is_running()) MPI_Test(&transfer->request, &done, MPI_STATUS_IGNORE);
-    transfer->under_way = !done;
+    if (mst_mpi_transfer_under_way(transfer) && mst_mpi_is_running()) MPI_Test(&transfer->request, &done, MPI_STATUS_IGNORE);
+    if (done) transfer->request = MPI_REQUEST_NULL;
     return !done;
 }

@@ -4,10 +4,12 @@
 
 #include "mpi/plan.h"
 
-typedef struct mst_mpi_transfer { /* all zero: none */
-    MPI_Request request;
-    bool under_way;
+typedef struct mst_mpi_transfer { /* there may be many */
+    MPI_Request request; /* MPI_REQUEST_NULL: none is under way */
 } mst_mpi_transfer_t;
+
+static inline mst_mpi_transfer_t mst_mpi_transfer_none(void) { return (mst_mpi_transfer_t){MPI_REQUEST_NULL}; }
+static inline bool mst_mpi_transfer_under_way(const mst_mpi_transfer_t *transfer) { return transfer->request != MPI_REQUEST_NULL; }
 
 maestro_status_t mst_mpi_transfer_send(const maestro_plan_t *plan, mst_mpi_transfer_t *transfer, int rank, const void *from, int count, MPI_Datatype type);
 maestro_status_t mst_mpi_transfer_receive(const maestro_plan_t *plan, mst_mpi_transfer_t *transfer, int rank, void *to, int count, MPI_Datatype type);
