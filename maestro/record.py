@@ -14,6 +14,7 @@ import functools
 import json
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,6 +146,8 @@ def read_place(entry: Mapping[str, Any], dtype: np.dtype, nbytes: int, path: str
         raise ValueError(f"{path}: {entry}")
     if place.offset + place.nbytes > nbytes or len(place.shape) > 32:
         raise ValueError(f"{path}: {entry} does not lie within {nbytes} bytes")
+    if math.prod(max(n, 1) for n in place.shape) * dtype.itemsize > sys.maxsize:
+        raise ValueError(f"{path}: {entry} is larger than an array can be, though it has no elements")
     return place
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from poolside import raises, within
 from typer.testing import CliRunner
@@ -254,6 +254,7 @@ PLACES = st.dictionaries(
 
 
 @settings(max_examples=500, deadline=None)
+@example({"a": {"dtype": "<f8", "shape": [0, 1 << 62], "offset": 0}}, 0)
 @given(JSON | PLACES, st.sampled_from([0, 8, 100, 1 << 20]))
 def test_any_layout_is_refused_or_lies_within_the_bytes(layout, nbytes):
     try:
