@@ -1,5 +1,6 @@
 /* Fields on a device, where tests/helpers/fakecuda.c stands for the driver: random redistributions and halos, whose fields lie on a device on some ranks and in
  * host memory on others, against the same plan with host memory alone; streams, failures, what stays behind.  Run by any number of ranks up to 8. */
+#include "mpi/cases_test.h"
 #include "mpi/scenario_test.h"
 
 #include <dirent.h>
@@ -107,11 +108,6 @@ static void check_redistribution(uint64_t seed) {
     scenario_fini(&scenario);
 }
 
-static void test_random_redistributions_are_as_with_host_memory(void) {
-    int ncases = nranks == 1 ? 300 : nranks == 2 ? 150 : 12; /* more ranks than cores take turns of milliseconds under MPICH */
-    for (int i = 1; i <= ncases; i++) check_redistribution((uint64_t)(i * 16 + nranks));
-}
-
 /* ---- Halos */
 static void check_halo(uint64_t seed) {
     random_array_t array, choices = {.state = seed * 64 + (uint64_t)rank};
@@ -140,11 +136,6 @@ static void check_halo(uint64_t seed) {
     for (int use = 0; plan && use < 2; use++) compare(plan, &choices, options.max_fields, nbytes, nbytes, true);
     CHECK_OK(maestro_plan_destroy(plan));
     maestro_layout_destroy(layout);
-}
-
-static void test_random_halos_are_as_with_host_memory(void) {
-    int ncases = nranks == 1 ? 300 : nranks == 2 ? 150 : 12;
-    for (int i = 1; i <= ncases; i++) check_halo((uint64_t)(i * 16 + nranks));
 }
 
 /* ---- One plan, in which each rank gives LINE elements to each */
@@ -317,8 +308,9 @@ int main(int argc, char **argv) {
     MPI_Comm_size(MPI_COMM_WORLD, &nranks);
     world = MPI_Comm_c2f(MPI_COMM_WORLD);
     CHECK(cuInit(0) == 0);
-    test_random_redistributions_are_as_with_host_memory();
-    test_random_halos_are_as_with_host_memory();
+    int ncases = as_many_as_time_allows(300, 150, 12);
+    cases_run(ncases, check_redistribution);
+    cases_run(ncases, check_halo);
     test_no_more_is_copied_than_needed(false);
     test_no_more_is_copied_than_needed(true);
     test_a_start_without_a_stream_takes_the_default_one();
