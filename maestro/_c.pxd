@@ -217,6 +217,8 @@ cdef extern from "maestro.h" nogil:
         size_t max_fields
         const maestro_field_t *fields
         stdbool periodic[7]
+        const void *const *try_from
+        void *const *try_to
 
     void maestro_plan_options_init(maestro_plan_options_t *options)
     maestro_status_t maestro_redistribute(const maestro_layout_t *from_, const maestro_layout_t *to, maestro_element_t element,

@@ -137,8 +137,11 @@ cdef class PlanHandle:
         cdef int element = types[0][0].itemsize if fields is None else fields[0][0]
         cdef int status
         self.is_halo, self.timeout, self.pid = len(parts) == 1, timeout, getpid()
-        self.take_types(types)
+        if self.held is None:
+            self.take_types(types)
         take_options(&c_options, len(types), options)
+        if self.held is not None:
+            c_options.try_from, c_options.try_to = self.from_, self.to
         if fields is not None:
             c_fields = new_fields(fields)
         c_options.fields = c_fields
@@ -150,9 +153,30 @@ cdef class PlanHandle:
                 status = maestro_redistribute(from_, to, element, comm, &c_options, &self.c)
             unlock_plans()
         free(c_fields)
+        if status == MAESTRO_SYSTEM or status == MAESTRO_TIMEOUT:
+            self.held = None
+        elif self.held is not None:
+            self.release()
         check(status)
+        self.take_parts(source, target, parts)
+
+    def _hold_tries(self, LayoutHandle source, LayoutHandle target, list types, parts, sources, targets):
+        """What a trial moves, of all fields, before `_make` with the same arguments; None: this rank gives none."""
+        cdef Py_ssize_t n
+        if sources is None and targets is None:
+            return
+        self.is_halo = len(parts) == 1
+        self.take_types(types)
+        self.take_parts(source, target, parts)
+        n = count_fields("make a plan", sources, targets)
+        if n != self.max_fields:
+            raise bad_argument(f"make a plan: {n} fields to try; the plan is for {self.max_fields}, give as many")
+        self.hold("make a plan", n, sources, targets)
+
+    cdef int take_parts(self, LayoutHandle source, LayoutHandle target, parts) except -1:
         take_part(&self.source, None if self.is_halo else source, parts[0])
         take_part(&self.target, source if self.is_halo else target, parts[-1])
+        return 0
 
     def _refuse(self, int comm, bint is_halo):
         """Make what this rank alone has found wrong wrong for C too, which tells all ranks; collective."""
@@ -175,7 +199,7 @@ cdef class PlanHandle:
         return 0
 
     # ---- Arrays
-    cdef void *address(self, object array, bint is_target, Py_ssize_t f) except? NULL:
+    cdef void *address(self, str operation, object array, bint is_target, Py_ssize_t f) except? NULL:
         """Where a field's memory begins; refuses what does not fit the part."""
         cdef part_t *part = &self.target if is_target else &self.source
         cdef object dtype = self.target_types[f] if is_target else self.source_types[f]
@@ -187,7 +211,7 @@ cdef class PlanHandle:
             raise self.misfit(is_target, f, "there is an array, and this rank has no part; give None")
         self.held.append(array)
         if not isinstance(array, cnp.ndarray):
-            array = self.seen_from_host(array, is_target, f)
+            array = self.seen_from_host(operation, array, is_target, f)
         self.check_array(<cnp.ndarray>array, part, dtype, is_target, f)
         return cnp.PyArray_DATA(<cnp.ndarray>array)
 
@@ -222,14 +246,14 @@ cdef class PlanHandle:
         wanted = f"this rank's part has shape {shape} with its ghost cells, dtype {dtype} and strides {strides}"
         return bad_argument(f"{side}: field {f}{which}: {found}; {wanted} (maestro.empty makes such arrays)")
 
-    cdef object seen_from_host(self, object array, bint is_target, Py_ssize_t f):
+    cdef object seen_from_host(self, str operation, object array, bint is_target, Py_ssize_t f):
         """An array on a device as numpy sees it, which must not look at its elements."""
         said = getattr(array, "__cuda_array_interface__", None)
         if said is None:
             found = f"it is a {type(array).__name__}; give an array of numpy, or one with __cuda_array_interface__"
             raise self.misfit(is_target, f, found)
         if not driver_is_loaded():
-            what = f"start: field {f} is an array on a device, and this process has no CUDA driver, libcuda.so.1"
+            what = f"{operation}: field {f} is an array on a device, and this process has no CUDA driver, libcuda.so.1"
             raise own_failure(MAESTRO_SYSTEM, f"{what}; give a copy in host memory")
         if said.get("stream") is not None:
             self.streams.add(said["stream"])
@@ -245,24 +269,17 @@ cdef class PlanHandle:
 
     def _begin(self, sources, targets, stream):
         """Start with sequences of arrays, one for each field; None stands for as many None as the other side has."""
-        cdef Py_ssize_t n = 1 if targets is None else len(targets)
-        cdef Py_ssize_t m = n if sources is None else len(sources)
-        cdef Py_ssize_t f
+        cdef Py_ssize_t n
         cdef uintptr_t c_stream
         cdef int status
         self.use("start")
         if self.held is not None:
             raise own_failure(MAESTRO_WRONG_STATE, "start: it has been started already; wait for it first")
-        n = m if targets is None else n
-        if n != m or not 1 <= n <= self.max_fields:
-            raise bad_argument(f"start: {m} fields of the source and {n} of the target; the plan was made for 1 to {self.max_fields}, and "
-                               "for as many on both sides")
-        self.hold()
+        n = count_fields("start", sources, targets)
+        if not 1 <= n <= self.max_fields:
+            raise bad_argument(f"start: {n} fields; the plan was made for 1 to {self.max_fields}")
+        self.hold("start", n, sources, targets)
         try:
-            for f in range(n):
-                self.from_[f] = NULL if self.is_halo else self.address(None if sources is None else sources[f], False, f)
-                self.to[f] = self.address(None if targets is None else targets[f], True, f)
-            self.check_apart(n)
             c_stream = stream_number(stream, self.streams)
         except BaseException:
             self.release()
@@ -279,9 +296,19 @@ cdef class PlanHandle:
         if status != MAESTRO_OK:
             self.settle(status)
 
-    cdef int hold(self) except -1:
+    cdef int hold(self, str operation, Py_ssize_t n, sources, targets) except -1:
+        """Checks and keeps n fields; the caller releases them."""
+        cdef Py_ssize_t f
         self.held, self.streams = [], set()
         Py_INCREF(self.held)
+        try:
+            for f in range(n):
+                self.from_[f] = NULL if self.is_halo else self.address(operation, None if sources is None else sources[f], False, f)
+                self.to[f] = self.address(operation, None if targets is None else targets[f], True, f)
+            self.check_apart(operation, n)
+        except BaseException:
+            self.release()
+            raise
         return 0
 
     cdef int release(self) except -1:
@@ -289,7 +316,7 @@ cdef class PlanHandle:
         self.held = None
         return 0
 
-    cdef int check_apart(self, Py_ssize_t n) except -1:
+    cdef int check_apart(self, str operation, Py_ssize_t n) except -1:
         """No target shares memory with a source or another target."""
         cdef Py_ssize_t f, g
         cdef Py_ssize_t target_nbytes
@@ -297,9 +324,9 @@ cdef class PlanHandle:
             target_nbytes = self.nbytes(True, f)
             for g in range(n):
                 if not self.is_halo and overlap(self.to[f], target_nbytes, self.from_[g], self.nbytes(False, g)):
-                    raise bad_argument(f"start: field {f} of the target shares memory with field {g} of the source; give it its own")
+                    raise bad_argument(f"{operation}: field {f} of the target shares memory with field {g} of the source; give it its own")
                 if g > f and overlap(self.to[f], target_nbytes, self.to[g], self.nbytes(True, g)):
-                    raise bad_argument(f"start: fields {f} and {g} of the target share memory; give each its own")
+                    raise bad_argument(f"{operation}: fields {f} and {g} of the target share memory; give each its own")
         return 0
 
     cdef Py_ssize_t nbytes(self, bint is_target, Py_ssize_t f) except -1:
@@ -439,6 +466,15 @@ cdef class PlanHandle:
     def closed(self):
         """Whether `close` has ended it."""
         return self.c == NULL
+
+
+cdef Py_ssize_t count_fields(str operation, sources, targets) except -1:
+    """As many on both sides; None stands for as many None as the other side has."""
+    cdef Py_ssize_t n = 1 if targets is None else len(targets)
+    cdef Py_ssize_t m = n if sources is None else len(sources)
+    if targets is not None and n != m:
+        raise bad_argument(f"{operation}: {m} fields of the source and {n} of the target; give as many on both sides")
+    return m
 
 
 cdef uintptr_t stream_number(object stream, set said) except? 0:

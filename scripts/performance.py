@@ -27,10 +27,11 @@ TITLES = {
     "packed": "its packed",
     "staged": "its staged",
     "datatypes": "its datatypes",
+    "buffered": "its buffered",
     "shared window": "shared window",
 }
-CUT_WAYS = ("auto", "auto, other", "auto, nodes", "staged", "datatypes", "packed", *arrays.BY_HAND, "ScaLAPACK")
-HALO_WAYS = ("auto", "auto, other", "auto, nodes", "staged", "datatypes", "packed", *arrays.HALO_BY_HAND, "shared window", "GHEX")
+CUT_WAYS = ("auto", "auto, other", "auto, nodes", "staged", "datatypes", "packed", "buffered", *arrays.BY_HAND, "ScaLAPACK")
+HALO_WAYS = (*CUT_WAYS[:7], *arrays.HALO_BY_HAND, "shared window", "GHEX")
 RUNS = [(family, 2) for family in families()] + [("openmpi", 4)] * ("openmpi" in families())
 TIMEOUT_S = 1200
 failures: list[str] = []

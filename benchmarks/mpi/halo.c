@@ -43,7 +43,7 @@ static void *make_ghex(const grid_t *grid) {
     return exchange;
 }
 
-static maestro_status_t make_plan(const grid_t *grid, maestro_method_t method, bool apart, maestro_plan_t **plan_out) {
+static maestro_status_t make_plan(const grid_t *grid, maestro_method_t method, bool apart, planned_t *planned) {
     maestro_layout_options_t ghosts;
     maestro_plan_options_t options;
     maestro_layout_t *layout;
@@ -52,6 +52,7 @@ static maestro_status_t make_plan(const grid_t *grid, maestro_method_t method, b
     maestro_plan_options_init(&options);
     options.method = method;
     options.max_fields = (size_t)grid->nfields;
+    options.try_to = planned->to;
     for (int d = 0; d < grid->ndims; d++) {
         parts[d] = grid->grid[d];
         shape[d] = grid->n * parts[d];
@@ -59,7 +60,7 @@ static maestro_status_t make_plan(const grid_t *grid, maestro_method_t method, b
         options.periodic[d] = true;
     }
     BENCH_OK(maestro_layout_blocks(grid->ndims, shape, parts, &ghosts, &layout));
-    maestro_status_t status = maestro_halo(layout, MAESTRO_F64, rounds_comm(apart, rank), &options, plan_out);
+    maestro_status_t status = maestro_halo(layout, MAESTRO_F64, rounds_comm(apart, rank), &options, &planned->plan);
     unsetenv("MAESTRO_NODE");
     maestro_layout_destroy(layout);
     return status;
@@ -78,7 +79,7 @@ static int add_ours(rounds_t *rounds, const grid_t *grid, const grid_t *readable
         planned_t *one = &planned[count];
         *one = (planned_t){.nfields = (size_t)grid->nfields};
         for (int f = 0; f < grid->nfields; f++) one->to[f] = in->fields + f * grid->count;
-        count += rounds_add_ours(rounds, rounds_ours[i].name, make_plan(grid, rounds_ours[i].method, rounds_ours[i].apart, &one->plan), one, in);
+        count += rounds_add_ours(rounds, rounds_ours[i].name, make_plan(grid, rounds_ours[i].method, rounds_ours[i].apart, one), one, in);
     }
     return count;
 }
@@ -103,6 +104,8 @@ static void measure(const char *name, const grid_t *grid, const rounds_words_t *
     rounds_add(&rounds, "shared window", false, hand_window, &hand_shared, &shared);
     void *exchange = has_ghex ? make_ghex(grid) : NULL;
     if (exchange) rounds_add(&rounds, "GHEX", false, ghex.run, exchange, grid);
+    grid_fill(grid);
+    grid_fill(&readable);
     int nplanned = add_ours(&rounds, grid, &readable, planned);
     rounds_run(&rounds, words->nrounds, words->in_short);
     rounds_print(&rounds, words->json);

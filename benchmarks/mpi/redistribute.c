@@ -18,12 +18,14 @@ static maestro_layout_t *layout_of(const cut_t *cut, bool target) {
     return layout;
 }
 
-static maestro_status_t make_plan(const cut_t *cut, maestro_method_t method, bool apart, maestro_plan_t **plan_out) {
+static maestro_status_t make_plan(const cut_t *cut, maestro_method_t method, bool apart, planned_t *planned) {
     maestro_plan_options_t options;
     maestro_layout_t *from = layout_of(cut, false), *to = layout_of(cut, true);
     maestro_plan_options_init(&options);
     options.method = method;
-    maestro_status_t status = maestro_redistribute(from, to, MAESTRO_F64, rounds_comm(apart, rank), &options, plan_out);
+    options.try_from = planned->from;
+    options.try_to = planned->to;
+    maestro_status_t status = maestro_redistribute(from, to, MAESTRO_F64, rounds_comm(apart, rank), &options, &planned->plan);
     unsetenv("MAESTRO_NODE");
     maestro_layout_destroy(from);
     maestro_layout_destroy(to);
@@ -54,7 +56,7 @@ static int add_ours(rounds_t *rounds, const cut_t *cut, double *readable, planne
     for (size_t i = 0; i < MST_COUNT(rounds_ours); i++) {
         planned_t *one = &planned[count];
         *one = (planned_t){.nfields = 1, .from = {rounds_ours[i].readable ? readable : cut->source}, .to = {cut->target}};
-        count += rounds_add_ours(rounds, rounds_ours[i].name, make_plan(cut, rounds_ours[i].method, rounds_ours[i].apart, &one->plan), one, cut);
+        count += rounds_add_ours(rounds, rounds_ours[i].name, make_plan(cut, rounds_ours[i].method, rounds_ours[i].apart, one), one, cut);
     }
     return count;
 }

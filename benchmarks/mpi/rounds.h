@@ -131,6 +131,7 @@ static const struct {
     bool apart;    /* as if each rank were on a node of its own */
 } rounds_ours[] = {
     {"packed", MAESTRO_METHOD_PACKED, false, false},
+    {"buffered", MAESTRO_METHOD_BUFFERED, false, false},
     {"datatypes", MAESTRO_METHOD_DATATYPES, false, false},
     {"staged", MAESTRO_METHOD_STAGED, false, false},
     {"shared, other", MAESTRO_METHOD_SHARED, false, false},

@@ -80,9 +80,23 @@ maestro_status_t mst_fortran_array(const CFI_cdesc_t *array, const maestro_local
 
 void *mst_fortran_address(const CFI_cdesc_t *array) { return array->base_addr; }
 
-/* Of a communicator that a plan has been made with. */
+/* In the communicator that a plan will be made with; 0 where there is none, which the plan refuses.  MPI calls the handlers of the world's and of the
+ * process's own one then. */
 int mst_fortran_rank(int comm) {
-    int rank = 0;
+    MPI_Comm place[] = {MPI_COMM_WORLD, MPI_COMM_SELF};
+    MPI_Errhandler handler[MST_COUNT(place)];
+    int rank = 0, initialised = 0, finalised = 0;
+    MPI_Initialized(&initialised);
+    MPI_Finalized(&finalised);
+    if (!initialised || finalised || MPI_Comm_f2c(comm) == MPI_COMM_NULL) return 0;
+    for (size_t i = 0; i < MST_COUNT(place); i++) {
+        MPI_Comm_get_errhandler(place[i], &handler[i]);
+        MPI_Comm_set_errhandler(place[i], MPI_ERRORS_RETURN);
+    }
     MPI_Comm_rank(MPI_Comm_f2c(comm), &rank);
+    for (size_t i = 0; i < MST_COUNT(place); i++) {
+        MPI_Comm_set_errhandler(place[i], handler[i]);
+        MPI_Errhandler_free(&handler[i]);
+    }
     return rank;
 }

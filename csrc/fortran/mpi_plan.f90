@@ -87,18 +87,22 @@ contains
   end function
 
   ! Makes a plan for up to max_fields fields (default 1) of one type.  Collective.  A layout that was not made is of a rank that has
-  ! no part of that side.
-  subroutine plan_create(plan, from, to, element, comm, method, partial, from_part, to_part, max_fields, status)
+  ! no part of that side.  AUTO tries methods with the arrays that all ranks give of what they have, which a use writes; else, and
+  ! where there is more than one field, with its own.
+  subroutine plan_create(plan, from, to, element, comm, method, partial, from_part, to_part, max_fields, try_from, try_to, status)
     class(maestro_plan), intent(out) :: plan
     type(maestro_layout), intent(in) :: from, to
     integer, intent(in) :: element, comm
     integer, intent(in), optional :: method, from_part, to_part, max_fields
     logical, intent(in), optional :: partial
+    type(*), intent(in), optional :: try_from(..)
+    type(*), intent(inout), optional :: try_to(..)
     integer, intent(out), optional :: status
     type(maestro_plan_options_t) :: options
     call take_options(options, method, from_part, to_part, partial)
     if (present(max_fields)) options%max_fields = max_fields
-    call make_plan(plan, from, to, element, comm, options, alike(element, max_fields), alike(element, max_fields), status)
+    call make_plan(plan, from, to, element, comm, options, alike(element, max_fields), alike(element, max_fields), try_from, &
+      try_to, status)
   end subroutine
 
   ! Makes a plan for as many fields as are given, each as it says.
@@ -115,21 +119,23 @@ contains
     given = fields
     call take_options(options, method, from_part, to_part, partial)
     call take_fields(options, given)
-    call make_plan(plan, from, to, first(given), comm, options, (given%from), (given%to), status)
+    call make_plan(plan, from, to, first(given), comm, options, (given%from), (given%to), status=status)
   end subroutine
 
-  ! Makes a plan that fills the ghost cells of up to max_fields fields (default 1) of one type.  Collective.
-  subroutine halo_create(halo, layout, element, comm, method, part, periodic, max_fields, status)
+  ! Makes a plan that fills the ghost cells of up to max_fields fields (default 1) of one type.  Collective.  AUTO tries methods as
+  ! plan_create says.
+  subroutine halo_create(halo, layout, element, comm, method, part, periodic, max_fields, try_to, status)
     class(maestro_halo), intent(out) :: halo
     type(maestro_layout), intent(in) :: layout
     integer, intent(in) :: element, comm
     integer, intent(in), optional :: method, part, max_fields
     logical, intent(in), optional :: periodic(:)
+    type(*), intent(inout), optional :: try_to(..)
     integer, intent(out), optional :: status
     type(maestro_plan_options_t) :: options
     call take_options(options, method, part)
     if (present(max_fields)) options%max_fields = max_fields
-    call make_halo(halo, layout, element, comm, options, alike(element, max_fields), periodic, status)
+    call make_halo(halo, layout, element, comm, options, alike(element, max_fields), periodic, try_to, status)
   end subroutine
 
   ! Makes one for as many fields as are given, each of its type.
@@ -146,33 +152,44 @@ contains
     given = fields
     call take_options(options, method, part)
     call take_fields(options, given)
-    call make_halo(halo, layout, first(given), comm, options, (given%to), periodic, status)
-  end subroutine
-
-  subroutine make_plan(plan, from, to, element, comm, options, from_elements, to_elements, status)
-    type(maestro_plan), intent(inout) :: plan
-    type(maestro_layout), intent(in) :: from, to
-    integer, intent(in) :: element, comm
-    type(maestro_plan_options_t), intent(in) :: options
-    integer(c_int), intent(in) :: from_elements(:), to_elements(:)
-    integer, intent(out), optional :: status
-    integer(c_int) :: code
-    code = c_redistribute(from%handle, to%handle, element, comm, options, plan%handle)
-    if (code == 0) then
-      call prepare(plan%from, from, from_elements, comm, options%from_part)
-      call prepare(plan%to, to, to_elements, comm, options%to_part)
-    end if
-    call finish_parts(code, "redistribute", options, status)
+    call make_halo(halo, layout, first(given), comm, options, (given%to), periodic, status=status)
   end subroutine
 
   ! What this rank alone finds wrong is made wrong for C too, which tells all ranks.
-  subroutine make_halo(halo, layout, element, comm, options, elements, periodic, status)
-    type(maestro_halo), intent(inout) :: halo
+  subroutine make_plan(plan, from, to, element, comm, options, from_elements, to_elements, try_from, try_to, status)
+    type(maestro_plan), intent(inout), target :: plan
+    type(maestro_layout), intent(in) :: from, to
+    integer, intent(in) :: element, comm
+    type(maestro_plan_options_t), intent(inout) :: options
+    integer(c_int), intent(in) :: from_elements(:), to_elements(:)
+    type(*), intent(in), optional :: try_from(..), try_to(..)
+    integer, intent(out), optional :: status
+    character(:), allocatable :: wrong
+    integer(c_int) :: code
+    wrong = ""
+    call prepare(plan%from, from, from_elements, comm, options%from_part)
+    call prepare(plan%to, to, to_elements, comm, options%to_part)
+    call take_tried(plan%from, from, "try_from", try_from, options%try_from, wrong)
+    call take_tried(plan%to, to, "try_to", try_to, options%try_to, wrong)
+    if (wrong /= "") options%size = 0
+    code = c_redistribute(from%handle, to%handle, element, comm, options, plan%handle)
+    plan%from%field = c_null_ptr
+    plan%to%field = c_null_ptr
+    if (wrong /= "") then
+      call refuse(int(code), "redistribute: " // wrong, status)
+    else
+      call finish_parts(code, "redistribute", options, status)
+    end if
+  end subroutine
+
+  subroutine make_halo(halo, layout, element, comm, options, elements, periodic, try_to, status)
+    type(maestro_halo), intent(inout), target :: halo
     type(maestro_layout), intent(in) :: layout
     integer, intent(in) :: element, comm
     type(maestro_plan_options_t), intent(inout) :: options
     integer(c_int), intent(in) :: elements(:)
     logical, intent(in), optional :: periodic(:)
+    type(*), intent(in), optional :: try_to(..)
     integer, intent(out), optional :: status
     character(:), allocatable :: wrong
     integer(c_int) :: code
@@ -182,14 +199,16 @@ contains
       if (size(periodic) > size(options%periodic)) wrong = unlike("periodic", size(periodic), size(options%periodic))
       if (wrong == "") options%periodic(:size(periodic)) = periodic
     end if
+    call prepare(halo%to, layout, elements, comm, options%from_part)
+    call take_tried(halo%to, layout, "try_to", try_to, options%try_to, wrong)
     if (wrong /= "") options%size = 0
     code = c_halo(layout%handle, element, comm, options, halo%handle)
+    halo%to%field = c_null_ptr
     if (wrong /= "") then
       call refuse(int(code), "halo: " // wrong, status)
-      return
+    else
+      call finish_parts(code, "halo", options, status)
     end if
-    if (code == 0) call prepare(halo%to, layout, elements, comm, options%from_part)
-    call finish_parts(code, "halo", options, status)
   end subroutine
 
   subroutine take_options(options, method, from_part, to_part, partial)
@@ -259,11 +278,27 @@ contains
     integer(c_int) :: code
     one%element = elements
     allocate (one%field(size(elements)))
+    one%field = c_null_ptr
     one%part%ndims = 0
     if (.not. c_associated(layout%handle)) return
     number = part
-    if (part < 0) number = merge(0_c_int64_t, int(own_rank(comm), c_int64_t), layout%nparts() == 1)
+    if (part == -1) number = merge(0_c_int64_t, int(own_rank(comm), c_int64_t), layout%nparts() == 1)
     code = c_layout_local(layout%handle, number, one%part)
+  end subroutine
+
+  ! The array that methods are tried with, as a start takes it: the first field, until C has seen it.  No such part, and no field,
+  ! are for C to refuse.
+  subroutine take_tried(one, layout, name, array, fields, wrong)
+    type(side), intent(inout), target :: one
+    type(maestro_layout), intent(in) :: layout
+    character(*), intent(in) :: name
+    type(*), intent(in), optional :: array(..)
+    type(c_ptr), intent(inout) :: fields
+    character(:), allocatable, intent(inout) :: wrong
+    if (.not. present(array) .or. size(one%field) == 0) return
+    if (c_associated(layout%handle) .and. one%part%ndims == 0) return
+    if (taken(one, 1, name, array) /= 0) wrong = text_at(c_last_error())
+    if (size(one%field) == 1) fields = c_loc(one%field)
   end subroutine
 
   ! ---- Use

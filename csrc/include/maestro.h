@@ -574,7 +574,8 @@ typedef enum maestro_method {
                                     AUTO also as DATATYPES: then "shared+datatypes" is what the plan explains */
     MAESTRO_METHOD_DATATYPES = 3, /* one message for each pair of ranks and each field, described to MPI as it lies in memory */
     MAESTRO_METHOD_STAGED = 4,   /* ranks of one node pack into memory that the other reads, whatever the fields' memory is; between nodes as SHARED */
-    MAESTRO_METHOD_AUTO_PRIVATE = 5 /* as AUTO, for fields that are not from maestro_alloc: tried with such memory */
+    MAESTRO_METHOD_BUFFERED = 5, /* as PACKED, but that MPI reads no fields: what lies in one line is copied into the plan's own memory as well */
+    MAESTRO_METHOD_AUTO_PRIVATE = 6 /* as AUTO, for fields that are not from maestro_alloc: tried with such memory */
 } maestro_method_t;
 
 typedef struct maestro_plan_options {
@@ -585,6 +586,8 @@ typedef struct maestro_plan_options {
     size_t max_fields;        /* that one start may move; room is made for so many; default 1 */
     const maestro_field_t *fields; /* max_fields of them, which may differ; NULL (default): all as `element` says */
     bool periodic[MAESTRO_DIMENSIONS_MAX]; /* of maestro_halo: beyond its end a dimension begins again; default false */
+    const void *const *try_from;  /* sources that AUTO and AUTO_PRIVATE try methods with, max_fields of them, as a use takes them; default NULL */
+    void *const *try_to;          /* and targets, which are written as by a use if there is a trial; default NULL; of maestro_halo, these alone */
 } maestro_plan_options_t;
 
 MAESTRO_API void maestro_plan_options_init(maestro_plan_options_t *options);
@@ -594,8 +597,10 @@ MAESTRO_API void maestro_plan_options_init(maestro_plan_options_t *options);
  * gives what it has itself.  Both are of one shape, and no longer needed afterwards.  `element` says what elements are, or their size in bytes: 1, 2, 4, 8
  * or 16.  Options but for the parts are the same on all ranks; NULL are the defaults.  Plans have a duplicate of the communicator, one for all of them, so
  * their messages meet no others.  Which ranks are of one node is learnt with the first of them: those that share memory and have the same MAESTRO_NODE, or
- * none.  AUTO takes some hundred microseconds more for small arrays, and a few uses of scratch arrays for large ones; where these would take more than an
- * eighth of the memory that is free, and where nothing moves, it is SHARED if that can be made, else PACKED.
+ * none.  AUTO takes some hundred microseconds more for small arrays, and a few uses for large ones; it does best with the arrays that the plan will move,
+ * options try_from and try_to, for how long MPI takes depends on where their pages lie.  They are tried if all ranks give theirs, and none on a device; else
+ * scratch arrays.  Where these would take more than an eighth of the memory that is free, and where nothing moves, it is SHARED if that can be made, else
+ * PACKED.  After an error that is SYSTEM or TIMEOUT MPI may still use the arrays that were given.
  * The caller destroys the plan.  Errors, all of them the same on all ranks: INVALID_ARGUMENT (the ranks' arguments do not fit each other, no communicator),
  * NOT_FOUND (an element of the target has no source; the first is named), DUPLICATE (an element or a part has two ranks on one side; the same), TOO_LARGE,
  * SYSTEM; WRONG_STATE where MPI is not initialised.  Not the same: TIMEOUT where ranks have not called within MAESTRO_TIMEOUT_S; then WRONG_STATE, since the

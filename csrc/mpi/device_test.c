@@ -88,7 +88,7 @@ static void check_redistribution(uint64_t seed) {
     scenario_init(&scenario, seed, nranks);
     random_array_t choices = {.state = seed * 64 + (uint64_t)rank};
     maestro_plan_options_t *options = &scenario.options;
-    options->method = 1 + random_below(&scenario.array, 4);
+    options->method = 1 + random_below(&scenario.array, MAESTRO_METHOD_BUFFERED);
     options->from_part = scenario.side[MST_MPI_FROM].part[rank];
     options->to_part = scenario.side[MST_MPI_TO].part[rank];
     bool converts = scenario.element_nbytes == 8 && options->method != MAESTRO_METHOD_DATATYPES;
@@ -126,7 +126,7 @@ static void check_halo(uint64_t seed) {
         ghosts.high[d] = random_below(&array, 3);
         options.periodic[d] = random_below(&array, 2);
     }
-    options.method = 1 + random_below(&array, 4);
+    options.method = 1 + random_below(&array, MAESTRO_METHOD_BUFFERED);
     options.max_fields = 1 + (size_t)random_below(&array, FIELDS);
     CHECK_OK(maestro_layout_blocks(array.ndims, array.shape, grid, &ghosts, &layout));
     CHECK_OK(maestro_layout_local(layout, rank, &local));
@@ -139,22 +139,26 @@ static void check_halo(uint64_t seed) {
 }
 
 /* ---- One plan, in which each rank gives LINE elements to each */
-static maestro_plan_t *line_plan(maestro_method_t method, bool ghosts) {
+static maestro_plan_t *line_plan_of(const maestro_plan_options_t *options, bool ghosts) {
     const int64_t size = LINE * nranks * nranks, parts = nranks, block = LINE;
     maestro_layout_t *blocks = NULL, *cyclic = NULL;
     maestro_layout_options_t layout;
-    maestro_plan_options_t options;
     maestro_plan_t *plan = NULL;
     maestro_layout_options_init(&layout);
-    maestro_plan_options_init(&options);
-    options.method = method;
     layout.low[0] = ghosts;
     CHECK_OK(maestro_layout_blocks(1, &size, &parts, &layout, &blocks));
     CHECK_OK(maestro_layout_block_cyclic(1, &size, &block, &parts, NULL, &cyclic));
-    CHECK_OK(maestro_redistribute(cyclic, blocks, 8, world, &options, &plan));
+    CHECK_OK(maestro_redistribute(cyclic, blocks, 8, world, options, &plan));
     maestro_layout_destroy(blocks);
     maestro_layout_destroy(cyclic);
     return plan;
+}
+
+static maestro_plan_t *line_plan(maestro_method_t method, bool ghosts) {
+    maestro_plan_options_t options;
+    maestro_plan_options_init(&options);
+    options.method = method;
+    return line_plan_of(&options, ghosts);
 }
 
 static size_t line_nbytes(bool ghosts) { return (size_t)(LINE * nranks + ghosts) * 8; }
@@ -181,6 +185,24 @@ static void test_no_more_is_copied_than_needed(bool ghosts) {
     CHECK_OK(run(plan, &from, &to));
     CHECK(strcmp(fakecuda_said(), expected) == 0);
     CHECK(to.near[0] == UNTOUCHED || !ghosts);
+    CHECK_OK(maestro_plan_destroy(plan));
+    end_memory(&from);
+    end_memory(&to);
+}
+
+/* It would move their stand-ins. */
+static void test_a_trial_leaves_arrays_on_a_device_alone(void) {
+    memory_t from = make_memory(line_nbytes(false), rank == 0, 1), to = make_memory(line_nbytes(false), rank == 0, UNTOUCHED);
+    maestro_plan_options_t options;
+    maestro_plan_options_init(&options);
+    options.try_from = (const void *[]){from.given};
+    options.try_to = (void *[]){to.given};
+    memset(to.near, UNTOUCHED, to.nbytes);
+    fakecuda_said();
+    maestro_plan_t *plan = line_plan_of(&options, false);
+    CHECK(strcmp(fakecuda_said(), "") == 0);
+    CHECK((plan->trial_s[2] > 0) == (nranks > 1));
+    CHECK(memcmp(to.near, to.later, to.nbytes) == 0);
     CHECK_OK(maestro_plan_destroy(plan));
     end_memory(&from);
     end_memory(&to);
@@ -313,13 +335,14 @@ int main(int argc, char **argv) {
     cases_run(ncases, check_halo);
     test_no_more_is_copied_than_needed(false);
     test_no_more_is_copied_than_needed(true);
+    test_a_trial_leaves_arrays_on_a_device_alone();
     test_a_start_without_a_stream_takes_the_default_one();
     test_managed_memory_is_waited_for_and_not_copied();
     test_standins_are_made_when_needed_and_end_with_the_plan();
     test_after_a_wrong_stream_nothing_has_begun();
     test_a_device_that_fails_afterwards_is_told_by_the_wait("cuMemcpyHtoDAsync");
     test_a_device_that_fails_afterwards_is_told_by_the_wait("cuStreamQuery");
-    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {
+    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_BUFFERED; method++) {
         test_others_are_told_of_a_device_that_fails(method, "cuMemcpyDtoHAsync");
         test_others_are_told_of_a_device_that_fails(method, "cuPointerGetAttributes");
     }

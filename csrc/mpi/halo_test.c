@@ -257,6 +257,27 @@ static maestro_status_t make_plan(halo_t *halo, maestro_plan_t **plan_out) {
     return maestro_halo(halo->at[rank].layout, MAESTRO_F64, world, &halo->options, plan_out); /* of which the fields say more */
 }
 
+/* With fields that a trial moves: they are as after a use then. */
+static maestro_status_t make_plan_trying(halo_t *halo, random_array_t *choices, maestro_plan_t **plan_out) {
+    field_t field[FIELDS];
+    void *to[FIELDS];
+    bool tried = false;
+    for (size_t f = 0; f < halo->options.max_fields; f++) {
+        field[f] = make_field(halo, choices, &halo->kind[f], f);
+        to[f] = field[f].bytes;
+    }
+    halo->options.try_to = to;
+    maestro_status_t status = make_plan(halo, plan_out);
+    halo->options.try_to = NULL;
+    for (int i = 0; i < MST_MPI_METHODS && *plan_out; i++) tried = tried || (*plan_out)->trial_s[i] > 0;
+    for (size_t f = 0; f < halo->options.max_fields; f++) {
+        CHECK(!tried || check_field(halo, &field[f], f));
+        if (field[f].from_alloc) CHECK_OK(maestro_dealloc(field[f].memory));
+        else free(field[f].memory);
+    }
+    return status;
+}
+
 /* `choices` differ from rank to rank. */
 static void check_halo(halo_t *halo, random_array_t *choices) {
     maestro_plan_t *plan = NULL;
@@ -269,7 +290,8 @@ static void check_halo(halo_t *halo, random_array_t *choices) {
         CHECK(!plan);
         return;
     }
-    CHECK_OK(make_plan(halo, &plan));
+    bool tries = halo->options.max_fields < FIELDS; /* the same on all ranks */
+    CHECK_OK(tries ? make_plan_trying(halo, choices, &plan) : make_plan(halo, &plan));
     if (plan) use_plan(halo, choices, plan, halo->options.max_fields, 0, false);
     if (plan) use_plan(halo, choices, plan, 1, FIELDS, true);
     CHECK_OK(maestro_plan_destroy(plan));

@@ -7,8 +7,9 @@
 static const char WHAT[] = "redistribution";
 enum { FIELDS_MAX = 1 << 20 };
 
-const mst_mpi_method_t *const mst_mpi_method[MST_MPI_METHODS] = {&mst_mpi_shared,    &mst_mpi_staged,           &mst_mpi_packed,
-                                                                 &mst_mpi_datatypes, &mst_mpi_shared_datatypes, &mst_mpi_staged_datatypes};
+const mst_mpi_method_t *const mst_mpi_method[MST_MPI_METHODS] = {&mst_mpi_shared,    &mst_mpi_staged,   &mst_mpi_packed,
+                                                                 &mst_mpi_datatypes, &mst_mpi_buffered, &mst_mpi_shared_datatypes,
+                                                                 &mst_mpi_staged_datatypes};
 
 mst_mpi_tuning_t mst_mpi_tuning = {.piece_nbytes = 512 << 10};
 
@@ -110,6 +111,7 @@ static maestro_status_t make_traffic(maestro_plan_t *plan, const mst_mpi_shares_
         if (__builtin_mul_overflow(traffic->sent + traffic->received, (int64_t)plan->fields.packed_at[plan->fields.count] * 4, &room))
             return mst_base_fail(MAESTRO_TOO_LARGE, "%s: %zu fields of %lld elements with rank %d; take fewer fields, or more ranks", WHAT, plan->fields.count,
                                  (long long)(traffic->sent + traffic->received), traffic->rank);
+        plan->sent += traffic->sent;
         plan->moved += traffic->received;
         plan->reads = plan->reads || traffic->sent;
         plan->writes = plan->writes || traffic->received;
@@ -151,9 +153,9 @@ static maestro_status_t make_all(maestro_plan_t *plan, const mst_mpi_request_t *
     maestro_status_t status = mst_mpi_match(&plan->comm, request, &sends, &receives);
     if (status == MAESTRO_OK) mst_mpi_staging_init(plan, request);
     if (status == MAESTRO_OK) status = mst_mpi_agree(&plan->comm, mst_mpi_plan_fill(plan, &sends, &receives), -1);
-    maestro_method_t method = request->options.method;
-    if (status == MAESTRO_OK && is_auto(method)) status = mst_mpi_trial(plan, method == MAESTRO_METHOD_AUTO_PRIVATE, &sends, &receives);
-    else if (status == MAESTRO_OK) status = make_method(plan, method, &sends, &receives);
+    const maestro_plan_options_t *options = &request->options;
+    if (status == MAESTRO_OK && is_auto(options->method)) status = mst_mpi_trial(plan, options, &sends, &receives);
+    else if (status == MAESTRO_OK) status = make_method(plan, options->method, &sends, &receives);
     mst_mpi_shares_fini(&sends);
     mst_mpi_shares_fini(&receives);
     return status;

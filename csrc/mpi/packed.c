@@ -1,8 +1,10 @@
 /* The method of messages: what goes from one rank to another is packed, all fields one after the other, sent, and unpacked.  What is large goes in pieces, one
- * message each, through a few slots that take turns: a piece is packed, sent and unpacked while it is in the caches, and buffers stay small.
+ * message each, through a few slots that take turns: pieces are packed, sent and unpacked at the same time, and buffers stay small.
  * Receives are posted first; then what goes out is packed, beginning with the next rank, so that not all write to one; what arrives first is unpacked first.
  * What lies in one line in the application's memory is sent from there, or received there, as long as one field is moved.  Buffers are the plan's, and
  * touched when it is made.
+ * Buffered is the same method, but that all which is sent goes through the buffers: a copy more, out of huge pages, which MPI may read so much sooner that it
+ * is quicker.
  * Invariant: both sides of a pair have the same pieces, for they have the same moves and the same fields. */
 #include "mpi/transfer.h"
 
@@ -47,8 +49,10 @@ typedef struct side { /* what is sent, or what is received */
 
 typedef struct packed {
     const mst_mpi_fields_t *fields;
+    bool buffered;
     side_t send, receive;
-    char *buffer;
+    char *buffer, *mapped; /* of large ones: the pages in which it lies */
+    size_t mapped_nbytes;
     maestro_status_t failed; /* and why: in the use under way, while another plan was waited for */
     char why[512];
 } packed_t;
@@ -64,13 +68,14 @@ static maestro_status_t is_line(const mst_array_moves_t *moves, mst_array_way_t 
 }
 
 /* Elements of a piece: many, where one field goes from a line to a line. */
-static maestro_status_t piece_length(const mst_mpi_fields_t *fields, const mst_array_moves_t *moves, int64_t *most_out) {
+static maestro_status_t piece_length(const packed_t *packed, const mst_array_moves_t *moves, int64_t *most_out) {
+    const mst_mpi_fields_t *fields = packed->fields;
     int64_t all = (int64_t)fields->packed_at[fields->count], piece = (int64_t)mst_mpi_tuning.piece_nbytes;
     int64_t wanted = piece / all, least = (piece < FIELD_NBYTES ? piece : FIELD_NBYTES) / (int64_t)fields->packed_at[1];
     bool from_line = false, to_line = false;
     *most_out = mst_array_slice_length(moves, wanted > least ? wanted : least);
     if (*most_out > MOST_NBYTES / all) *most_out = MOST_NBYTES / all;
-    if (moves->count <= *most_out || fields->count > 1) return MAESTRO_OK;
+    if (moves->count <= *most_out || fields->count > 1 || packed->buffered) return MAESTRO_OK;
     MST_TRY(is_line(moves, MST_ARRAY_PACK, &fields->kind[0], &from_line));
     if (from_line) MST_TRY(is_line(moves, MST_ARRAY_UNPACK, &fields->kind[0], &to_line));
     if (from_line && to_line) *most_out = MOST_NBYTES / all;
@@ -89,49 +94,51 @@ static maestro_status_t reserve(const mst_mpi_fields_t *fields, side_t *side, in
     return good ? MAESTRO_OK : mst_base_fail_errno("%s: %zu pieces", WHAT, all);
 }
 
-/* What is packed in pieces stays in the caches; what is unpacked goes to where the whole lies. */
-static maestro_status_t add_piece(const maestro_plan_t *plan, const mst_array_moves_t *slice, mst_array_way_t way, side_t *side) {
+/* Pieces of much data are packed past the caches: measured, another core fetches what lies in this one's up to twice as slowly as from memory. */
+static maestro_status_t add_piece(const maestro_plan_t *plan, const packed_t *packed, const mst_array_moves_t *slice, mst_array_way_t way, side_t *side) {
+    bool sent = way == MST_ARRAY_PACK;
     const mst_mpi_fields_t *fields = &plan->fields;
     size_t first = side->ncopies, nkinds = (size_t)fields->nkinds;
     piece_t *piece = &side->piece[side->npieces++];
     *piece = (piece_t){.count = slice->count, .at = (int64_t)first};
     memset(&side->copy[first], 0, nkinds * sizeof *side->copy);
     side->ncopies += nkinds;
-    MST_TRY(mst_mpi_copies_make(fields, slice, way, way == MST_ARRAY_PACK ? 0 : plan->moved, &side->copy[first]));
-    piece->is_line = nkinds == 1 && mst_array_copy_is_line(side->copy[first], way, &piece->at);
+    MST_TRY(mst_mpi_copies_make(fields, slice, way, sent ? plan->sent : plan->moved, &side->copy[first]));
+    piece->is_line = !(sent && packed->buffered) && nkinds == 1 && mst_array_copy_is_line(side->copy[first], way, &piece->at);
     if (!piece->is_line) return MAESTRO_OK;
     mst_mpi_copies_end(fields, &side->copy[first]);
     side->ncopies = first;
     return MAESTRO_OK;
 }
 
-static maestro_status_t add_pieces(const maestro_plan_t *plan, const mst_array_moves_t *slices, int64_t nslices, mst_array_way_t way, side_t *side,
-                                   peer_t *peer) {
+static maestro_status_t add_pieces(const maestro_plan_t *plan, const packed_t *packed, const mst_array_moves_t *slices, int64_t nslices, mst_array_way_t way,
+                                   side_t *side, peer_t *peer) {
     MST_TRY(reserve(&plan->fields, side, nslices));
-    for (int64_t i = 0; i < nslices; i++) MST_TRY(add_piece(plan, &slices[i], way, side));
+    for (int64_t i = 0; i < nslices; i++) MST_TRY(add_piece(plan, packed, &slices[i], way, side));
     peer->npieces = (int)nslices;
     for (int s = 0; s < nslots_of(peer); s++) side->slot[side->nslots++] = (slot_t){.transfer = mst_mpi_transfer_none()};
     return MAESTRO_OK;
 }
 
-static maestro_status_t make_peer(const maestro_plan_t *plan, const mst_mpi_share_t *share, mst_array_way_t way, side_t *side, peer_t *peer) {
+static maestro_status_t make_peer(const maestro_plan_t *plan, const packed_t *packed, const mst_mpi_share_t *share, mst_array_way_t way, side_t *side,
+                                  peer_t *peer) {
     int64_t most, nslices = 1;
     *peer = (peer_t){.rank = share->rank, .first_piece = side->npieces, .first_slot = side->nslots};
-    MST_TRY(piece_length(&plan->fields, &share->moves, &most));
-    if (share->moves.count <= most) return add_pieces(plan, &share->moves, 1, way, side, peer);
+    MST_TRY(piece_length(packed, &share->moves, &most));
+    if (share->moves.count <= most) return add_pieces(plan, packed, &share->moves, 1, way, side, peer);
     mst_array_moves_t *slices = NULL;
     maestro_status_t status = mst_array_moves_slice(&share->moves, most, &slices, &nslices);
-    if (status == MAESTRO_OK) status = add_pieces(plan, slices, nslices, way, side, peer);
+    if (status == MAESTRO_OK) status = add_pieces(plan, packed, slices, nslices, way, side, peer);
     mst_array_slices_fini(slices, nslices);
     return status;
 }
 
-static maestro_status_t make_side(const maestro_plan_t *plan, const mst_mpi_shares_t *shares, mst_array_way_t way, side_t *side) {
+static maestro_status_t make_side(const maestro_plan_t *plan, const packed_t *packed, const mst_mpi_shares_t *shares, mst_array_way_t way, side_t *side) {
     side->most_peers = (size_t)shares->nshares + 1;
     side->peer = calloc(side->most_peers, sizeof *side->peer);
     if (!side->peer) return mst_base_fail_errno(WHAT);
     mst_mpi_others_t others = mst_mpi_shares_of_others(shares, plan->comm.rank);
-    for (const mst_mpi_share_t *share; (share = mst_mpi_others_next(&others));) MST_TRY(make_peer(plan, share, way, side, &side->peer[side->npeers++]));
+    for (const mst_mpi_share_t *share; (share = mst_mpi_others_next(&others));) MST_TRY(make_peer(plan, packed, share, way, side, &side->peer[side->npeers++]));
     return MAESTRO_OK;
 }
 
@@ -153,27 +160,73 @@ static size_t place_buffers(const mst_mpi_fields_t *fields, const side_t *side, 
     return at;
 }
 
-/* In huge pages where they are large: another rank's processor, which may read them in place, finds them sooner. */
+/* Huge pages, which processors find sooner; its own, for memory that has been used before stays in the pages that it has. */
+enum { HUGE_PAGE = 2 << 20, LARGE = HUGE_PAGE / 4 };
+
+static bool map_buffer(packed_t *packed, size_t nbytes) {
+    size_t whole = MST_ALIGN(nbytes, HUGE_PAGE);
+    void *mapped = mmap(NULL, whole + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return false;
+    packed->mapped = mapped;
+    packed->mapped_nbytes = whole + HUGE_PAGE;
+    packed->buffer = packed->mapped + (MST_ALIGN((uintptr_t)mapped, HUGE_PAGE) - (uintptr_t)mapped);
+    madvise(packed->buffer, whole, MADV_HUGEPAGE); /* else they are of the usual ones */
+    return true;
+}
+
+static bool allocate_buffer(packed_t *packed, size_t nbytes) {
+    packed->buffer = aligned_alloc(ALIGNED, nbytes);
+    return packed->buffer;
+}
+
 static maestro_status_t make_buffers(packed_t *packed) {
-    enum { PAGE = 4096, HUGE_PAGE = 2 << 20, LARGE = HUGE_PAGE / 4 };
     size_t sent = place_buffers(packed->fields, &packed->send, NULL, 0), nbytes = place_buffers(packed->fields, &packed->receive, NULL, sent);
-    size_t unit = nbytes >= LARGE ? HUGE_PAGE : PAGE, whole = MST_ALIGN(nbytes + 1, unit);
-    packed->buffer = aligned_alloc(unit, whole);
-    if (!packed->buffer) return mst_base_fail_errno("%s: buffers of %zu bytes", WHAT, nbytes);
-    if (unit == HUGE_PAGE) madvise(packed->buffer, whole, MADV_HUGEPAGE); /* else they are of the usual ones */
+    if (!nbytes) return MAESTRO_OK;
+    if (!(nbytes < LARGE ? allocate_buffer(packed, nbytes) : map_buffer(packed, nbytes)))
+        return mst_base_fail_errno("%s: buffers of %zu bytes", WHAT, nbytes);
     memset(packed->buffer, 0, nbytes);
     place_buffers(packed->fields, &packed->send, packed->buffer, 0);
     place_buffers(packed->fields, &packed->receive, packed->buffer, sent);
     return MAESTRO_OK;
 }
 
-static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out) {
+static void free_buffers(packed_t *packed) {
+    if (packed->mapped) munmap(packed->mapped, packed->mapped_nbytes);
+    else free(packed->buffer);
+}
+
+static maestro_status_t make(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, bool buffered, void **state_out) {
     packed_t *packed = *state_out = calloc(1, sizeof *packed);
     if (!packed) return mst_base_fail_errno(WHAT);
     packed->fields = &plan->fields;
-    MST_TRY(make_side(plan, sends, MST_ARRAY_PACK, &packed->send));
-    MST_TRY(make_side(plan, receives, MST_ARRAY_UNPACK, &packed->receive));
+    packed->buffered = buffered;
+    MST_TRY(make_side(plan, packed, sends, MST_ARRAY_PACK, &packed->send));
+    MST_TRY(make_side(plan, packed, receives, MST_ARRAY_UNPACK, &packed->receive));
     return make_buffers(packed);
+}
+
+static maestro_status_t create(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out) {
+    return make(plan, sends, receives, false, state_out);
+}
+
+static maestro_status_t create_buffered(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, void **state_out) {
+    return make(plan, sends, receives, true, state_out);
+}
+
+static bool is_long_line(const maestro_plan_t *plan, const mst_mpi_share_t *share) {
+    enum { LONG = 64 << 10 };
+    bool line = false;
+    if (mst_mpi_packed_nbytes(&plan->fields, share->moves.count, 1) < LONG) return false;
+    return is_line(&share->moves, MST_ARRAY_PACK, &plan->fields.kind[0], &line) == MAESTRO_OK && line;
+}
+
+bool mst_mpi_packed_has_lines(const maestro_plan_t *plan, const mst_mpi_shares_t *sends) {
+    enum { PEERS_MAX = 64 };
+    if (plan->fields.count > 1 || plan->ntraffic > PEERS_MAX) return false;
+    mst_mpi_others_t others = mst_mpi_shares_of_others(sends, plan->comm.rank);
+    for (const mst_mpi_share_t *share; (share = mst_mpi_others_next(&others));)
+        if (is_long_line(plan, share)) return true;
+    return false;
 }
 
 static void destroy_side(side_t *side) {
@@ -194,7 +247,7 @@ static void destroy(void *state) {
     packed_t *packed = state;
     if (!packed) return;
     bool sends = is_alive(&packed->send), receives = is_alive(&packed->receive);
-    if (!sends && !receives) free(packed->buffer); /* else a use has failed, and MPI keeps it */
+    if (!sends && !receives) free_buffers(packed); /* else a use has failed, and MPI keeps them */
     destroy_side(&packed->send);
     destroy_side(&packed->receive);
     free(packed);
@@ -339,5 +392,9 @@ static void abandon(const maestro_plan_t *plan, void *state) {
     for (int s = 0; s < packed->receive.nslots; s++) mst_mpi_transfer_cancel(&packed->receive.slot[s].transfer);
 }
 
-const mst_mpi_method_t mst_mpi_packed = {.number = MAESTRO_METHOD_PACKED, .name = "packed", .within = "packed", .between = "packed", .create = create,
-                                         .start = start, .progress = progress, .help = help, .abandon = abandon, .destroy = destroy};
+#define METHOD(number_, name_, create_)                                                                                                            \
+    {.number = number_, .name = name_, .within = name_, .between = name_, .create = create_, .start = start, .progress = progress, .help = help, \
+     .abandon = abandon, .destroy = destroy}
+
+const mst_mpi_method_t mst_mpi_packed = METHOD(MAESTRO_METHOD_PACKED, "packed", create);
+const mst_mpi_method_t mst_mpi_buffered = METHOD(MAESTRO_METHOD_BUFFERED, "buffered", create_buffered);

@@ -85,6 +85,12 @@ static maestro_status_t take_fields(const maestro_plan_t *plan, bool needed, con
     return MAESTRO_OK;
 }
 
+maestro_status_t mst_mpi_plan_take(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to) {
+    if (plan->is_halo) from = (const void *const *)to;
+    MST_TRY(take_fields(plan, plan->reads, "source", nfields, from, plan->from));
+    return take_fields(plan, plan->writes, "target", nfields, (const void *const *)to, (const void **)plan->to);
+}
+
 static maestro_status_t check_usable(const maestro_plan_t *plan) {
     MST_TRY(mst_mpi_plan_check(plan, WHAT));
     if (!mst_mpi_is_running()) return mst_base_fail(MAESTRO_WRONG_STATE, "%s: MPI has been finalised", WHAT);
@@ -104,9 +110,7 @@ maestro_status_t maestro_plan_start_on(maestro_plan_t *plan, void *stream, size_
     if (nfields < 1 || nfields > plan->fields.count)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: %zu fields; the plan was made for 1 to %zu, by its option max_fields", WHAT, nfields,
                              plan->fields.count);
-    if (plan->is_halo) from = (const void *const *)to;
-    MST_TRY(take_fields(plan, plan->reads, "source", nfields, from, plan->from));
-    MST_TRY(take_fields(plan, plan->writes, "target", nfields, (const void *const *)to, (const void **)plan->to));
+    MST_TRY(mst_mpi_plan_take(plan, nfields, from, to));
     plan->nfields = nfields;
     MST_TRY(stage(plan, stream));
     return mst_mpi_plan_begin(plan);

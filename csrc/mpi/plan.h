@@ -32,21 +32,26 @@ struct mst_mpi_method {
     void (*help)(const maestro_plan_t *plan, void *state);
     void (*abandon)(const maestro_plan_t *plan, void *state); /* after an error, while the use runs, or before it has: nothing is written to plan->to
                                                                any more, but by MPI what it has begun */
-    void (*forget)(const maestro_plan_t *plan, void *state); /* memory that was of use in the trial alone; NULL: there is none */
+    void (*forget)(const maestro_plan_t *plan, void *state, bool scratch); /* memory that was of use in the trial alone, which has moved scratch arrays, or
+                                                                              the application's; NULL: there is none */
     void (*destroy)(void *state); /* NULL is allowed */
 };
 
-extern const mst_mpi_method_t mst_mpi_packed, mst_mpi_datatypes, mst_mpi_shared, mst_mpi_staged, mst_mpi_shared_datatypes, mst_mpi_staged_datatypes;
-enum { MST_MPI_METHODS = 6 };
+extern const mst_mpi_method_t mst_mpi_packed, mst_mpi_buffered, mst_mpi_datatypes, mst_mpi_shared, mst_mpi_staged, mst_mpi_shared_datatypes,
+    mst_mpi_staged_datatypes;
+enum { MST_MPI_METHODS = 7 };
 extern const mst_mpi_method_t *const mst_mpi_method[MST_MPI_METHODS]; /* make.c; the likely best first */
 
 /* make.c: what tests change, on all ranks alike. */
 typedef struct mst_mpi_tuning {
-    size_t piece_nbytes;    /* what is packed goes in pieces of about so many bytes, which stay in a second-level cache.  Measured with 128 KiB to 2 MiB: smaller
-                               messages cost more each, larger ones fall out of the cache */
+    size_t piece_nbytes;    /* what is packed goes in pieces of about so many bytes.  Measured with 8 KiB to 8 MiB: smaller messages cost more each, larger ones
+                               gain nothing */
     bool datatypes_between; /* what SHARED and STAGED do between nodes, if they can: AUTO alone chooses it else */
 } mst_mpi_tuning_t;
 extern mst_mpi_tuning_t mst_mpi_tuning;
+
+/* packed.c: whether this rank sends something large that lies in one line, and to few enough ranks that buffers for it may be tried. */
+bool mst_mpi_packed_has_lines(const maestro_plan_t *plan, const mst_mpi_shares_t *sends);
 
 typedef struct mst_mpi_traffic { /* with a rank, elements of a field */
     int rank;
@@ -60,7 +65,7 @@ struct maestro_plan {
     const mst_mpi_method_t *method;
     void *state;
     mst_array_copy_t **own;   /* one for each kind of field; NULL: this rank keeps nothing */
-    int64_t kept, moved;      /* elements of a field: that this rank keeps; that it keeps and gets */
+    int64_t kept, sent, moved; /* elements of a field: that this rank keeps; that it gives to others; that it keeps and gets */
     bool reads, writes;       /* whether it needs fields of the source, of the target */
     bool is_halo;             /* source and target are the same fields */
     bool running, failed;
@@ -77,14 +82,17 @@ struct maestro_plan {
 /* make.c.  Local: what a rank gives, gets and keeps, in a plan that has its communicator and its fields. */
 maestro_status_t mst_mpi_plan_fill(maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
 
-/* trial.c.  Collective: makes what methods can be made, and leaves in the plan the quickest; `is_private`: for fields that are not from maestro_alloc. */
-maestro_status_t mst_mpi_trial(maestro_plan_t *plan, bool is_private, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
+/* trial.c.  Collective: makes what methods can be made, and leaves in the plan the quickest. */
+maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const maestro_plan_options_t *options, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives);
 
 /* registry.c: handles that applications use after the plan's end are recognised.  All zero; NULL without memory. */
 maestro_plan_t *mst_mpi_plan_new(void);
 void mst_mpi_plan_end(maestro_plan_t *plan);
 /* INVALID_ARGUMENT: NULL, or it has been destroyed. */
 maestro_status_t mst_mpi_plan_check(const maestro_plan_t *plan, const char *what);
+
+/* plan.c: takes the application's fields into the plan.  INVALID_ARGUMENT: one is missing that this rank needs. */
+maestro_status_t mst_mpi_plan_take(maestro_plan_t *plan, size_t nfields, const void *const *from, void *const *to);
 
 /* plan.c: of a plan whose fields stand in it. */
 maestro_status_t mst_mpi_plan_begin(maestro_plan_t *plan);

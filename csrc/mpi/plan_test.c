@@ -99,11 +99,11 @@ static field_t make_field(const scenario_t *scenario, random_array_t *choices, c
     return field;
 }
 
-/* Elements that came are taken away again; then nothing else may have been written. */
-static bool check_field(const scenario_t *scenario, const field_t *field, size_t number) {
+/* Elements that came, if any have, are taken away again; then nothing else may have been written. */
+static bool check_field(const scenario_t *scenario, const field_t *field, size_t number, bool came) {
     bool good = true;
     unsigned char value[16];
-    for (int64_t i = 0; i < scenario->array.count; i++) {
+    for (int64_t i = 0; i < scenario->array.count && came; i++) {
         if (scenario->side[MST_MPI_TO].owner[i] != rank || scenario->side[MST_MPI_FROM].owner[i] < 0) continue;
         unsigned char *at = field->to + GUARD + (size_t)scenario_offset(scenario, MST_MPI_TO, rank, i) * field->to_size;
         target_value(field->kind, i, number, value);
@@ -114,28 +114,43 @@ static bool check_field(const scenario_t *scenario, const field_t *field, size_t
     return good;
 }
 
-/* `choices` differ from rank to rank. */
-static void use_plan(const scenario_t *scenario, random_array_t *choices, maestro_plan_t *plan, const maestro_field_t *kind, size_t nfields, bool in_steps) {
+typedef struct fields {
+    size_t count;
     field_t field[FIELDS];
     const void *from[FIELDS];
     void *to[FIELDS];
-    for (size_t f = 0; f < nfields; f++) {
-        field[f] = make_field(scenario, choices, &kind[f], f);
-        from[f] = field[f].from;
-        to[f] = field[f].to + GUARD;
+} fields_t;
+
+/* `choices` differ from rank to rank. */
+static void make_fields(const scenario_t *scenario, random_array_t *choices, const maestro_field_t *kind, size_t count, fields_t *fields) {
+    fields->count = count;
+    for (size_t f = 0; f < count; f++) {
+        fields->field[f] = make_field(scenario, choices, &kind[f], f);
+        fields->from[f] = fields->field[f].from;
+        fields->to[f] = fields->field[f].to + GUARD;
     }
+}
+
+static void end_fields(const scenario_t *scenario, const fields_t *fields, bool came) {
+    for (size_t f = 0; f < fields->count; f++) {
+        const field_t *field = &fields->field[f];
+        CHECK(check_field(scenario, field, f, came));
+        if (field->shared) CHECK_OK(maestro_dealloc(field->shared));
+        else free(field->from);
+        free(field->to);
+    }
+}
+
+static void use_plan(const scenario_t *scenario, random_array_t *choices, maestro_plan_t *plan, const maestro_field_t *kind, size_t nfields, bool in_steps) {
+    fields_t fields;
+    make_fields(scenario, choices, kind, nfields, &fields);
     if (in_steps) {
-        CHECK_OK(maestro_plan_start(plan, nfields, from, to));
+        CHECK_OK(maestro_plan_start(plan, nfields, fields.from, fields.to));
         maestro_status_t status = maestro_plan_test(plan);
         CHECK(status == MAESTRO_OK || status == MAESTRO_IN_PROGRESS);
         if (status == MAESTRO_IN_PROGRESS) CHECK_OK(maestro_plan_wait(plan, 60));
-    } else CHECK_OK(maestro_plan_run(plan, nfields, from, to));
-    for (size_t f = 0; f < nfields; f++) {
-        CHECK(check_field(scenario, &field[f], f));
-        if (field[f].shared) CHECK_OK(maestro_dealloc(field[f].shared));
-        else free(field[f].from);
-        free(field[f].to);
-    }
+    } else CHECK_OK(maestro_plan_run(plan, nfields, fields.from, fields.to));
+    end_fields(scenario, &fields, true);
 }
 
 static maestro_status_t make_plan(scenario_t *scenario, maestro_plan_t **plan_out) {
@@ -145,10 +160,35 @@ static maestro_status_t make_plan(scenario_t *scenario, maestro_plan_t **plan_ou
                                 &scenario->options, plan_out);
 }
 
+static bool anywhere(bool here) {
+    int own = here, any;
+    MPI_Allreduce(&own, &any, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+    return any;
+}
+
+/* Makes it with arrays that a trial moves.  They are as after a use where there was a trial and every rank that has a part gave its arrays, and else as
+ * before. */
+static maestro_status_t make_plan_trying(scenario_t *scenario, random_array_t *choices, const maestro_field_t *kind, maestro_plan_t **plan_out) {
+    fields_t fields;
+    bool gives = random_below(choices, 8);
+    make_fields(scenario, choices, kind, scenario->options.max_fields, &fields);
+    scenario->options.try_from = gives ? fields.from : NULL;
+    scenario->options.try_to = gives ? fields.to : NULL;
+    maestro_status_t status = make_plan(scenario, plan_out);
+    scenario->options.try_from = NULL;
+    scenario->options.try_to = NULL;
+    const maestro_plan_t *plan = *plan_out;
+    bool tried = false, lacking = plan && !gives && (plan->reads || plan->writes);
+    for (int i = 0; i < MST_MPI_METHODS && plan; i++) tried = tried || plan->trial_s[i] > 0;
+    lacking = anywhere(lacking);
+    end_fields(scenario, &fields, tried && !lacking);
+    return status;
+}
+
 /* A trial takes longer: few have one. */
 static void choose_fields(scenario_t *scenario, maestro_field_t kind[FIELDS]) {
     random_array_t *array = &scenario->array;
-    maestro_method_t method = random_below(array, 8) ? 1 + random_below(array, 4) : MAESTRO_METHOD_AUTO;
+    maestro_method_t method = random_below(array, 8) ? 1 + random_below(array, MAESTRO_METHOD_BUFFERED) : MAESTRO_METHOD_AUTO;
     bool several = random_below(array, 2), converts = several && method != MAESTRO_METHOD_DATATYPES;
     for (size_t f = 0; f < FIELDS; f++) {
         maestro_field_init(&kind[f], (maestro_element_t)scenario->element_nbytes);
@@ -174,7 +214,9 @@ static void check_case(uint64_t seed) {
         CHECK_ERROR_SAYS(said);
         CHECK(!plan);
     } else {
-        CHECK_OK(make_plan(&scenario, &plan));
+        bool tries = scenario.options.method == MAESTRO_METHOD_AUTO && random_below(&scenario.array, 3);
+        if (tries) CHECK_OK(make_plan_trying(&scenario, &choices, kind, &plan));
+        else CHECK_OK(make_plan(&scenario, &plan));
         if (plan) use_plan(&scenario, &choices, plan, kind, scenario.options.max_fields, false);
         if (plan) use_plan(&scenario, &choices, plan, kind, 1, true);
         CHECK_OK(maestro_plan_destroy(plan));
@@ -411,10 +453,70 @@ static void test_the_quickest_method_of_a_trial_is_taken(maestro_method_t method
     CHECK_OK(maestro_plan_destroy(plan));
 }
 
-/* Whether a method is tried: all that differ where something moves, and no others. */
+/* Whether a method is tried: all that differ where something moves, and no others.  Here no lines are long. */
 static bool is_to_be_tried(const mst_mpi_method_t *method, bool within, bool between) {
     bool is_mixed = strcmp(method->within, method->between) != 0, is_default = strcmp(method->name, method->within) == 0;
     return method == &mst_mpi_packed || method == &mst_mpi_datatypes || (is_mixed && within && (between || is_default));
+}
+
+/* ---- Much data, which goes in pieces and past the caches: all to the next rank, in one line or turned, or from the first rank to all. */
+enum { MUCH = 2 << 20 };
+
+static maestro_layout_t *much(bool columns, bool first_alone) {
+    const int64_t shape[] = {nranks * 1024, MUCH / 1024}, rows_grid[] = {first_alone ? 1 : nranks, 1};
+    maestro_layout_options_t options;
+    maestro_layout_t *layout = NULL;
+    if (first_alone && rank) return NULL;
+    maestro_layout_options_init(&options);
+    if (columns) options.order = MAESTRO_COLUMN_MAJOR;
+    CHECK_OK(maestro_layout_blocks(2, shape, rows_grid, &options, &layout));
+    return layout;
+}
+
+static void check_much(maestro_method_t method, bool turned, bool first_alone) {
+    const int64_t width = MUCH / 1024, count = first_alone ? (rank ? 0 : (int64_t)MUCH * nranks) : MUCH;
+    maestro_layout_t *from = much(false, first_alone), *to = much(turned, false);
+    maestro_plan_options_t options;
+    maestro_plan_t *plan = NULL;
+    double *source = malloc((size_t)(count + 1) * sizeof *source), *target = calloc(MUCH, sizeof *target);
+    int64_t part = (rank + 1) % nranks, first = (first_alone ? 0 : rank) * (int64_t)MUCH;
+    bool good = true;
+    maestro_plan_options_init(&options);
+    options.method = method;
+    options.to_part = part;
+    for (int64_t i = 0; i < count; i++) source[i] = (double)(first + i);
+    CHECK_OK(maestro_redistribute(from, to, MAESTRO_F64, world, &options, &plan));
+    for (int use = 0; use < 2; use++) CHECK_OK(maestro_plan_run(plan, 1, (const void *[]){source}, (void *[]){target}));
+    for (int64_t i = 0; i < 1024; i++)
+        for (int64_t j = 0; j < width; j++) good = good && target[turned ? j * 1024 + i : i * width + j] == (double)(part * MUCH + i * width + j);
+    CHECK(good);
+    CHECK_OK(maestro_plan_destroy(plan));
+    maestro_layout_destroy(from);
+    maestro_layout_destroy(to);
+    free(source);
+    free(target);
+}
+
+static void test_much_data_arrives(void) {
+    static const maestro_method_t methods[] = {MAESTRO_METHOD_PACKED, MAESTRO_METHOD_BUFFERED, MAESTRO_METHOD_STAGED};
+    for (size_t m = 0; m < MST_COUNT(methods); m++)
+        for (int turned = 0; turned < 2; turned++)
+            for (int first_alone = 0; first_alone < 2; first_alone++) check_much(methods[m], turned, first_alone);
+}
+
+/* Each rank gives all to the next. */
+static void test_long_lines_are_tried_from_buffers_too(void) {
+    enum { LONG = 1 << 14 };
+    maestro_layout_t *line = scenario_line(LONG * nranks, nranks, 0);
+    maestro_plan_options_t options;
+    maestro_plan_t *plan = NULL;
+    maestro_plan_options_init(&options);
+    options.to_part = (rank + 1) % nranks;
+    CHECK_OK(maestro_redistribute(line, line, MAESTRO_F64, world, &options, &plan));
+    for (int i = 0; i < MST_MPI_METHODS && plan && nranks > 1; i++)
+        if (mst_mpi_method[i] == &mst_mpi_buffered) CHECK(plan->trial_s[i] > 0);
+    CHECK_OK(maestro_plan_destroy(plan));
+    maestro_layout_destroy(line);
 }
 
 /* Every rank gives to every other one. */
@@ -542,10 +644,12 @@ int main(int argc, char **argv) {
     test_the_quickest_method_of_a_trial_is_taken(MAESTRO_METHOD_AUTO);
     test_the_quickest_method_of_a_trial_is_taken(MAESTRO_METHOD_AUTO_PRIVATE);
     test_all_ways_within_and_between_nodes_are_tried();
+    test_long_lines_are_tried_from_buffers_too();
+    test_much_data_arrives();
     test_a_trial_leaves_no_pages_behind();
     test_segments_of_others_are_checked();
     test_without_shared_memory_there_are_messages();
-    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {
+    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_BUFFERED; method++) {
         test_wrong_use_is_refused(method);
         test_a_wait_ends_in_time_and_may_go_on(method);
         test_different_numbers_of_fields_are_refused_by_all(method);

@@ -39,7 +39,8 @@ static maestro_status_t make_peer(const maestro_plan_t *plan, const mst_mpi_shar
     *peer = (peer_t){.rank = share->rank, .number = number, .count = share->moves.count};
     peer->part = calloc((size_t)plan->fields.nkinds, sizeof *peer->part);
     if (!peer->part) return mst_base_fail_errno(WHAT);
-    for (int k = 0; k < plan->fields.nkinds; k++) MST_TRY(mst_mpi_part_init(&share->moves, sent, &plan->fields.kind[k], plan->moved, &peer->part[k]));
+    int64_t whole = sent ? plan->sent : plan->moved;
+    for (int k = 0; k < plan->fields.nkinds; k++) MST_TRY(mst_mpi_part_init(&share->moves, sent, &plan->fields.kind[k], whole, &peer->part[k]));
     return MAESTRO_OK;
 }
 
@@ -142,9 +143,9 @@ static void destroy(void *state) {
 }
 
 /* Scratch arrays of others, and what was packed where most is to be read as it lies. */
-static void forget(const maestro_plan_t *plan, void *state) {
+static void forget(const maestro_plan_t *plan, void *state, bool scratch) {
     shared_t *shared = state;
-    for (int i = 0; i < shared->nsources; i++) mst_mpi_windows_fini(&shared->source[i].windows);
+    for (int i = 0; i < shared->nsources && scratch; i++) mst_mpi_windows_fini(&shared->source[i].windows);
     for (int i = 0; i < shared->ntargets && plan->method->number == MAESTRO_METHOD_SHARED; i++)
         for (int s = 0; s < MST_MPI_SLOTS; s++) mst_mpi_board_empty(shared->target[i].channel.room[s], room_nbytes(shared, &shared->target[i]));
 }

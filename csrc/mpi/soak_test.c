@@ -70,7 +70,7 @@ static void make_plans(int64_t nplans) {
     MPI_Comm comm = MPI_COMM_NULL;
     for (int64_t i = 0; i < nplans; i++) {
         if (i % PLANS == 0) MPI_Comm_dup(MPI_COMM_WORLD, &comm);
-        maestro_plan_t *plan = make(MPI_Comm_c2f(comm), (maestro_method_t)(i % 6));
+        maestro_plan_t *plan = make(MPI_Comm_c2f(comm), (maestro_method_t)(i % (MAESTRO_METHOD_AUTO_PRIVATE + 1)));
         CHECK(run(plan, source, target));
         CHECK_OK(maestro_plan_destroy(plan));
         if (i % PLANS == PLANS - 1 || i == nplans - 1) MPI_Comm_free(&comm);
@@ -141,7 +141,7 @@ int main(int argc, char **argv) {
     bool whole = getenv("MAESTRO_TEST_SOAK") != NULL;
     int64_t nplans = whole ? 10000 : nranks > 2 ? 20 : 300, nuses = whole ? 1000000 : nranks > 2 ? 100 : 20000;
     test_plans_leave_nothing_behind(nplans);
-    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++)
+    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_BUFFERED; method++)
         test_uses_leave_nothing_behind(method, nuses / 4);
     if (whole && nranks > 1) test_a_message_may_be_larger_than_2_gib();
     MPI_Finalize();

@@ -1,15 +1,16 @@
-/* The choice of a method by trial: all that can be made move scratch arrays in turn, a few times, and the quickest remains.  Every time is that of the slowest
- * rank, so all ranks come to the same choice.
+/* The choice of a method by trial: all that can be made move arrays in turn, a few times, and the quickest remains.  Every time is that of the slowest rank, so
+ * all ranks come to the same choice.  The arrays are the application's if it gives them, else scratch.  Scratch arrays are not of zeros, which some machines move
+ * sooner.
  * Least times count, for cores may be shared with others; rounds go on until they have been seen twice.
  * Bounds: scratch arrays take no more than a part of the memory that is free, else nothing is tried; and rounds take no more than TIME_S, or as long as
- * WARM + 1 uses of each method. */
+ * WARM + 2 uses of each method. */
 #include "mpi/plan.h"
 
 #include "mem/limits.h"
 
 #include <math.h>
 
-static const double TIMEOUT_S = 60, TIME_S = 0.2, BATCH_S = 5e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
+static const double TIMEOUT_S = 60, TIME_S = 0.4, BATCH_S = 5e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
 enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_MAX = 8, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
 
 typedef struct candidate {
@@ -23,15 +24,35 @@ typedef struct candidate {
 
 typedef struct trial {
     maestro_plan_t *plan;
+    const maestro_plan_options_t *options;
     candidate_t candidate[MST_MPI_METHODS];
     char *scratch;
+    bool given;      /* arrays are the application's: this rank's; when ranks have agreed, those of all */
     bool is_private; /* scratch is not from maestro_alloc, as fields will not be */
-    bool failed;     /* a use on this rank: MPI may still read and write scratch arrays */
-    bool within, between; /* something moves between ranks of a node, of different nodes, somewhere */
+    bool failed;     /* a use on this rank: MPI may still read and write the arrays */
+    bool failed_somewhere;
+    bool within, between, lines; /* something moves between ranks of a node, of different nodes, in long lines, somewhere */
     double begun_s;
 } trial_t;
 
 static double now_s(void) { return (double)mst_base_now_ns() * 1e-9; }
+
+/* ---- The application's arrays, which it gives on all ranks or none is moved */
+static bool is_usable(const void *array) {
+    mst_mem_place_t place;
+    return !mst_mem_device_is_there() || (mst_mem_device_find(array, &place) == MAESTRO_OK && !place.on_device && !place.managed);
+}
+
+static maestro_status_t take_given(trial_t *trial) {
+    maestro_plan_t *plan = trial->plan;
+    const maestro_plan_options_t *options = trial->options;
+    bool good = options->try_from || options->try_to;
+    if (good) MST_TRY(mst_mpi_plan_take(plan, plan->fields.count, options->try_from, options->try_to));
+    for (size_t f = 0; good && f < plan->fields.count; f++)
+        good = (!plan->reads || is_usable(plan->from[f])) && (!plan->writes || is_usable(plan->to[f]));
+    trial->given = good || !(plan->reads || plan->writes);
+    return MAESTRO_OK;
+}
 
 /* ---- Scratch arrays: those of all fields in one piece of memory */
 static size_t place(const trial_t *trial, size_t f, int side) {
@@ -52,12 +73,13 @@ static size_t lay_out(const trial_t *trial, char *scratch) {
 }
 
 static maestro_status_t make_scratch(trial_t *trial) {
+    enum { ANY = 0x3f }; /* which makes numbers of each type that can be converted */
     size_t nbytes = lay_out(trial, NULL);
     void *scratch = NULL;
     if (trial->is_private) scratch = aligned_alloc(ALIGNED, MST_ALIGN(nbytes + 1, ALIGNED));
     else MST_TRY(maestro_alloc(nbytes, &scratch));
     if (!scratch) return mst_base_fail_errno("trial: %zu bytes", nbytes);
-    memset(scratch, 0, nbytes);
+    memset(scratch, ANY, nbytes);
     trial->scratch = scratch;
     lay_out(trial, scratch);
     return MAESTRO_OK;
@@ -85,14 +107,19 @@ static bool has_traffic(const maestro_plan_t *plan, bool of_node) {
     return any;
 }
 
-/* Collective: something moves between ranks, all have room, and none has so many peers that the states of all methods would take much of it. */
-static maestro_status_t is_worth_it(trial_t *trial, bool *worth_out) {
+/* Collective: something moves between ranks, all have room, and none has so many peers that the states of all methods would take much of it.  What all ranks
+ * have in common is in the trial then. */
+static maestro_status_t is_worth_it(trial_t *trial, const mst_mpi_shares_t *sends, bool *worth_out) {
     const maestro_plan_t *plan = trial->plan;
-    int own[] = {has_traffic(plan, true), has_traffic(plan, false), plan->ntraffic > PEERS_MAX || !has_room(trial)}, any[3];
-    MST_TRY(mst_mpi_allreduce(&plan->comm, "trial", own, any, 3, MPI_INT, MPI_MAX));
+    int own[] = {has_traffic(plan, true), has_traffic(plan, false), mst_mpi_packed_has_lines(plan, sends), !trial->given,
+                 !has_room(trial), plan->ntraffic > PEERS_MAX};
+    int any[MST_COUNT(own)];
+    MST_TRY(mst_mpi_allreduce(&plan->comm, "trial", own, any, MST_COUNT(own), MPI_INT, MPI_MAX));
     trial->within = any[0];
     trial->between = any[1];
-    *worth_out = (any[0] || any[1]) && !any[2];
+    trial->lines = any[2];
+    trial->given = !any[3];
+    *worth_out = (any[0] || any[1]) && (trial->given || !any[4]) && !any[5];
     return MAESTRO_OK;
 }
 
@@ -106,6 +133,7 @@ static int index_of(const mst_mpi_method_t *method) {
 /* Whether a method differs from all others where something moves. */
 static bool is_of_use(const trial_t *trial, const mst_mpi_method_t *method) {
     bool is_mixed = strcmp(method->within, method->between) != 0;
+    if (method == &mst_mpi_buffered && !trial->lines) return false;
     if (is_mixed && !trial->within) return false; /* it is its way between nodes */
     return trial->between || strcmp(method->name, method->within) == 0;
 }
@@ -214,13 +242,15 @@ static void drop_failed(trial_t *trial, const double round_s[MST_MPI_METHODS]) {
     for (int i = 0; i < MST_MPI_METHODS; i++)
         for (int j = 0; j < MST_MPI_METHODS && round_s[i] == HUGE_VAL; j++) {
             candidate_t *other = &trial->candidate[j];
+            trial->failed_somewhere = true;
             if (other->state != trial->candidate[i].state) continue;
             other->dropped = true;
             other->least_s = HUGE_VAL;
         }
 }
 
-/* A method falls out that has been looked at a few times and is clearly slower, or is slow, while pages are being made, and hopeless. */
+/* A method falls out that has been looked at a few times, or once if that takes long, and is clearly slower, or is slow, while pages are being made, and
+ * hopeless. */
 static void judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool cold) {
     double least_s[MST_MPI_METHODS];
     for (int i = 0; i < MST_MPI_METHODS; i++) {
@@ -232,8 +262,8 @@ static void judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool co
     double best_s = least_s[best_of(least_s)], drop = cold ? DROP_COLD : DROP;
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         candidate_t *candidate = &trial->candidate[i];
-        bool known = candidate->nrounds > (candidate->least_s > SLOW_S ? 1 : cold ? WARM : 2);
-        candidate->dropped = candidate->dropped || (known && candidate->least_s > drop * best_s);
+        int looks = candidate->least_s < SLOW_S ? WARM + 1 : cold ? 2 : 1;
+        candidate->dropped = candidate->dropped || (candidate->nrounds >= looks && candidate->least_s > drop * best_s);
     }
 }
 
@@ -255,7 +285,7 @@ static maestro_status_t run_rounds(trial_t *trial) {
         MST_TRY(time_round(trial, round_s));
         judge(trial, round_s, r < WARM);
         for (int i = 0; i < MST_MPI_METHODS && r == WARM - 1; i++) trial->candidate[i].nrounds = 0;
-        if (r >= WARM && round_s[MST_MPI_METHODS] > TIME_S) break;
+        if (r > WARM && round_s[MST_MPI_METHODS] > TIME_S) break;
         if (r >= WARM + ROUNDS && is_sure(trial)) break;
     }
     for (int i = 0; i < MST_MPI_METHODS; i++)
@@ -275,6 +305,9 @@ static int best_method(const double trial_s[MST_MPI_METHODS]) {
 static maestro_status_t choose_quickest(trial_t *trial, int *chosen_out) {
     MST_TRY(run_rounds(trial)); /* else the communicator is lost */
     MST_TRY(mst_mpi_agree(&trial->plan->comm, MAESTRO_OK, -1));
+    if (trial->given && trial->failed_somewhere)
+        return mst_base_fail(MAESTRO_SYSTEM, "redistribution: a method has failed on some rank in the trial, and MPI may still use the arrays that it was given; "
+                                             "choose a method as option method, or let scratch arrays be tried");
     int best = best_method(trial->plan->trial_s);
     if (best < 0) return mst_base_fail(MAESTRO_SYSTEM, "redistribution: each method has failed on some rank in its trial; try one of them as option method");
     *chosen_out = best;
@@ -293,19 +326,21 @@ static maestro_status_t try_all(trial_t *trial, const mst_mpi_shares_t *sends, c
         if (is_of_use(trial, mst_mpi_method[i])) make_candidate(trial, i, sends, receives, &status);
     int chosen = first_made(trial);
     if (chosen == MST_MPI_METHODS) return status;
-    bool ready = mst_mpi_agree(&trial->plan->comm, make_scratch(trial), -1) == MAESTRO_OK;
+    bool ready = trial->given || mst_mpi_agree(&trial->plan->comm, make_scratch(trial), -1) == MAESTRO_OK;
     status = ready ? choose_quickest(trial, &chosen) : MAESTRO_OK;
     if (status == MAESTRO_OK) choose(trial, chosen);
     else choose_none(trial);
     destroy_others(trial);
-    if (trial->plan->method && trial->plan->method->forget && !trial->is_private) trial->plan->method->forget(trial->plan, trial->plan->state);
-    if (!trial->failed) free_scratch(trial); /* else MPI keeps it */
+    const mst_mpi_method_t *method = trial->plan->method;
+    if (method && method->forget && (trial->given || !trial->is_private)) method->forget(trial->plan, trial->plan->state, !trial->given);
+    if (!trial->failed && !trial->given) free_scratch(trial); /* else MPI keeps it */
     return status;
 }
 
-maestro_status_t mst_mpi_trial(maestro_plan_t *plan, bool is_private, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
-    trial_t trial = {.plan = plan, .is_private = is_private};
+maestro_status_t mst_mpi_trial(maestro_plan_t *plan, const maestro_plan_options_t *options, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
+    trial_t trial = {.plan = plan, .options = options, .is_private = options->method == MAESTRO_METHOD_AUTO_PRIVATE};
     bool worth_it;
-    MST_TRY(is_worth_it(&trial, &worth_it));
+    MST_TRY(mst_mpi_agree(&plan->comm, take_given(&trial), -1));
+    MST_TRY(is_worth_it(&trial, sends, &worth_it));
     return worth_it ? try_all(&trial, sends, receives) : take_first(&trial, sends, receives);
 }

@@ -388,7 +388,7 @@ int main(int argc, char **argv) {
     test_letters_come_sorted_and_one_that_is_too_large_is_refused();
     test_plans_outlive_the_communicator();
     test_every_plan_that_has_ended_is_refused_and_none_that_lives();
-    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_STAGED; method++) {
+    for (int method = MAESTRO_METHOD_PACKED; method <= MAESTRO_METHOD_BUFFERED; method++) {
         test_a_rank_that_does_not_use_a_plan_is_waited_for_only_so_long(method);
         test_a_rank_that_has_destroyed_the_plan_is_noticed(method);
         test_a_plan_that_was_destroyed_is_refused(method);

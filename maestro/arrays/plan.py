@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Halo", "Plan", "redistribute", "relabel"]
 
-NAMES = ("auto", "auto_private", "packed", "shared", "datatypes", "staged")
+NAMES = ("auto", "auto_private", "packed", "shared", "datatypes", "staged", "buffered")
 METHODS = {name: getattr(_core, f"MAESTRO_METHOD_{name.upper()}") for name in NAMES}
 Arrays = Any  # an array, a sequence of arrays, or None
 
@@ -114,7 +114,7 @@ class Plan(_mpi.PlanHandle):
     def __repr__(self) -> str:
         return f"<maestro.{type(self).__name__}, closed>" if self.closed else f"<maestro.{type(self).__name__}, {self.explain()['method']}>"
 
-    def _create(self, given_parts, dtype, comm, max_fields, **options) -> None:
+    def _create(self, given_parts, dtype, comm, max_fields, tries, **options) -> None:
         """Collective: what `redistribute` and `Halo` have in common.  What is wrong on this rank alone is refused on all."""
         c_comm = handle(comm, "make a plan")
         try:
@@ -122,11 +122,12 @@ class Plan(_mpi.PlanHandle):
             parts = [0 if layout is None else part_of(layout, part, comm.rank) for layout, part in given_parts]
             told = option_numbers(given_parts[0][0], options)
             timeout = default_timeout()
+            source, target = given_parts[0][0], None if len(parts) == 1 else given_parts[1][0]
+            self._hold_tries(source, target, types, parts, *(sequence(arrays) for arrays in tries))
         except Exception:
             self._refuse(c_comm, len(given_parts) == 1)
             raise
-        source, target = given_parts[0][0], given_parts[-1][0]
-        self._make(source, None if len(parts) == 1 else target, c_comm, types, converted, parts, told, timeout)
+        self._make(source, target, c_comm, types, converted, parts, told, timeout)
 
 
 def kinds(fields: list[Field]) -> tuple[list, list | None]:
@@ -198,6 +199,8 @@ def redistribute(
     max_fields: int | None = None,
     from_part: int | None = None,
     to_part: int | None = None,
+    try_from: Arrays = None,
+    try_to: Arrays = None,
 ) -> Plan:
     """
     Make a plan that takes arrays from one layout to another.  Collective: all ranks of the communicator call.
@@ -214,14 +217,18 @@ def redistribute(
     method : str
         "auto" takes the quickest of the others, by a trial: "packed", one message for each pair of ranks, in pieces if it is large;
         "shared", ranks of one node read each other's memory; "datatypes", MPI packs; "staged", ranks of one node pack into memory that
-        the other reads.  Between nodes "shared" and "staged" do as "packed"; "auto" chooses that apart ("shared+datatypes").
-        "auto_private" is "auto" for arrays that are not of `maestro.empty`.
+        the other reads; "buffered" copies also what "packed" sends from where it lies.  Between nodes "shared" and "staged" do as
+        "packed"; "auto" chooses that apart ("shared+datatypes").  "auto_private" is "auto" for arrays that are not of `maestro.empty`.
     partial : bool
         Elements of the target that have no source are left as they are; by default they are refused.
     max_fields : int, optional
         How many fields of one kind a use may move; default 1.
     from_part, to_part : int, optional
         Which part of source and target this rank has; default is that of its number in the communicator.  `relabel` proposes the second.
+    try_from, try_to : array, or sequence of max_fields arrays, optional
+        What "auto" tries methods with, as a use takes them, and writes as a use does.  Best are those that the plan will move, for how
+        long MPI takes depends on where their pages lie.  A rank gives what it has of both sides, or nothing; scratch arrays are tried where
+        one gives nothing, or has them on a device.
 
     Returns
     -------
@@ -257,7 +264,7 @@ def redistribute(
     """
     plan = Plan()
     options = {"method": method, "partial": partial, "from_part": from_part, "to_part": to_part}
-    plan._create([(source, from_part), (target, to_part)], dtype, comm, max_fields, **options)
+    plan._create([(source, from_part), (target, to_part)], dtype, comm, max_fields, (try_from, try_to), **options)
     return plan
 
 
@@ -280,7 +287,7 @@ class Halo(Plan):
         An intracommunicator.
     periodic : bool or sequence of bool
         For each dimension, whether it begins again beyond its end.
-    method, max_fields :
+    method, max_fields, try_to :
         As of `redistribute`.
     part : int, optional
         Which part this rank has; default is that of its number in the communicator.
@@ -315,8 +322,9 @@ class Halo(Plan):
         method: str = "auto",
         max_fields: int | None = None,
         part: int | None = None,
+        try_to: Arrays = None,
     ):
-        self._create([(layout, part)], dtype, comm, max_fields, method=method, from_part=part, periodic=periodic)
+        self._create([(layout, part)], dtype, comm, max_fields, (None, try_to), method=method, from_part=part, periodic=periodic)
 
     def __call__(self, *fields: Any, stream: Any = None, timeout: float | None = None) -> None:
         """Start and wait."""

@@ -28,9 +28,9 @@ HALOS = {
 BY_HAND = ("by hand", "persistent", "Alltoallw", "Neighbor_alltoallw", "shared window")
 HALO_BY_HAND = ("packed by hand", "datatypes by hand", "a message a region", "persistent", "phases", "Neighbor_alltoallw")
 OURS = {
-    "auto": ("packed, alloc", "datatypes", "staged", "shared"),
-    "auto, other": ("packed", "datatypes", "staged", "shared, other"),
-    "auto, nodes": ("packed", "datatypes"),
+    "auto": ("packed, alloc", "buffered", "datatypes", "staged", "shared"),
+    "auto, other": ("packed", "buffered", "datatypes", "staged", "shared, other"),
+    "auto, nodes": ("packed", "buffered", "datatypes"),
 }  # what each choice chooses from
 NO_PEER = "no peer: scripts/bench-peers has not found or built it"
 PYTHON_CASES = ("rc 512", "rc 4096")

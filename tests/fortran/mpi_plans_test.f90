@@ -4,15 +4,19 @@ program mpi_plans_test
   use maestro_mpi
   implicit none
   include "world.inc"
-  integer :: failures = 0, comm, rank, nranks
+  integer :: failures = 0, comm = 0, rank = 0, nranks = 1
 
+  call without_communicator(MAESTRO_WRONG_STATE, "MPI is not initialised")
   call world_begin(comm, rank, nranks)
+  call without_communicator(MAESTRO_INVALID_ARGUMENT, "no communicator")
   call global_bounds()
   call from_the_first_to_the_last()
   call several_fields()
   call converted_fields()
   call of_boxes_and_numbers()
   call wrong_arrays()
+  call tried_arrays()
+  call wrong_tried_arrays()
   call wrong_plans()
   call wrong_memory()
   call world_end()
@@ -95,7 +99,9 @@ contains
     if (takes) call to%blocks([20 * givers], [1])
     given = [(20 * rank + i, i=1, size(given))]
     taken = 0
-    call plan%create(from, to, MAESTRO_I64, comm, to_part=1)
+    call plan%create(from, to, MAESTRO_I64, comm, to_part=1, try_from=given, try_to=taken)
+    call check(nranks == 1 .or. all(taken == [(i, i=1, size(taken))]), "arrays of some ranks are tried")
+    taken = 0
     call plan%start(given, taken)
     do
       call plan%test(status)
@@ -250,6 +256,101 @@ contains
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "the plan is NULL")
     call rows%destroy()
     call columns%destroy()
+  end subroutine
+
+  ! A plan is tried with what it will move where something moves between ranks, and moves it afterwards.
+  subroutine tried_arrays()
+    type(maestro_layout) :: rows, columns
+    type(maestro_plan) :: plan
+    type(maestro_local) :: local
+    real(real64), allocatable :: from(:, :), to(:, :)
+    integer :: i, j, method, status
+    call rows%blocks([4 * nranks, 6], [nranks, 1])
+    call columns%blocks([4 * nranks, 6], [1, nranks], low=[1, 0], high=[0, 1])
+    call columns%local(rank + 1, local)
+    allocate (from(4 * rank + 1:4 * rank + 4, 6), to(local%lower(1):local%upper(1), local%lower(2):local%upper(2)))
+    do j = 1, 6
+      do i = 4 * rank + 1, 4 * rank + 4
+        from(i, j) = value(i, j)
+      end do
+    end do
+    do method = MAESTRO_METHOD_AUTO, MAESTRO_METHOD_AUTO_PRIVATE, MAESTRO_METHOD_AUTO_PRIVATE - MAESTRO_METHOD_AUTO
+      to = -1
+      call plan%create(rows, columns, MAESTRO_F64, comm, method, try_from=from, try_to=to)
+      if (nranks > 1) call check_columns(to, local)
+      to = -1
+      call plan%run(from, to)
+      call check_columns(to, local)
+      call plan%destroy()
+    end do
+    to = -1
+    call plan%create(rows, columns, MAESTRO_F64, comm, max_fields=2, try_from=from, try_to=to)
+    call check(.not. any(abs(to + 1) > 0), "one array is not tried as two")
+    call plan%destroy()
+    call plan%create(rows, columns, MAESTRO_F64, comm, try_from=from, status=status)
+    call check_refused(status, MAESTRO_INVALID_ARGUMENT, "field 0 of the target is NULL")
+    call rows%destroy()
+    call columns%destroy()
+  end subroutine
+
+  ! The last rank alone gives a wrong one: it hears which, and the others that there is no plan.
+  subroutine wrong_tried_arrays()
+    type(maestro_layout) :: rows, columns, none
+    type(maestro_plan) :: plan
+    real(real64), allocatable :: from(:, :), to(:, :), longer(:, :)
+    real(real32), allocatable :: single(:, :)
+    integer :: length, status
+    logical :: last
+    call rows%blocks([4 * nranks, 2 * nranks], [nranks, 1])
+    call columns%blocks([4 * nranks, 2 * nranks], [1, nranks])
+    last = rank == nranks - 1
+    length = merge(8, 4, last)
+    allocate (from(4, 2 * nranks), to(4 * nranks, 2), longer(length, 2 * nranks), single(4, 2 * nranks))
+    from = 1
+    longer = 1
+    single = 1
+    to = 0
+    call plan%create(rows, columns, MAESTRO_F64, comm, try_from=longer, try_to=to, status=status)
+    call check_wrong(status, "redistribute: try_from: dimension 1 has the length 8|is 4")
+    if (last) call plan%create(rows, columns, MAESTRO_F64, comm, MAESTRO_METHOD_PACKED, try_from=single, status=status)
+    if (.not. last) call plan%create(rows, columns, MAESTRO_F64, comm, MAESTRO_METHOD_PACKED, try_from=from, status=status)
+    call check_wrong(status, "redistribute: try_from: its elements are real(real32)|real(real64)")
+    if (last) call plan%create(rows, columns, MAESTRO_F64, comm, max_fields=2, try_to=from(::2, :), status=status)
+    if (.not. last) call plan%create(rows, columns, MAESTRO_F64, comm, max_fields=2, status=status)
+    call check_wrong(status, "redistribute: try_to: dimension")
+    if (last) call plan%create(none, columns, MAESTRO_F64, comm, try_from=from, status=status)
+    if (.not. last) call plan%create(rows, columns, MAESTRO_F64, comm, try_from=from, status=status)
+    call check_wrong(status, "redistribute: try_from: this rank has no part|leave the argument away")
+    call plan%create(rows, columns, MAESTRO_F64, comm, from_part=merge(0, rank + 1, last), try_from=from, status=status)
+    call check_wrong(status, "redistribute: a part is less than 1")
+    call plan%create(rows, columns, MAESTRO_F64, comm, max_fields=0, try_from=from, status=status)
+    call check_refused(status, MAESTRO_INVALID_ARGUMENT, "max_fields")
+    call check(.not. any(abs(to) > 0), "nothing is tried with wrong arrays")
+    call plan%run(from, to, status=status)
+    call check_refused(status, MAESTRO_INVALID_ARGUMENT, "the plan is NULL")
+    call rows%destroy()
+    call columns%destroy()
+  end subroutine
+
+  ! All ranks must have been told, and the last one in these words.
+  subroutine check_wrong(status, words)
+    integer, intent(in) :: status
+    character(*), intent(in) :: words
+    call check(status == MAESTRO_INVALID_ARGUMENT, "all ranks are told")
+    if (rank == nranks - 1) call check_refused(status, MAESTRO_INVALID_ARGUMENT, words)
+  end subroutine
+
+  subroutine without_communicator(expected, words)
+    integer, intent(in) :: expected
+    character(*), intent(in) :: words
+    type(maestro_layout) :: layout
+    type(maestro_plan) :: plan
+    real(real64) :: values(6) = 0
+    integer :: status
+    call layout%blocks([12], [2])
+    call plan%create(layout, layout, MAESTRO_F64, -12345, try_from=values, status=status)
+    call check_refused(status, expected, words)
+    call layout%destroy()
   end subroutine
 
   ! Every rank hears of what one does wrong.

@@ -40,7 +40,7 @@ def test_every_element_arrives(seed):
     dtype, nfields = np.dtype(DTYPES[rng.integers(len(DTYPES))]), int(rng.integers(1, 4))
     source, target = random_side(rng, shape, COMM), random_side(rng, shape, COMM, ghosts=int(rng.integers(3)))
     shared = rng.random(2) < 0.7
-    method = str(rng.choice(["auto", "auto_private", "packed", "shared", "datatypes", "staged"]))
+    method = str(rng.choice(["auto", "auto_private", "packed", "shared", "datatypes", "staged", "buffered"]))
     with maestro.redistribute(
         source.layout, target.layout, dtype, COMM, method=method, max_fields=nfields, from_part=source.part, to_part=target.part
     ) as plan:
@@ -74,6 +74,33 @@ def test_equal_layouts_up_to_numbers_move_nothing_when_relabelled():
     assert wanted == part
     with maestro.redistribute(one, other, "f8", COMM, from_part=part, to_part=wanted) as plan:
         assert plan.explain()["messages"] == []
+
+
+# ---- Arrays that a trial moves
+@pytest.mark.parametrize("nfields", [1, 2])
+def test_arrays_that_a_trial_moves_are_as_after_a_use(nfields):
+    sources, targets = ([maestro.empty(layout, "f8", COMM) for _ in range(nfields)] for layout in (rows(), columns()))
+    for f, a in enumerate(sources):
+        i, j = rows().coordinates(RANK)
+        a[:] = 100 * i + j + f + 1
+    with maestro.redistribute(rows(), columns(), "f8", COMM, max_fields=nfields, try_from=sources, try_to=targets) as plan:
+        i, j = columns().coordinates(RANK)
+        for f, b in enumerate(targets):
+            np.testing.assert_array_equal(b, 100 * i + j + f + 1 if SIZE > 1 else 0)  # of one rank nothing is tried
+        assert (len(plan.explain()["trial_s"]) > 2) == (SIZE > 1)
+        plan(sources, targets)
+    u = maestro.empty(rows(ghosts=1), "f8", COMM)
+    u[1:-1, 1:-1] = RANK
+    with maestro.Halo(rows(ghosts=1), "f8", COMM, periodic=True, try_to=u):
+        assert SIZE == 1 or (u[0, 1:-1] == (RANK - 1) % SIZE).all()
+
+
+def test_scratch_arrays_are_tried_where_a_rank_gives_none():
+    a, b = np.ones(rows().local(RANK).shape), maestro.empty(columns(), "f8", COMM)
+    tries = {} if RANK == 0 else {"try_from": a, "try_to": b}
+    with maestro.redistribute(rows(), columns(), "f8", COMM, **tries) as plan:
+        assert (len(plan.explain()["trial_s"]) > 2) == (SIZE > 1)
+        assert not b.any()
 
 
 # ---- Start, wait, test
@@ -218,7 +245,7 @@ def test_a_plan_that_nobody_refers_to_ends():
         plan = maestro.redistribute(rows(), columns(), "f8", COMM, method=method)
         plan(maestro.empty(rows(), "f8", COMM), maestro.empty(columns(), "f8", COMM))
 
-    for method in ("staged", "shared", "packed", "datatypes", "auto"):
+    for method in ("staged", "shared", "packed", "datatypes", "buffered", "auto"):
         use(method)
         COMM.barrier()
         before = mappings()
@@ -343,7 +370,7 @@ def good():
         (lambda a, b: (a.astype("f4"), b), ["field 0 of the source", "float32", "float64"]),
         (lambda a, b: (a, np.ascontiguousarray(b)), ["field 0 of the target", "strides"]),
         (lambda a, b: (a, read_only(b)), ["field 0 of the target", "read-only"]),
-        (lambda a, b: (a.tolist(), b), ["1 of the target", "2"]),
+        (lambda a, b: (a.tolist(), b), [f"{N // SIZE} fields of the source and 1 of the target"]),
         (lambda a, b: ("a", b), ["field 0 of the source", "str", "__cuda_array_interface__"]),
         (lambda a, b: ([a, None], [b, b]), ["field 1 of the source", "None"]),
         (lambda a, b: ([a, a], [b, b]), ["fields 0 and 1 of the target share memory"]),
@@ -403,6 +430,18 @@ def test_wrong_requests_are_refused_by_name(make, words):
         make()
 
 
+def rows_now():
+    return maestro.empty(rows(), "f8", COMM)
+
+
+def columns_now():
+    return maestro.empty(columns(), "f8", COMM)
+
+
+def tried(source, target):
+    maestro.redistribute(rows(), columns(), "f8", COMM, try_from=source, try_to=target)
+
+
 def without_a_timeout():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAESTRO_TIMEOUT_S", "soon")
@@ -420,6 +459,10 @@ def without_a_timeout():
         (lambda: maestro.redistribute(rows(), columns(), "f8", COMM, to_part=-1), maestro.ArgumentError, "part -"),
         (lambda: maestro.redistribute(rows(), columns(), maestro.Field("i2", "f8"), COMM), maestro.ArgumentError, "int16"),
         (without_a_timeout, maestro.ArgumentError, "MAESTRO_TIMEOUT_S is 'soon'"),
+        (lambda: tried(np.ones(3), columns_now()), maestro.ArgumentError, r"field 0 of the source: its shape is \(3,\)"),
+        (lambda: tried(rows_now(), None), maestro.ArgumentError, "field 0 of the target: it is None"),
+        (lambda: tried([rows_now()] * 2, [columns_now(), columns_now()]), maestro.ArgumentError, "2 fields to try; the plan is for 1"),
+        (lambda: tried([rows_now()] * 2, columns_now()), maestro.ArgumentError, "make a plan: 2 fields of the source and 1 of the target"),
     ],
 )
 def test_what_one_rank_alone_gives_wrong_is_refused_on_all(wrong, kind, words):

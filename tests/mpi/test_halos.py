@@ -33,7 +33,7 @@ def test_every_ghost_cell_gets_its_element(seed):
     dtypes = [str(one) for one in rng.choice(["i1", "f4", "f8", "c16"], rng.integers(1, 4))]
     layout = maestro.Layout.blocks(shape, grid, ghosts=ghosts, order=str(rng.choice(["C", "F"])))
     owned = layout.local(RANK).owned
-    method = str(rng.choice(["auto", "auto_private", "packed", "shared", "datatypes", "staged"]))
+    method = str(rng.choice(["auto", "auto_private", "packed", "shared", "datatypes", "staged", "buffered"]))
     with maestro.Halo(layout, dtypes, COMM, periodic=periodic, method=method) as halo:
         for use in range(2):
             fields = [maestro.empty(layout, dtype, COMM) for dtype in dtypes]
