@@ -12,6 +12,9 @@ EXTRAS := mpi,test,lint,weather
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 5
 CASES ?=
+# Python tests that judge no short times and have folders and pools of their own: two of these files run at once, all other tests alone.
+BESIDE := $(filter-out tests/weather/test_fences.py,$(wildcard tests/weather/test_*.py tests/hydro/test_*.py)) \
+	tests/test_columns.py tests/test_docs.py tests/cli/test_flow.py tests/cli/test_workflow.py
 
 # One maker at a time per folder: two of them in one build folder would spoil it.
 LOCKED = mkdir -p build && flock build/$(1).lock
@@ -65,8 +68,11 @@ test: test-c test-python test-mpi
 test-c: build
 	ctest --preset release -j2
 
+# What PYTEST_ARGS choose may lie in one half alone; pytest says 5 where it finds no test.
+NONE_CHOSEN := $(if $(PYTEST_ARGS),|| [ $$? = 5 ])
 test-python: build
-	python -m pytest --ignore=tests/mpi $(PYTEST_ARGS)
+	python -m pytest -n 2 --dist loadfile $(BESIDE) $(PYTEST_ARGS) $(NONE_CHOSEN)
+	python -m pytest --ignore=tests/mpi $(addprefix --ignore=,$(BESIDE)) $(PYTEST_ARGS) $(NONE_CHOSEN)
 
 test-mpi: build
 	scripts/mpi-tests $(BIN) 1 2 3 4
