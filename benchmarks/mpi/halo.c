@@ -75,6 +75,7 @@ static bool right(const void *target) { return grid_right(target); }
 static int add_ours(rounds_t *rounds, const grid_t *grid, const grid_t *readable, planned_t *planned) {
     int count = 0;
     for (size_t i = 0; i < MST_COUNT(rounds_ours); i++) {
+        if (rounds_ours[i].method == MAESTRO_METHOD_BUFFERED) continue; /* no long lines: it is PACKED */
         const grid_t *in = rounds_ours[i].readable ? readable : grid;
         planned_t *one = &planned[count];
         *one = (planned_t){.nfields = (size_t)grid->nfields};

@@ -53,7 +53,9 @@ static bool right(const void *target) {
 /* ---- Ours */
 static int add_ours(rounds_t *rounds, const cut_t *cut, double *readable, planned_t *planned) {
     int count = 0;
+    bool lines = cut->kind == CY && cut->n > 64; /* what is sent lies in long lines: else BUFFERED is PACKED */
     for (size_t i = 0; i < MST_COUNT(rounds_ours); i++) {
+        if (rounds_ours[i].method == MAESTRO_METHOD_BUFFERED && !lines) continue;
         planned_t *one = &planned[count];
         *one = (planned_t){.nfields = 1, .from = {rounds_ours[i].readable ? readable : cut->source}, .to = {cut->target}};
         count += rounds_add_ours(rounds, rounds_ours[i].name, make_plan(cut, rounds_ours[i].method, rounds_ours[i].apart, one), one, cut);

@@ -20,6 +20,7 @@ typedef struct way {
     void *context;
     const void *target;
     char note[64]; /* which method was chosen */
+    const char *as; /* the way that is this method when it is asked for; NULL: there is none */
     int64_t repeats;
     int nsamples;
     double ns[ROUNDS_MAX];
@@ -90,19 +91,29 @@ static inline void rounds_run(rounds_t *rounds, int nrounds, bool in_short) {
         }
 }
 
+static inline double rounds_median(way_t *way) { return bench_quantile(way->ns, (size_t)way->nsamples, 0.5); }
+
+/* Plans of one method differ by where their memory lies: a choice is judged by what the method takes when it is asked for. */
+static inline void rounds_print_as(rounds_t *rounds, const way_t *way) {
+    for (int w = 0; w < rounds->nways && way->as; w++)
+        if (strcmp(rounds->way[w].name, way->as) == 0) printf(", \"as_us\": %.4g", rounds_median(&rounds->way[w]) * 1e-3);
+}
+
 /* One line of JSON for all ways, or a line of text for each.  Way 0 is the bound, which each is compared with. */
 static inline void rounds_print(rounds_t *rounds, bool json) {
     if (rounds->rank) return;
-    double bound = bench_quantile(rounds->way[0].ns, (size_t)rounds->way[0].nsamples, 0.5);
+    double bound = rounds_median(&rounds->way[0]);
     if (json) printf("{\"%s\": {", rounds->what);
     for (int w = 0; w < rounds->nways; w++) {
         way_t *way = &rounds->way[w];
         double low = bench_quantile(way->ns, (size_t)way->nsamples, 0.25), high = bench_quantile(way->ns, (size_t)way->nsamples, 0.75);
-        double median = bench_quantile(way->ns, (size_t)way->nsamples, 0.5);
-        if (json)
-            printf("%s\"%s\": {\"us\": %.4g, \"low\": %.4g, \"high\": %.4g, \"samples\": %d, \"ours\": %s, \"note\": \"%s\"}", w ? ", " : "", way->name,
+        double median = rounds_median(way);
+        if (json) {
+            printf("%s\"%s\": {\"us\": %.4g, \"low\": %.4g, \"high\": %.4g, \"samples\": %d, \"ours\": %s, \"note\": \"%s\"", w ? ", " : "", way->name,
                    median * 1e-3, low * 1e-3, high * 1e-3, way->nsamples, way->ours ? "true" : "false", way->note);
-        else
+            rounds_print_as(rounds, way);
+            printf("}");
+        } else
             printf("%-14s %s %-22s %10.2f us  %7.2f x  (%.2f to %.2f, %d samples)  %s\n", rounds->what, way->ours ? "*" : " ", way->name, median * 1e-3,
                    median / bound, low * 1e-3, high * 1e-3, way->nsamples, way->note);
     }
@@ -162,6 +173,15 @@ static inline void rounds_note(const maestro_plan_t *plan, char *note, size_t nb
     maestro_free(json);
 }
 
+/* Of a choice: the way of the method that was chosen, with memory of the same kind if there is one. */
+static inline const char *rounds_as(const char *name, const char *note) {
+    const char *as = NULL;
+    bool readable = strcmp(name, "auto") == 0;
+    for (size_t i = 0; i < MST_COUNT(rounds_ours) && strncmp(name, "auto", 4) == 0; i++)
+        if (strncmp(rounds_ours[i].name, note, strlen(note)) == 0 && (!as || rounds_ours[i].readable == readable)) as = rounds_ours[i].name;
+    return as;
+}
+
 /* A plan of ours as a way, if its method can be had here. */
 static inline bool rounds_add_ours(rounds_t *rounds, const char *name, maestro_status_t status, planned_t *planned, const void *target) {
     if (status != MAESTRO_OK) {
@@ -170,6 +190,7 @@ static inline bool rounds_add_ours(rounds_t *rounds, const char *name, maestro_s
     }
     way_t *way = rounds_add(rounds, name, true, planned_run, planned, target);
     rounds_note(planned->plan, way->note, sizeof way->note);
+    way->as = rounds_as(name, way->note);
     return true;
 }
 
