@@ -45,9 +45,8 @@ def unrest(ways: dict[str, dict]) -> float:
     return statistics.median(way["high"] / way["low"] if "low" in way else 1.0 for way in ways.values())
 
 
-def measured(family: str, count: int, words: str) -> Cases:
-    """Of each case the run that was steadiest, whatever its figures are."""
-    runs = [run(family, count, words) for _ in range(REPEATS)]
+def steadiest(runs: list[Cases]) -> Cases:
+    """Of each case the run in which figures varied least, whatever they are."""
     return {case: min((of[case] for of in runs if case in of), key=unrest) for case in runs[0]}
 
 
@@ -82,12 +81,18 @@ def table(cases: Cases, bound: str, names: tuple[str, ...]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def bars(family: str, figures: dict[str, Cases]) -> list[str]:
-    """How the rows of `maestro bench` stand with these figures."""
-    values = {f"{program}:{name}": value for program, cases in figures.items() for name, value in flat(cases).items()}
+def values(runs: dict[str, list[Cases]], i: int) -> dict[str, float]:
+    """The figures of a run as rows name them."""
+    named = {f"{program}:{name}": value for program, cases in runs.items() for name, value in flat(cases[i]).items()}
+    return {name: value for name, value in named.items() if isinstance(value, int | float)}
+
+
+def bars(family: str, runs: dict[str, list[Cases]]) -> list[str]:
+    """How the rows of `maestro bench` stand with these figures: the median of the runs."""
+    measured = judge.Measured([values(runs, i) for i in range(REPEATS)])
     lines = ["| row | figure | must | aim | best of the others | |", "| --- | --- | --- | --- | --- | --- |"]
     for row in (row for row in arrays.rows() if row.group == f"arrays-{family}"):
-        told = judge.judge(row, judge.Measured([{k: v for k, v in values.items() if isinstance(v, int | float)}]))
+        told = judge.judge(row, measured)
         if told["value"] is None:
             continue
         best = next((f"{one['name']} {number(one['value'])}" for one in told["peers"] if one["name"] == told["best_peer"]), "-")
@@ -98,14 +103,16 @@ def bars(family: str, figures: dict[str, Cases]) -> list[str]:
 
 
 def section(family: str, count: int, rounds: int) -> list[str]:
-    figures = {program: measured(family, count, f"{program}/--json/--rounds/{rounds}") for program in ("redistribute", "halo")}
-    figures["python"] = measured(family, count, "python/maestro.benchmark.alltoallw") if count == 2 else {}
+    words = {program: f"{program}/--json/--rounds/{rounds}" for program in ("redistribute", "halo")}
+    if count == 2:
+        words["python"] = "python/maestro.benchmark.alltoallw"
+    runs = {program: [run(family, count, words[program]) for _ in range(REPEATS)] for program in words}
     out = [f"## {FAMILIES[family]}, {count} ranks", ""]
     for program, bound, ways in (("redistribute", "memcpy", CUT_WAYS), ("halo", "copy in place", HALO_WAYS)):
-        out += [*table(figures[program], bound, ways), ""]
-    if figures["python"]:
-        out += ["From Python:", "", *table(figures["python"], "memcpy", ("maestro", "Alltoallw")), ""]
-    return [*out, "Beside the bars:", "", *bars(family, figures), ""] if count == 2 else out
+        out += [*table(steadiest(runs[program]), bound, ways), ""]
+    if "python" in runs:
+        out += ["From Python:", "", *table(steadiest(runs["python"]), "memcpy", ("maestro", "Alltoallw")), ""]
+    return [*out, f"Beside the bars, medians of {REPEATS} runs:", "", *bars(family, runs), ""] if count == 2 else out
 
 
 def write(load: float, rounds: int, body: list[str]) -> None:

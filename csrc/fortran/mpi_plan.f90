@@ -323,7 +323,7 @@ contains
     code = made(plan)
     if (code == 0 .and. (present(from) .or. present(to))) code = added(plan, from, to)
     if (code == 0) code = c_plan_start_on(plan%handle, or_default(stream), nfields(plan), plan%from%field, plan%to%field)
-    plan%nadded = 0
+    call forget(plan)
     call finish(code, status)
   end subroutine
 
@@ -339,7 +339,7 @@ contains
     if (code == 0 .and. (present(from) .or. present(to))) code = added(plan, from, to)
     if (code == 0) code = c_plan_start_on(plan%handle, or_default(stream), nfields(plan), plan%from%field, plan%to%field)
     if (code == 0) code = c_plan_wait(plan%handle, seconds())
-    plan%nadded = 0
+    call forget(plan)
     call finish(code, status)
   end subroutine
 
@@ -361,7 +361,7 @@ contains
     integer(c_int) :: code
     code = added_halos(halo, first, second, third, fourth)
     if (code == 0) code = c_plan_start_on(halo%handle, or_default(stream), nfields(halo), halo%to%field, halo%to%field)
-    halo%nadded = 0
+    call forget(halo)
     call finish(code, status)
   end subroutine
 
@@ -375,8 +375,16 @@ contains
     code = added_halos(halo, first, second, third, fourth)
     if (code == 0) code = c_plan_start_on(halo%handle, or_default(stream), nfields(halo), halo%to%field, halo%to%field)
     if (code == 0) code = c_plan_wait(halo%handle, seconds())
-    halo%nadded = 0
+    call forget(halo)
     call finish(code, status)
+  end subroutine
+
+  ! C has taken the fields; the next start gives others, or none.
+  pure subroutine forget(plan)
+    class(exchange), intent(inout) :: plan
+    plan%nadded = 0
+    if (allocated(plan%from%field)) plan%from%field = c_null_ptr
+    if (allocated(plan%to%field)) plan%to%field = c_null_ptr
   end subroutine
 
   pure function or_default(stream)

@@ -246,6 +246,9 @@ contains
     call check_refused(status, MAESTRO_INVALID_ARGUMENT, "target: dimension 1 has the length 8")
     call plan%wait(status=status)
     call check_refused(status, MAESTRO_WRONG_STATE, "started")
+    call plan%run(from, to)
+    call plan%start(status=status)  ! not the arrays of the use before
+    call check_refused(status, MAESTRO_INVALID_ARGUMENT, "field 0 of the source is NULL")
     call plan%run(2 * from, to)  ! an expression has an array of its own until the end of the call
     call check(all(abs(to - 2) < tiny(to)), "an expression is moved")
     call plan%run(longer(:, 1:3), to, status=status)
