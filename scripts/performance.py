@@ -1,6 +1,6 @@
 """Takes the figures of docs/performance.md again and rewrites what stands there between its marks.
 
-Usage: performance.py [ROUNDS]   (default 21; from the source tree, after make build-openmpi and scripts/bench-peers: make performance)
+Usage: performance.py [ROUNDS]   (default 11; from the source tree, after make build-openmpi and scripts/bench-peers: make performance)
 Runs the array benchmarks under every MPI that is built, with 2 ranks, and with 4 under Open MPI, whose ranks yield where cores are fewer.
 Invariant: a figure in the page was measured in the run that wrote it, beside the others of its row; what was not there is a dash.
 """

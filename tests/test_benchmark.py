@@ -226,7 +226,7 @@ def test_the_page_of_figures_shows_each_way_with_its_ratio_and_how_rows_stand(bo
     page.write_text("Before.\n<!-- figures -->\nold\n<!-- end -->\nAfter.\n")
     monkeypatch.setattr(performance, "PAGE", page)
     monkeypatch.setattr(performance, "RUNS", [("mpich", 2)])
-    monkeypatch.setattr(performance, "measured", lambda family, count, words: {"rc 512": case} if words.startswith("redistribute") else {})
+    monkeypatch.setattr(performance, "run", lambda family, count, words: {"rc 512": case} if words.startswith("redistribute") else {})
     monkeypatch.setattr("sys.argv", ["performance.py"])
     performance.main()
     text = page.read_text()
