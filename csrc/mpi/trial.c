@@ -1,7 +1,7 @@
 /* The choice of a method by trial: all that can be made move arrays in turn, a few times, and the quickest remains.  Every time is that of the slowest rank, so
  * all ranks come to the same choice.  The arrays are the application's if it gives them, else scratch.  Scratch arrays are not of zeros, which some machines move
  * sooner.
- * Least times count, for cores may be shared with others; rounds go on until they have been seen twice.
+ * Least times count, for cores may be shared with others; rounds go on until they have been seen twice, a few after the last method has fallen out.
  * Bounds: scratch arrays take no more than a part of the memory that is free, else nothing is tried; and rounds take no more than TIME_S, or as long as
  * WARM + 2 uses of each method. */
 #include "mpi/plan.h"
@@ -10,14 +10,14 @@
 
 #include <math.h>
 
-static const double TIMEOUT_S = 60, TIME_S = 0.4, BATCH_S = 5e-5, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
-enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_MAX = 8, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
+static const double TIMEOUT_S = 60, TIME_S = 0.4, BATCH_S = 5e-4, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
+enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_LEAST = 4, BATCH_GROWTH = 4, BATCH_MAX = 1000, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
 
 typedef struct candidate {
     void *state;
     int tag;         /* its own: messages that a failed use of another has left do not meet its own */
     bool made, shares_state, dropped;
-    int batch;       /* uses that are timed together */
+    int batch;       /* uses that are timed together: several, unless they are slow */
     int nrounds;     /* since the first that counts */
     double least_s, second_s; /* of a use, in all of them */
 } candidate_t;
@@ -188,12 +188,14 @@ static maestro_status_t take_first(trial_t *trial, const mst_mpi_shares_t *sends
 }
 
 /* ---- Rounds */
-/* Of one use, or HUGE_VAL: it has failed, or not ended in time: in less than that in which the ranks for which it has failed wait for the others. */
+/* Of one use of a batch, or HUGE_VAL: one has failed, or not ended in time: in less than that in which the ranks for which it has failed wait for the others.
+ * Uses go before the batch that find the caches as the method before has left them: what moves the same arrays otherwise slows them to several times. */
 static double time_uses(trial_t *trial, int count) {
     maestro_plan_t *plan = trial->plan;
-    double timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S) / 2, begun_s = now_s();
+    double timeout_s = mst_base_setting_f64("MAESTRO_TIMEOUT_S", TIMEOUT_S) / 2, begun_s = 0;
     maestro_status_t status = MAESTRO_OK;
-    for (int i = 0; i < count && status == MAESTRO_OK; i++) {
+    for (int i = count > 1 ? -(count / BATCH_LEAST) : 0; i < count && status == MAESTRO_OK; i++) {
+        if (i == 0) begun_s = now_s();
         status = mst_mpi_plan_begin(plan);
         if (status == MAESTRO_OK) status = mst_mpi_plan_finish(plan, timeout_s);
     }
@@ -228,8 +230,9 @@ static int best_of(const double time_s[MST_MPI_METHODS]) {
 }
 
 static void take_time(candidate_t *candidate, double s) {
-    double batch = BATCH_S / s;
-    candidate->batch = batch < 1 ? 1 : batch > BATCH_MAX ? BATCH_MAX : (int)batch;
+    double batch = BATCH_S / s, most = BATCH_GROWTH * candidate->batch;
+    if (most > BATCH_MAX) most = BATCH_MAX;
+    candidate->batch = s > SLOW_S ? 1 : batch > most ? (int)most : batch < BATCH_LEAST ? BATCH_LEAST : (int)batch;
     if (!candidate->nrounds++) candidate->least_s = candidate->second_s = HUGE_VAL;
     if (s < candidate->least_s) {
         candidate->second_s = candidate->least_s;
@@ -249,10 +252,11 @@ static void drop_failed(trial_t *trial, const double round_s[MST_MPI_METHODS]) {
         }
 }
 
-/* A method falls out that has been looked at a few times, or once if that takes long, and is clearly slower, or is slow, while pages are being made, and
- * hopeless. */
-static void judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool cold) {
+/* A method falls out that has been looked at a few times, or once if that takes long, and is clearly slower; or twice, while pages are being made, and is
+ * hopeless: for the one after it finds other caches.  Returns whether any fell out. */
+static bool judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool cold) {
     double least_s[MST_MPI_METHODS];
+    bool any = false;
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         candidate_t *candidate = &trial->candidate[i];
         if (round_s[i] > 0) take_time(candidate, round_s[i]);
@@ -262,9 +266,11 @@ static void judge(trial_t *trial, const double round_s[MST_MPI_METHODS], bool co
     double best_s = least_s[best_of(least_s)], drop = cold ? DROP_COLD : DROP;
     for (int i = 0; i < MST_MPI_METHODS; i++) {
         candidate_t *candidate = &trial->candidate[i];
-        int looks = candidate->least_s < SLOW_S ? WARM + 1 : cold ? 2 : 1;
-        candidate->dropped = candidate->dropped || (candidate->nrounds >= looks && candidate->least_s > drop * best_s);
+        int looks = cold ? WARM : candidate->least_s < SLOW_S ? ROUNDS : 1;
+        if (!candidate->made || candidate->dropped || candidate->nrounds < looks || candidate->least_s <= drop * best_s) continue;
+        candidate->dropped = any = true;
     }
+    return any;
 }
 
 /* Whether the least time of each method that is left has been seen twice. */
@@ -279,14 +285,15 @@ static bool is_sure(const trial_t *trial) {
 
 static maestro_status_t run_rounds(trial_t *trial) {
     double round_s[MST_MPI_METHODS + 1];
+    int since = WARM; /* the first round of those methods that are left */
     trial->begun_s = now_s();
     trial->plan->nfields = trial->plan->fields.count;
     for (int r = 0; r < WARM + ROUNDS_MAX; r++) {
         MST_TRY(time_round(trial, round_s));
-        judge(trial, round_s, r < WARM);
+        if (judge(trial, round_s, r < WARM) && r >= WARM) since = r + 1;
         for (int i = 0; i < MST_MPI_METHODS && r == WARM - 1; i++) trial->candidate[i].nrounds = 0;
         if (r > WARM && round_s[MST_MPI_METHODS] > TIME_S) break;
-        if (r >= WARM + ROUNDS && is_sure(trial)) break;
+        if (r >= since + ROUNDS && is_sure(trial)) break;
     }
     for (int i = 0; i < MST_MPI_METHODS; i++)
         if (trial->candidate[i].least_s < HUGE_VAL) trial->plan->trial_s[i] = trial->candidate[i].least_s;
