@@ -146,7 +146,6 @@ static const struct {
     {"buffered", MAESTRO_METHOD_BUFFERED, false, false},
     {"datatypes", MAESTRO_METHOD_DATATYPES, false, false},
     {"staged", MAESTRO_METHOD_STAGED, false, false},
-    {"shared, other", MAESTRO_METHOD_SHARED, false, false},
     {"shared", MAESTRO_METHOD_SHARED, true, false},
     {"packed, alloc", MAESTRO_METHOD_PACKED, true, false},
     {"auto, nodes", MAESTRO_METHOD_AUTO_PRIVATE, false, true},

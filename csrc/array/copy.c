@@ -23,11 +23,18 @@ static void walk(const mst_array_copy_t *copy, const mst_array_step_t *step, int
             walk(copy, step, level + 1, from + axis->run[r].from + i * axis->from_stride, to + axis->run[r].to + i * axis->to_stride);
 }
 
-void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to) {
-    const mst_array_step_t *step = mst_array_copy_step(copy);
+static void run(const mst_array_copy_t *copy, const mst_array_step_t *step, const char *from, char *to) {
     for (int64_t s = 0; s < copy->nsteps; s++) {
-        walk(copy, step, 0, (const char *)from + step->from, (char *)to + step->to);
+        walk(copy, step, 0, from + step->from, to + step->to);
         step = mst_array_step_next(step);
     }
     if (copy->large) mst_array_large_end();
+}
+
+void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to) { run(copy, mst_array_copy_step(copy), from, to); }
+
+void mst_array_copy_run_past(const mst_array_copy_t *copy, const void *from, void *to) {
+    mst_array_copy_t large = *copy;
+    large.large = true;
+    run(&large, mst_array_copy_step(copy), from, to);
 }

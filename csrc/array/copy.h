@@ -36,6 +36,11 @@ size_t mst_array_copy_nbytes(const mst_array_copy_t *copy);
  * copy at a time, into different memory. */
 void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to);
 
+/* Whether it is written past the caches, being of much; whether it is made of lines and rectangles that can be; and so, as large ones are. */
+bool mst_array_copy_is_large(const mst_array_copy_t *copy);
+bool mst_array_copy_can_pass(const mst_array_copy_t *copy);
+void mst_array_copy_run_past(const mst_array_copy_t *copy, const void *from, void *to);
+
 /* Whether it is one line of bytes that are moved as they are, in the part's memory as in the buffer; where in the part's memory it begins. */
 bool mst_array_copy_is_line(const mst_array_copy_t *copy, mst_array_way_t way, int64_t *at_out);
 
@@ -63,7 +68,7 @@ struct mst_array_copy {
     size_t nbytes;
     int64_t nsteps;
     uint8_t from_nbytes, to_nbytes; /* of an element; the same where nothing is converted */
-    bool large, converts;
+    bool large, converts, can_pass;
 };
 
 /* convert.c: `n` elements, `stride` bytes apart, into a strip and out of it. */

@@ -20,12 +20,15 @@ typedef struct mst_array_lines { /* all zero: none */
     size_t rest[MST_ARRAY_LINES];
 } mst_array_lines_t;
 
-/* One line that stays in the caches, of MST_ARRAY_LINE_LEAST bytes or more. */
-enum { MST_ARRAY_LINE_LEAST = 64 };
+/* One line that stays in the caches, of MST_ARRAY_LINE_LEAST bytes or more; shorter ones than MST_ARRAY_LINE_PASSES go through the caches whatever the copy is. */
+enum { MST_ARRAY_LINE_LEAST = 64, MST_ARRAY_LINE_PASSES = 256 };
 void mst_array_line_copy(char *to, const char *from, size_t nbytes);
 
 void mst_array_lines_add(mst_array_lines_t *lines, char *to, const char *from, size_t nbytes);
 void mst_array_lines_flush(mst_array_lines_t *lines);
+
+/* One line past the caches, where they can be passed by; other threads and processes see it. */
+void mst_array_line_stream(char *to, const char *from, size_t nbytes);
 
 /* transpose.c: element (i, j) goes from `from` + i * from_stride + j * element_nbytes to `to` + j * to_stride + i * element_nbytes, all in bytes. */
 typedef struct mst_array_rectangle {

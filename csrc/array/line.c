@@ -14,7 +14,9 @@ bool mst_array_is_large(size_t nbytes) { return nbytes >= LARGE; }
 #define AVX2 __attribute__((target("avx2")))
 
 enum { CACHE_LINE = 64, MEDIUM = 512, PAGE = 4096 };
-enum { CHUNK = 512, SHORT = 256, LONG = 1 << 20 }; /* the ends of short lines cost more than is won, and long ones memcpy does as well */
+enum { CHUNK = 512, SHORT = MST_ARRAY_LINE_PASSES, LONG = 1 << 20 }; /* the ends of short lines cost more than is won, and long ones memcpy does as well */
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 AVX2 INLINE void avx_copy(char *to, const char *from) {
     __m256i low = _mm256_loadu_si256((const __m256i *)from), high = _mm256_loadu_si256((const __m256i *)(from + 32));
@@ -60,6 +62,15 @@ INLINE void sse_stream(char *to, const char *from) {
 CHUNK_COPY(avx_chunk, AVX2, avx_stream)
 CHUNK_COPY(sse_chunk, , sse_stream)
 
+void mst_array_line_stream(char *to, const char *from, size_t nbytes) {
+    size_t head = smaller(-(uintptr_t)to & (CACHE_LINE - 1), nbytes), body = (nbytes - head) / CACHE_LINE * CACHE_LINE;
+    memcpy(to, from, head);
+    if (mst_array_has_avx2()) avx_chunk(to + head, from + head, body, 0);
+    else sse_chunk(to + head, from + head, body, 0);
+    memcpy(to + head + body, from + head + body, nbytes - head - body);
+    _mm_sfence();
+}
+
 /* Each line first up to where a cache line begins in its target, and what remains at last. */
 static void begin_lines(mst_array_lines_t *lines) {
     for (int k = 0; k < lines->count; k++) {
@@ -70,8 +81,6 @@ static void begin_lines(mst_array_lines_t *lines) {
         lines->rest[k] = lines->nbytes - head;
     }
 }
-
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 void mst_array_lines_flush(mst_array_lines_t *lines) {
     void (*chunk)(char *, const char *, size_t, size_t) = mst_array_has_avx2() ? avx_chunk : sse_chunk;
@@ -105,6 +114,8 @@ void mst_array_large_end(void) { _mm_sfence(); }
 bool mst_array_has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 #else
 void mst_array_line_copy(char *to, const char *from, size_t nbytes) { memcpy(to, from, nbytes); }
+
+void mst_array_line_stream(char *to, const char *from, size_t nbytes) { memcpy(to, from, nbytes); }
 
 void mst_array_lines_add(mst_array_lines_t *lines, char *to, const char *from, size_t nbytes) {
     (void)lines;

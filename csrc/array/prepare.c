@@ -222,13 +222,23 @@ static bool add_moves(const mst_array_copy_t *copy, const mst_array_moves_t *mov
 }
 
 /* The block is whole: it is made as small as it can be, and axes find their runs. */
+static bool can_pass(const mst_array_copy_t *copy, const mst_array_step_t *step) {
+    if (step->leaf != MST_ARRAY_LEAF_ROWS || !step->naxes) return step->leaf == MST_ARRAY_LEAF_TILES;
+    const mst_array_axis_t *line = &step->axis[step->naxes - 1];
+    for (int64_t r = 0; r < line->nruns; r++)
+        if (line->run[r].length * copy->from_nbytes < MST_ARRAY_LINE_PASSES) return false;
+    return true;
+}
+
 static mst_array_copy_t *finish(block_t *block) {
     mst_array_copy_t *copy = realloc(block->bytes, block->nbytes);
     if (!copy) copy = (mst_array_copy_t *)(uintptr_t)block->bytes;
     mst_array_step_t *step = mst_array_copy_step(copy);
+    copy->can_pass = !copy->converts;
     for (int64_t s = 0; s < copy->nsteps; s++) {
         mst_array_run_t *run = (mst_array_run_t *)(step->axis + step->naxes);
         for (int a = 0; a < step->naxes && step->leaf != MST_ARRAY_LEAF_POINTS; run += step->axis[a++].nruns) step->axis[a].run = run;
+        copy->can_pass = copy->can_pass && can_pass(copy, step);
         step = mst_array_step_next(step);
     }
     return copy;
@@ -260,6 +270,10 @@ maestro_status_t mst_array_copy_create(const mst_array_moves_t *moves, mst_array
 }
 
 size_t mst_array_copy_nbytes(const mst_array_copy_t *copy) { return copy->nbytes; }
+
+bool mst_array_copy_is_large(const mst_array_copy_t *copy) { return copy->large; }
+
+bool mst_array_copy_can_pass(const mst_array_copy_t *copy) { return copy->can_pass; }
 
 bool mst_array_copy_is_line(const mst_array_copy_t *copy, mst_array_way_t way, int64_t *at_out) {
     const mst_array_step_t *step = mst_array_copy_step(copy);

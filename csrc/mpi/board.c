@@ -10,7 +10,7 @@ static const char WHAT[] = "redistribution in shared memory";
 /* ---- Places */
 static size_t aligned(size_t nbytes) { return MST_ALIGN(nbytes, MST_MPI_LINE); }
 
-static _Atomic uint64_t *read_of(const char *base, int rank) { return &((mst_mpi_board_read_t *)(uintptr_t)(base + MST_MPI_LINE))[rank].use; }
+static mst_mpi_board_read_t *read_of(const char *base, int rank) { return (mst_mpi_board_read_t *)(uintptr_t)(base + MST_MPI_LINE) + rank; }
 
 static size_t places_at(const mst_mpi_boards_t *boards) { return MST_MPI_LINE + sizeof(mst_mpi_board_read_t) * (size_t)boards->nnode; }
 

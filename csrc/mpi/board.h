@@ -15,9 +15,9 @@ typedef struct mst_mpi_board_head {
     _Atomic uint64_t end; /* not 0: this rank will do no more, after an error, or since it has destroyed the plan */
 } mst_mpi_board_head_t;
 
-typedef struct mst_mpi_board_read { /* which use of a rank this one has read; alone in its cache line */
-    _Atomic uint64_t use;
-    char apart[MST_MPI_LINE - sizeof(uint64_t)];
+typedef struct mst_mpi_board_read { /* which use of a rank this one has read, and how long that took; alone in its cache line */
+    _Atomic uint64_t use, ns;         /* 0: it has not been timed */
+    char apart[MST_MPI_LINE - 2 * sizeof(uint64_t)];
 } mst_mpi_board_read_t;
 
 typedef struct mst_mpi_board_field { /* where it is to be read */
@@ -35,7 +35,7 @@ typedef struct mst_mpi_channel {
     mst_mpi_slot_t *slot[MST_MPI_SLOTS];
     mst_mpi_board_field_t *field[MST_MPI_SLOTS]; /* max_fields of each */
     char *room[MST_MPI_SLOTS];                   /* what the source has packed */
-    _Atomic uint64_t *read;                      /* the last use that the target has read */
+    mst_mpi_board_read_t *read;                  /* the last use that the target has read */
 } mst_mpi_channel_t;
 
 typedef struct mst_mpi_boards {

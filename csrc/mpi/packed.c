@@ -6,6 +6,7 @@
  * Buffered is the same method, but that all which is sent goes through the buffers: a copy more, out of huge pages, which MPI may read so much sooner that it
  * is quicker.
  * Invariant: both sides of a pair have the same pieces, for they have the same moves and the same fields. */
+#include "mpi/handover.h"
 #include "mpi/transfer.h"
 
 #include <limits.h>
@@ -53,6 +54,8 @@ typedef struct packed {
     side_t send, receive;
     char *buffer, *mapped; /* of large ones: the pages in which it lies */
     size_t mapped_nbytes;
+    mst_mpi_handover_t *handover; /* of each peer that is sent to; NULL: all is little */
+    mst_mpi_scratch_t scratch;
     maestro_status_t failed; /* and why: in the use under way, while another plan was waited for */
     char why[512];
 } packed_t;
@@ -195,6 +198,14 @@ static void free_buffers(packed_t *packed) {
     else free(packed->buffer);
 }
 
+static maestro_status_t make_handovers(packed_t *packed) {
+    bool any = false;
+    for (int i = 0; i < packed->send.npieces && !any; i++)
+        any = mst_mpi_packed_nbytes(packed->fields, packed->send.piece[i].count, packed->fields->count) >= MST_MPI_HANDOVER_LEAST;
+    if (any) packed->handover = calloc((size_t)packed->send.npeers, sizeof *packed->handover);
+    return !any || packed->handover ? MAESTRO_OK : mst_base_fail_errno(WHAT);
+}
+
 static maestro_status_t make(const maestro_plan_t *plan, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives, bool buffered, void **state_out) {
     packed_t *packed = *state_out = calloc(1, sizeof *packed);
     if (!packed) return mst_base_fail_errno(WHAT);
@@ -202,6 +213,7 @@ static maestro_status_t make(const maestro_plan_t *plan, const mst_mpi_shares_t 
     packed->buffered = buffered;
     MST_TRY(make_side(plan, packed, sends, MST_ARRAY_PACK, &packed->send));
     MST_TRY(make_side(plan, packed, receives, MST_ARRAY_UNPACK, &packed->receive));
+    MST_TRY(make_handovers(packed));
     return make_buffers(packed);
 }
 
@@ -250,6 +262,8 @@ static void destroy(void *state) {
     if (!sends && !receives) free_buffers(packed); /* else a use has failed, and MPI keeps them */
     destroy_side(&packed->send);
     destroy_side(&packed->receive);
+    mst_mpi_scratch_fini(&packed->scratch);
+    free(packed->handover);
     free(packed);
 }
 
@@ -272,15 +286,19 @@ static message_t message_of(const maestro_plan_t *plan, const side_t *side, cons
 }
 
 /* Packs it, and says where it lies. */
-static const char *pack(const maestro_plan_t *plan, const message_t *message) {
+static const char *pack(const maestro_plan_t *plan, packed_t *packed, const peer_t *peer, const message_t *message) {
+    mst_mpi_handover_t *handover = packed->handover ? &packed->handover[peer - packed->send.peer] : NULL;
     const mst_mpi_fields_t *fields = &plan->fields;
     const piece_t *piece = message->piece;
     if (message->is_line) return (const char *)plan->from[0] + piece->at;
     for (size_t f = 0; f < plan->nfields; f++) {
         char *to = message->slot->buffer + mst_mpi_packed_nbytes(fields, piece->count, f);
-        if (!piece->is_line) mst_array_copy_run(message->copy[fields->kind_of[f]], plan->from[f], to);
+        const mst_array_copy_t *copy = piece->is_line ? NULL : message->copy[fields->kind_of[f]];
+        if (copy && handover) mst_mpi_handover_pack(handover, &packed->scratch, copy, plan->from[f], to);
+        else if (copy) mst_array_copy_run(copy, plan->from[f], to);
         else memcpy(to, (const char *)plan->from[f] + piece->at, mst_mpi_packed_nbytes(fields, piece->count, 1));
     }
+    if (handover) mst_mpi_handover_end(handover, 0);
     return message->slot->buffer;
 }
 
@@ -294,25 +312,25 @@ static void unpack(const maestro_plan_t *plan, const message_t *message) {
     }
 }
 
-static maestro_status_t send_next(const maestro_plan_t *plan, const side_t *side, peer_t *peer) {
-    message_t message = message_of(plan, side, peer, peer->begun++);
-    return mst_mpi_transfer_send(plan, &message.slot->transfer, peer->rank, pack(plan, &message), (int)message.nbytes, MPI_BYTE);
+static maestro_status_t send_next(const maestro_plan_t *plan, packed_t *packed, peer_t *peer) {
+    message_t message = message_of(plan, &packed->send, peer, peer->begun++);
+    return mst_mpi_transfer_send(plan, &message.slot->transfer, peer->rank, pack(plan, packed, peer, &message), (int)message.nbytes, MPI_BYTE);
 }
 
-static maestro_status_t receive_next(const maestro_plan_t *plan, const side_t *side, peer_t *peer) {
-    message_t message = message_of(plan, side, peer, peer->begun++);
+static maestro_status_t receive_next(const maestro_plan_t *plan, packed_t *packed, peer_t *peer) {
+    message_t message = message_of(plan, &packed->receive, peer, peer->begun++);
     char *to = message.is_line ? (char *)plan->to[0] + message.piece->at : message.slot->buffer;
     return mst_mpi_transfer_receive(plan, &message.slot->transfer, peer->rank, to, (int)message.nbytes, MPI_BYTE);
 }
 
 /* ---- Use */
-typedef maestro_status_t (*next_fn)(const maestro_plan_t *plan, const side_t *side, peer_t *peer);
+typedef maestro_status_t (*next_fn)(const maestro_plan_t *plan, packed_t *packed, peer_t *peer);
 
-static maestro_status_t begin(const maestro_plan_t *plan, const side_t *side, next_fn next) {
+static maestro_status_t begin(const maestro_plan_t *plan, packed_t *packed, const side_t *side, next_fn next) {
     for (int i = 0; i < side->npeers; i++) {
         peer_t *peer = &side->peer[i];
         peer->begun = peer->done = 0;
-        while (peer->begun < nslots_of(peer)) MST_TRY(next(plan, side, peer));
+        while (peer->begun < nslots_of(peer)) MST_TRY(next(plan, packed, peer));
     }
     return MAESTRO_OK;
 }
@@ -320,27 +338,27 @@ static maestro_status_t begin(const maestro_plan_t *plan, const side_t *side, ne
 static maestro_status_t start(const maestro_plan_t *plan, void *state) {
     packed_t *packed = state;
     packed->failed = MAESTRO_OK;
-    MST_TRY(begin(plan, &packed->receive, receive_next));
-    return begin(plan, &packed->send, send_next);
+    MST_TRY(begin(plan, packed, &packed->receive, receive_next));
+    return begin(plan, packed, &packed->send, send_next);
 }
 
 /* OK: all pieces of the peer have come. */
-static maestro_status_t progress_receive(const maestro_plan_t *plan, const side_t *side, peer_t *peer) {
+static maestro_status_t progress_receive(const maestro_plan_t *plan, packed_t *packed, peer_t *peer) {
     for (; peer->done < peer->npieces; peer->done++) {
-        message_t message = message_of(plan, side, peer, peer->done);
+        message_t message = message_of(plan, &packed->receive, peer, peer->done);
         maestro_status_t status = mst_mpi_transfer_arrived(plan, &message.slot->transfer, peer->rank, MPI_BYTE, (int64_t)message.nbytes);
         if (status != MAESTRO_OK) return status;
         unpack(plan, &message);
-        if (peer->begun < peer->npieces) MST_TRY(receive_next(plan, side, peer));
+        if (peer->begun < peer->npieces) MST_TRY(receive_next(plan, packed, peer));
     }
     return MAESTRO_OK;
 }
 
-static maestro_status_t progress_send(const maestro_plan_t *plan, const side_t *side, peer_t *peer) {
+static maestro_status_t progress_send(const maestro_plan_t *plan, packed_t *packed, peer_t *peer) {
     for (; peer->done < peer->npieces; peer->done++) {
-        maestro_status_t status = mst_mpi_transfer_sent(&message_of(plan, side, peer, peer->done).slot->transfer);
+        maestro_status_t status = mst_mpi_transfer_sent(&message_of(plan, &packed->send, peer, peer->done).slot->transfer);
         if (status != MAESTRO_OK) return status;
-        if (peer->begun < peer->npieces) MST_TRY(send_next(plan, side, peer));
+        if (peer->begun < peer->npieces) MST_TRY(send_next(plan, packed, peer));
     }
     return MAESTRO_OK;
 }
@@ -348,14 +366,14 @@ static maestro_status_t progress_send(const maestro_plan_t *plan, const side_t *
 static maestro_status_t progress_all(const maestro_plan_t *plan, packed_t *packed) {
     bool all = true;
     for (int i = 0; i < packed->receive.npeers; i++) {
-        maestro_status_t status = progress_receive(plan, &packed->receive, &packed->receive.peer[i]);
+        maestro_status_t status = progress_receive(plan, packed, &packed->receive.peer[i]);
         if (status < 0) return status;
         all = all && status == MAESTRO_OK;
     }
     for (int i = 0; i < packed->send.npeers; i++) {
         peer_t *peer = &packed->send.peer[i];
         if (!all && peer->begun == peer->npieces) continue; /* a look takes MPI's time, and receives move sends on */
-        maestro_status_t status = progress_send(plan, &packed->send, peer);
+        maestro_status_t status = progress_send(plan, packed, peer);
         if (status < 0) return status;
         all = all && status == MAESTRO_OK;
     }

@@ -454,7 +454,8 @@ static void test_the_quickest_method_of_a_trial_is_taken(maestro_method_t method
 }
 
 /* Whether a method is tried: all that differ where something moves, and no others.  Here no lines are long. */
-static bool is_to_be_tried(const mst_mpi_method_t *method, bool within, bool between) {
+static bool is_to_be_tried(const mst_mpi_method_t *method, bool private, bool within, bool between) {
+    if (private && method->number == MAESTRO_METHOD_SHARED) return false;
     bool is_mixed = strcmp(method->within, method->between) != 0, is_default = strcmp(method->name, method->within) == 0;
     return method == &mst_mpi_packed || method == &mst_mpi_datatypes || (is_mixed && within && (between || is_default));
 }
@@ -520,14 +521,14 @@ static void test_long_lines_are_tried_from_buffers_too(void) {
 }
 
 /* Every rank gives to every other one. */
-static void test_all_ways_within_and_between_nodes_are_tried(void) {
+static void test_all_ways_within_and_between_nodes_are_tried(bool private) {
     mst_mpi_comm_t comm;
     CHECK_OK(mst_mpi_comm_open("test", world, &comm));
     int own[] = {comm.nnode > 1, comm.nnode < nranks}, any[2];
     MPI_Allreduce(own, any, 2, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
     mst_mpi_comm_close(&comm);
-    maestro_plan_t *plan = line_to_column_plan(MAESTRO_METHOD_AUTO, 1);
-    for (int i = 0; i < MST_MPI_METHODS && nranks > 1; i++) CHECK((plan->trial_s[i] > 0) == is_to_be_tried(mst_mpi_method[i], any[0], any[1]));
+    maestro_plan_t *plan = line_to_column_plan(private ? MAESTRO_METHOD_AUTO_PRIVATE : MAESTRO_METHOD_AUTO, 1);
+    for (int i = 0; i < MST_MPI_METHODS && nranks > 1; i++) CHECK((plan->trial_s[i] > 0) == is_to_be_tried(mst_mpi_method[i], private, any[0], any[1]));
     CHECK_OK(maestro_plan_destroy(plan));
 }
 
@@ -643,7 +644,8 @@ int main(int argc, char **argv) {
     test_a_plan_explains_itself();
     test_the_quickest_method_of_a_trial_is_taken(MAESTRO_METHOD_AUTO);
     test_the_quickest_method_of_a_trial_is_taken(MAESTRO_METHOD_AUTO_PRIVATE);
-    test_all_ways_within_and_between_nodes_are_tried();
+    test_all_ways_within_and_between_nodes_are_tried(false);
+    test_all_ways_within_and_between_nodes_are_tried(true);
     test_long_lines_are_tried_from_buffers_too();
     test_much_data_arrives();
     test_a_trial_leaves_no_pages_behind();

@@ -134,6 +134,7 @@ static int index_of(const mst_mpi_method_t *method) {
 static bool is_of_use(const trial_t *trial, const mst_mpi_method_t *method) {
     bool is_mixed = strcmp(method->within, method->between) != 0;
     if (method == &mst_mpi_buffered && !trial->lines) return false;
+    if (method->number == MAESTRO_METHOD_SHARED && trial->is_private) return false; /* it is STAGED, with memory that others cannot read */
     if (is_mixed && !trial->within) return false; /* it is its way between nodes */
     return trial->between || strcmp(method->name, method->within) == 0;
 }
@@ -143,7 +144,7 @@ static void make_candidate(trial_t *trial, int i, const mst_mpi_shares_t *sends,
     const mst_mpi_method_t *method = mst_mpi_method[i];
     candidate_t *candidate = &trial->candidate[i];
     *candidate = (candidate_t){.batch = 1, .tag = mst_mpi_comm_tag(&trial->plan->comm, MST_MPI_TAG_DATA)};
-    if (method->state_of) {
+    if (method->state_of && is_of_use(trial, method->state_of)) {
         const candidate_t *other = &trial->candidate[index_of(method->state_of)];
         *candidate = (candidate_t){.batch = 1, .tag = other->tag, .made = other->made, .state = other->state, .shares_state = true};
         return;

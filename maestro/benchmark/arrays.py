@@ -29,7 +29,7 @@ BY_HAND = ("by hand", "persistent", "Alltoallw", "Neighbor_alltoallw", "shared w
 HALO_BY_HAND = ("packed by hand", "datatypes by hand", "a message a region", "persistent", "phases", "Neighbor_alltoallw")
 OURS = {
     "auto": ("packed, alloc", "buffered", "datatypes", "staged", "shared"),
-    "auto, other": ("packed", "buffered", "datatypes", "staged", "shared, other"),
+    "auto, other": ("packed", "buffered", "datatypes", "staged"),
     "auto, nodes": ("packed", "buffered", "datatypes"),
 }  # what each choice chooses from
 NO_PEER = "no peer: scripts/bench-peers has not found or built it"
