@@ -1,12 +1,12 @@
 /* Copies against brute force: every element arrives by every way, and nothing else is written. */
-#include "array/copy.h"
+#include "array/handover.h"
 
 #include "array/random_test.h"
 #include "base/test.h"
 
 enum { CASES = 10000, MARGIN = 64 };
 
-static int copies_of_a_line;
+static int copies_of_a_line, copies_past;
 
 /* ---- Memory with margins; misaligned as the seed says */
 typedef struct memory {
@@ -75,6 +75,25 @@ static void run(const mst_array_moves_t *moves, mst_array_way_t way, size_t size
     mst_array_copy_destroy(copy);
 }
 
+/* Handed over in either way it is what was packed, of which `buffer` is a copy. */
+static void hand_over(const mst_array_moves_t *moves, size_t size, bool cached, const memory_t *from, const memory_t *buffer) {
+    mst_array_handover_t handover = {.cached = cached};
+    mst_array_scratch_t scratch = {0};
+    mst_array_copy_t *copy = NULL;
+    maestro_field_t field;
+    memory_t to = memory_like(buffer, 0xcc);
+    maestro_field_init(&field, (maestro_element_t)size);
+    CHECK_OK(mst_array_copy_create(moves, MST_ARRAY_PACK, &field, 0, &copy));
+    mst_array_handover_pack(&handover, &scratch, copy, from->bytes, (char *)to.bytes);
+    CHECK(memory_same(&to, buffer));
+    CHECK((handover.kib > 0) == (buffer->nbytes >= MST_ARRAY_HANDOVER_LEAST));
+    copies_past += !cached && handover.kib > 0;
+    mst_array_handover_end(&handover, 0);
+    mst_array_copy_destroy(copy);
+    mst_array_scratch_fini(&scratch);
+    free(to.block);
+}
+
 /* What is said to be one line is one: the buffer's bytes as they lie in the part's memory.  What moves one element is always one. */
 static bool check_line(const mst_array_moves_t *moves, mst_array_way_t way, size_t size, const memory_t *part, const memory_t *buffer) {
     mst_array_copy_t *copy = NULL;
@@ -107,6 +126,7 @@ static void check_copies(random_array_t *array, const parts_t *parts, size_t siz
     CHECK(memory_same(&unpacked, &expected));
     CHECK(memory_same(&source, &kept));
     CHECK(margins_untouched(&buffer, 0xcc));
+    hand_over(&moves, size, large, &source, &buffer);
     copies_of_a_line += check_line(&moves, MST_ARRAY_PACK, size, &source, &buffer) + check_line(&moves, MST_ARRAY_UNPACK, size, &target, &buffer);
     mst_array_moves_fini(&moves);
     free(source.block), free(target.block), free(expected.block), free(unpacked.block), free(kept.block), free(buffer.block);
@@ -288,6 +308,8 @@ int main(void) {
     test_random_copies_bring_every_element_and_touch_nothing_else();
     test_larger_arrays_are_transposed_in_tiles();
     test_larger_lists_meet_blocks_of_both_orders();
+    printf("%d larger ones are handed over past the caches\n", copies_past);
+    CHECK(copies_past > 20);
     test_points_are_made_of_many_short_runs_that_are_near();
     test_rectangles_of_all_sizes_and_strides();
     test_large_rectangles();

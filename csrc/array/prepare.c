@@ -161,7 +161,8 @@ typedef struct block { /* the copy's memory, which grows; capacity bytes */
 
 /* Room for so many bytes more, all zero; NULL without memory. */
 static void *block_add(block_t *block, size_t nbytes) {
-    if (!MST_RESERVE(block->bytes, block->capacity, block->nbytes + nbytes, 1)) return NULL;
+    enum { FIRST = 256 }; /* a copy of one line needs no more */
+    if (!MST_RESERVE(block->bytes, block->capacity, block->nbytes + nbytes, FIRST)) return NULL;
     block->nbytes += nbytes;
     return memset(block->bytes + block->nbytes - nbytes, 0, nbytes);
 }

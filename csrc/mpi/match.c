@@ -15,11 +15,18 @@ mst_array_moves_t *mst_mpi_shares_with(mst_mpi_shares_t *shares, int rank) {
 
 static int compare_ranks(const void *a, const void *b) { return ((const mst_mpi_share_t *)a)->rank - ((const mst_mpi_share_t *)b)->rank; }
 
+static bool are_sorted(const mst_mpi_shares_t *shares) {
+    for (int64_t i = 1; i < shares->nshares; i++)
+        if (shares->share[i - 1].rank > shares->share[i].rank) return false;
+    return true;
+}
+
+/* As a rule they are found in order. */
 void mst_mpi_shares_sort(mst_mpi_shares_t *shares) {
     size_t nshares = (size_t)shares->nshares;
     mst_mpi_ranks_fini(&shares->ranks);
     if (!nshares) return;
-    qsort(shares->share, nshares, sizeof *shares->share, compare_ranks);
+    if (!are_sorted(shares)) qsort(shares->share, nshares, sizeof *shares->share, compare_ranks);
     mst_mpi_share_t *trimmed = realloc(shares->share, nshares * sizeof *trimmed);
     if (trimmed) shares->share = trimmed;
     shares->capacity = nshares;

@@ -6,7 +6,8 @@
  * Buffered is the same method, but that all which is sent goes through the buffers: a copy more, out of huge pages, which MPI may read so much sooner that it
  * is quicker.
  * Invariant: both sides of a pair have the same pieces, for they have the same moves and the same fields. */
-#include "mpi/handover.h"
+#include "array/handover.h"
+
 #include "mpi/transfer.h"
 
 #include <limits.h>
@@ -54,8 +55,8 @@ typedef struct packed {
     side_t send, receive;
     char *buffer, *mapped; /* of large ones: the pages in which it lies */
     size_t mapped_nbytes;
-    mst_mpi_handover_t *handover; /* of each peer that is sent to; NULL: all is little */
-    mst_mpi_scratch_t scratch;
+    mst_array_handover_t *handover; /* of each peer that is sent to; NULL: all is little */
+    mst_array_scratch_t scratch;
     maestro_status_t failed; /* and why: in the use under way, while another plan was waited for */
     char why[512];
 } packed_t;
@@ -201,7 +202,7 @@ static void free_buffers(packed_t *packed) {
 static maestro_status_t make_handovers(packed_t *packed) {
     bool any = false;
     for (int i = 0; i < packed->send.npieces && !any; i++)
-        any = mst_mpi_packed_nbytes(packed->fields, packed->send.piece[i].count, packed->fields->count) >= MST_MPI_HANDOVER_LEAST;
+        any = mst_mpi_packed_nbytes(packed->fields, packed->send.piece[i].count, packed->fields->count) >= MST_ARRAY_HANDOVER_LEAST;
     if (any) packed->handover = calloc((size_t)packed->send.npeers, sizeof *packed->handover);
     return !any || packed->handover ? MAESTRO_OK : mst_base_fail_errno(WHAT);
 }
@@ -262,7 +263,7 @@ static void destroy(void *state) {
     if (!sends && !receives) free_buffers(packed); /* else a use has failed, and MPI keeps them */
     destroy_side(&packed->send);
     destroy_side(&packed->receive);
-    mst_mpi_scratch_fini(&packed->scratch);
+    mst_array_scratch_fini(&packed->scratch);
     free(packed->handover);
     free(packed);
 }
@@ -287,18 +288,18 @@ static message_t message_of(const maestro_plan_t *plan, const side_t *side, cons
 
 /* Packs it, and says where it lies. */
 static const char *pack(const maestro_plan_t *plan, packed_t *packed, const peer_t *peer, const message_t *message) {
-    mst_mpi_handover_t *handover = packed->handover ? &packed->handover[peer - packed->send.peer] : NULL;
+    mst_array_handover_t *handover = packed->handover ? &packed->handover[peer - packed->send.peer] : NULL;
     const mst_mpi_fields_t *fields = &plan->fields;
     const piece_t *piece = message->piece;
     if (message->is_line) return (const char *)plan->from[0] + piece->at;
     for (size_t f = 0; f < plan->nfields; f++) {
         char *to = message->slot->buffer + mst_mpi_packed_nbytes(fields, piece->count, f);
         const mst_array_copy_t *copy = piece->is_line ? NULL : message->copy[fields->kind_of[f]];
-        if (copy && handover) mst_mpi_handover_pack(handover, &packed->scratch, copy, plan->from[f], to);
+        if (copy && handover) mst_array_handover_pack(handover, &packed->scratch, copy, plan->from[f], to);
         else if (copy) mst_array_copy_run(copy, plan->from[f], to);
         else memcpy(to, (const char *)plan->from[f] + piece->at, mst_mpi_packed_nbytes(fields, piece->count, 1));
     }
-    if (handover) mst_mpi_handover_end(handover, 0);
+    if (handover) mst_array_handover_end(handover, 0);
     return message->slot->buffer;
 }
 

@@ -7,8 +7,9 @@
  * What goes to other nodes goes by one of the methods of messages, whichever: `far`.
  * A use of a channel (board.h): the source fills the slot, as soon as its target has read it as that of the last use but one, and says that it is ready; the
  * target reads it and says so.  Both methods have the same state. */
+#include "array/handover.h"
+
 #include "mpi/board.h"
-#include "mpi/handover.h"
 #include "mpi/part.h"
 #include "mpi/plan.h"
 #include "mpi/window.h"
@@ -20,7 +21,7 @@ typedef struct peer {
     int64_t count;    /* elements of a field */
     mst_mpi_part_t *part;     /* one for each kind */
     mst_mpi_channel_t channel;
-    mst_mpi_handover_t handover; /* to a target */
+    mst_array_handover_t handover; /* to a target */
     bool given, done; /* a source of its own: its slot is filled; nothing more has to be done */
     mst_mpi_windows_t windows;
 } peer_t;
@@ -32,7 +33,7 @@ typedef struct shared {
     int ntargets, nsources;
     peer_t *target, *source;
     mst_mpi_board_field_t *lies; /* where each field of the source lies in memory that others can read */
-    mst_mpi_scratch_t scratch;
+    mst_array_scratch_t scratch;
     const mst_mpi_method_t *far;
     void *messages; /* its state */
 } shared_t;
@@ -141,7 +142,7 @@ static void destroy(void *state) {
     destroy_peers(shared->fields, shared->source, shared->nsources);
     if (shared->far) shared->far->destroy(shared->messages);
     mst_mpi_boards_fini(&shared->boards);
-    mst_mpi_scratch_fini(&shared->scratch);
+    mst_array_scratch_fini(&shared->scratch);
     free(shared->lies);
     free(shared);
 }
@@ -174,8 +175,8 @@ static size_t room_at(const shared_t *shared, const peer_t *peer, size_t f) { re
 
 /* ---- The source's side */
 static void pack(shared_t *shared, peer_t *target, const mst_mpi_part_t *part, const void *from, char *room, bool long_ones) {
-    if (part->long_lines && long_ones) mst_mpi_handover_pack(&target->handover, &shared->scratch, part->long_lines, from, room);
-    if (part->short_lines) mst_mpi_handover_pack(&target->handover, &shared->scratch, part->short_lines, from, room + part->long_nbytes);
+    if (part->long_lines && long_ones) mst_array_handover_pack(&target->handover, &shared->scratch, part->long_lines, from, room);
+    if (part->short_lines) mst_array_handover_pack(&target->handover, &shared->scratch, part->short_lines, from, room + part->long_nbytes);
 }
 
 /* Fills the slot of this use, if the target has read what stands in it. */
@@ -193,7 +194,7 @@ static void give(const maestro_plan_t *plan, shared_t *shared, peer_t *target) {
         pack(shared, target, part, plan->from[f], channel->room[s] + room_at(shared, target, f), !readable);
         is_read = is_read || readable;
     }
-    mst_mpi_handover_end(&target->handover, (float)atomic_load_explicit(&channel->read->ns, memory_order_relaxed));
+    mst_array_handover_end(&target->handover, (float)atomic_load_explicit(&channel->read->ns, memory_order_relaxed));
     channel->slot[s]->nfields = plan->nfields;
     atomic_store(&channel->slot[s]->ready, shared->use); /* in the strictest order: what was written past the caches comes before it too */
     target->given = true;
@@ -231,7 +232,7 @@ static maestro_status_t read_source(const maestro_plan_t *plan, shared_t *shared
     if (slot->nfields != plan->nfields)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d gives %llu fields, this rank takes %zu; all ranks must start as many", WHAT, source->rank,
                              (unsigned long long)slot->nfields, plan->nfields);
-    bool timed = room_nbytes(shared, source) >= MST_MPI_HANDOVER_LEAST;
+    bool timed = room_nbytes(shared, source) >= MST_ARRAY_HANDOVER_LEAST;
     int64_t begun_ns = timed ? mst_base_now_ns() : 0;
     for (size_t f = 0; f < plan->nfields; f++) MST_TRY(read_field(plan, shared, source, f));
     if (timed) atomic_store_explicit(&source->channel.read->ns, (uint64_t)(mst_base_now_ns() - begun_ns), memory_order_relaxed);

@@ -1,5 +1,5 @@
 /* See handover.h. */
-#include "mpi/handover.h"
+#include "array/handover.h"
 
 #include "array/kernels.h"
 
@@ -8,14 +8,14 @@ enum { JUDGED = 6,           /* which use of a way is the first to count: those 
 static const float DEARER = 1.1F, HOPELESS = 2; /* so many times as long it may take through the caches, and before it is judged */
 static const float READ_NS = 45;     /* of a KiB past the caches, more than through them, where it is not known: measured as in the header */
 
-void mst_mpi_scratch_fini(mst_mpi_scratch_t *scratch) {
+void mst_array_scratch_fini(mst_array_scratch_t *scratch) {
     free(scratch->bytes);
-    *scratch = (mst_mpi_scratch_t){0};
+    *scratch = (mst_array_scratch_t){0};
 }
 
 /* ---- Writing */
 /* Lines and rectangles are written past the caches where they are packed; all else is packed before. */
-static void write_past(mst_mpi_scratch_t *scratch, const mst_array_copy_t *copy, const char *from, char *to) {
+static void write_past(mst_array_scratch_t *scratch, const mst_array_copy_t *copy, const char *from, char *to) {
     size_t nbytes = mst_array_copy_nbytes(copy);
     int64_t at;
     if (mst_array_copy_is_line(copy, MST_ARRAY_PACK, &at)) mst_array_line_stream(to, from + at, nbytes);
@@ -26,9 +26,9 @@ static void write_past(mst_mpi_scratch_t *scratch, const mst_array_copy_t *copy,
     } else mst_array_copy_run(copy, from, to);
 }
 
-void mst_mpi_handover_pack(mst_mpi_handover_t *handover, mst_mpi_scratch_t *scratch, const mst_array_copy_t *copy, const void *from, char *to) {
+void mst_array_handover_pack(mst_array_handover_t *handover, mst_array_scratch_t *scratch, const mst_array_copy_t *copy, const void *from, char *to) {
     size_t nbytes = mst_array_copy_nbytes(copy);
-    if (nbytes < MST_MPI_HANDOVER_LEAST || mst_array_copy_is_large(copy)) {
+    if (nbytes < MST_ARRAY_HANDOVER_LEAST || mst_array_copy_is_large(copy)) {
         mst_array_copy_run(copy, from, to);
         return;
     }
@@ -40,7 +40,7 @@ void mst_mpi_handover_pack(mst_mpi_handover_t *handover, mst_mpi_scratch_t *scra
 }
 
 /* ---- Learning */
-static void turn(mst_mpi_handover_t *handover, bool cached, int pause) {
+static void turn(mst_array_handover_t *handover, bool cached, int pause) {
     handover->cached = cached;
     handover->pause = (uint8_t)(pause < PAUSE ? PAUSE : pause < PAUSE_MAX ? pause : PAUSE_MAX);
     handover->uses = 0;
@@ -48,7 +48,7 @@ static void turn(mst_mpi_handover_t *handover, bool cached, int pause) {
 
 /* What it takes past the caches hardly changes; through them it is watched, and left when it becomes dear.  Of two uses one after the other the smaller time
  * counts, for a core may be taken away. */
-static void learn(mst_mpi_handover_t *handover, float ns) {
+static void learn(mst_array_handover_t *handover, float ns) {
     float least = ns < handover->last_ns ? ns : handover->last_ns;
     bool judged = ++handover->uses >= JUDGED;
     handover->last_ns = ns;
@@ -60,7 +60,7 @@ static void learn(mst_mpi_handover_t *handover, float ns) {
     else if (judged) handover->uses = JUDGED;
 }
 
-void mst_mpi_handover_end(mst_mpi_handover_t *handover, float read_ns) {
+void mst_array_handover_end(mst_array_handover_t *handover, float read_ns) {
     if (handover->kib <= 0) return;
     float ns = (handover->ns + read_ns) / handover->kib;
     learn(handover, read_ns > 0 || handover->cached ? ns : ns + READ_NS);
