@@ -182,15 +182,16 @@ def test_a_peer_that_could_not_be_had_is_named_as_such():
 @pytest.mark.usefixtures("both_families")
 def test_the_worst_choice_of_a_method_counts():
     us = {
-        "rc 64.auto": 1.0,
-        "rc 64.shared": 1.0,
-        "rc 64.staged": 2.0,
-        "cy 512.auto": 15.0,
-        "cy 512.packed, alloc": 12.0,
+        "cy 512.auto": 1.0,
+        "cy 512.shared": 1.0,
+        "cy 512.staged": 2.0,
+        "cy 512.auto, other": 2.5,
         "cy 512.packed": 9.0,
+        "cy 64.auto": 9.0,
+        "cy 64.shared": 1.0,
     }
     figures = judge.Measured([{f"redistribute:{name}.us": value for name, value in us.items()}])
-    judged = judge.judge(array_row("redistribute-choice-openmpi"), figures)
+    judged = judge.judge(array_row("choice-cy-512-openmpi"), figures)
     assert (judged["value"], judged["met"]) == (1.25, False)
 
 
