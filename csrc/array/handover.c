@@ -6,7 +6,8 @@
 enum { JUDGED = 6,           /* which use of a way is the first to count: those before find both slots' lines where the other way has left them */
        PAUSE = 4, PAUSE_MAX = 7 }; /* powers of two: uses past the caches before the other way is tried again */
 static const float DEARER = 1.1F, HOPELESS = 2; /* so many times as long it may take through the caches, and before it is judged */
-static const float READ_NS = 45;     /* of a KiB past the caches, more than through them, where it is not known: measured as in the header */
+static const float READ_FIRST_NS = 500, READ_NS = 45; /* longer than through the caches, of a use and of a KiB, where it is not known: as in the header, 4 KiB
+                                                         to 512 KiB */
 
 void mst_array_scratch_fini(mst_array_scratch_t *scratch) {
     free(scratch->bytes);
@@ -62,7 +63,7 @@ static void learn(mst_array_handover_t *handover, float ns) {
 
 void mst_array_handover_end(mst_array_handover_t *handover, float read_ns) {
     if (handover->kib <= 0) return;
-    float ns = (handover->ns + read_ns) / handover->kib;
-    learn(handover, read_ns > 0 || handover->cached ? ns : ns + READ_NS);
+    if (read_ns <= 0 && !handover->cached) read_ns = READ_FIRST_NS + READ_NS * handover->kib;
+    learn(handover, (handover->ns + read_ns) / handover->kib);
     handover->ns = handover->kib = 0;
 }

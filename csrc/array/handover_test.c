@@ -1,14 +1,14 @@
-/* What a handover learns from the times that uses take: here they are given, of one KiB each.  What it packs is in copy_test.c. */
+/* What a handover learns from the times that uses take: here they are given.  What it packs is in copy_test.c. */
 #include "array/handover.h"
 
 #include "base/test.h"
 
-enum { PAST = 40, NEAR = 30, FAR = 400, SOME = 60 }; /* ns: past the caches; through them, near, far, and between */
+enum { PAST = 40, NEAR = 30, FAR = 400, SOME = 60, KIB = 64 }; /* ns of a KiB: past the caches; through them, near, far, and between */
 
 static void use(mst_array_handover_t *handover, float past_ns, float cached_ns, float read_ns) {
-    handover->ns = handover->cached ? cached_ns : past_ns;
-    handover->kib = 1;
-    mst_array_handover_end(handover, read_ns);
+    handover->ns = KIB * (handover->cached ? cached_ns : past_ns);
+    handover->kib = KIB;
+    mst_array_handover_end(handover, KIB * read_ns);
     CHECK(handover->ns == 0 && handover->kib == 0);
 }
 
