@@ -23,6 +23,8 @@ typedef struct mst_array_lines { /* all zero: none */
 /* One line that stays in the caches, of MST_ARRAY_LINE_LEAST bytes or more; shorter ones than MST_ARRAY_LINE_PASSES go through the caches whatever the copy is. */
 enum { MST_ARRAY_LINE_LEAST = 64, MST_ARRAY_LINE_PASSES = 256 };
 void mst_array_line_copy(char *to, const char *from, size_t nbytes);
+/* `count` such lines, whose beginnings are strides of bytes apart. */
+void mst_array_lines_copy(char *to, int64_t to_stride, const char *from, int64_t from_stride, int64_t count, size_t nbytes);
 
 void mst_array_lines_add(mst_array_lines_t *lines, char *to, const char *from, size_t nbytes);
 void mst_array_lines_flush(mst_array_lines_t *lines);

@@ -60,7 +60,10 @@ void mst_array_leaf_rows(const mst_array_copy_t *copy, const mst_array_axis_t *o
         short_rows(outer, inner->run, from, to, (size_t)inner->run->length * size);
         return;
     }
-    for (int64_t r = 0; r < outer->nruns; r++)
+    for (int64_t r = 0; r < outer->nruns && inner->nruns == 1 && !large; r++)
+        mst_array_lines_copy(to + outer->run[r].to + inner->run->to, outer->to_stride, from + outer->run[r].from + inner->run->from, outer->from_stride,
+                             outer->run[r].length, (size_t)inner->run->length * size);
+    for (int64_t r = 0; r < outer->nruns && (inner->nruns > 1 || large); r++)
         for (int64_t i = 0; i < outer->run[r].length; i++) {
             const char *source = from + outer->run[r].from + i * outer->from_stride;
             char *target = to + outer->run[r].to + i * outer->to_stride;
