@@ -44,11 +44,20 @@ maestro_status_t mst_array_moves_add(mst_array_moves_t *moves, const mst_array_m
 typedef struct runs {
     mst_array_move_t move;
     mst_array_axis_t axis[MST_ARRAY_MAX];
-    mst_array_run_t *run; /* of all axes */
+    mst_array_run_t *run, few[8];  /* of all axes; few: as long as these suffice */
     size_t nruns, capacity, first; /* first: of the axis */
     int64_t from_stride, to_stride; /* by which a run's next element follows: such runs are one */
     bool failed;
 } runs_t;
+
+static bool has_room(runs_t *runs) {
+    if (runs->capacity) return MST_RESERVE(runs->run, runs->capacity, runs->nruns + 1, 1);
+    if (runs->nruns < MST_COUNT(runs->few)) return true;
+    mst_array_run_t *run = NULL;
+    if (!MST_RESERVE(run, runs->capacity, runs->nruns + 1, 4 * MST_COUNT(runs->few))) return false;
+    runs->run = memcpy(run, runs->few, sizeof runs->few);
+    return true;
+}
 
 static void add_run(runs_t *runs, int64_t length, int64_t from, int64_t to) {
     mst_array_run_t *last = runs->nruns > runs->first ? &runs->run[runs->nruns - 1] : NULL;
@@ -56,11 +65,12 @@ static void add_run(runs_t *runs, int64_t length, int64_t from, int64_t to) {
         last->length += length;
         return;
     }
-    runs->failed = runs->failed || !MST_RESERVE(runs->run, runs->capacity, runs->nruns + 1, 8);
+    runs->failed = runs->failed || !has_room(runs);
     if (!runs->failed) runs->run[runs->nruns++] = (mst_array_run_t){.length = length, .from = from, .to = to};
 }
 
 static void begin_axis(runs_t *runs, int64_t from_stride, int64_t to_stride) {
+    if (!runs->run) runs->run = runs->few;
     runs->first = runs->nruns;
     runs->from_stride = from_stride;
     runs->to_stride = to_stride;
@@ -90,7 +100,7 @@ static maestro_status_t end_move(runs_t *runs, mst_array_moves_t *moves) {
     }
     runs->move.axis = runs->axis;
     maestro_status_t status = runs->failed ? mst_base_fail_errno(WHAT) : mst_array_moves_add(moves, &runs->move);
-    free(runs->run);
+    if (runs->capacity) free(runs->run);
     return status;
 }
 

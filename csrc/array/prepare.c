@@ -161,7 +161,7 @@ typedef struct block { /* the copy's memory, which grows; capacity bytes */
 
 /* Room for so many bytes more, all zero; NULL without memory. */
 static void *block_add(block_t *block, size_t nbytes) {
-    enum { FIRST = 256 }; /* a copy of one line needs no more */
+    enum { FIRST = 128 }; /* a copy of one line needs no more */
     if (!MST_RESERVE(block->bytes, block->capacity, block->nbytes + nbytes, FIRST)) return NULL;
     block->nbytes += nbytes;
     return memset(block->bytes + block->nbytes - nbytes, 0, nbytes);
@@ -210,15 +210,17 @@ static bool add_move(const mst_array_copy_t *copy, const mst_array_move_t *move,
 }
 
 static bool add_moves(const mst_array_copy_t *copy, const mst_array_moves_t *moves, mst_array_way_t way, block_t *block) {
+    enum { FEW = 16 };
+    mst_array_run_t few[FEW], *room = few;
     size_t nruns = 0;
     for (int64_t m = 0; m < moves->nmoves; m++) nruns = runs_needed(&moves->move[m]) > nruns ? runs_needed(&moves->move[m]) : nruns;
-    mst_array_run_t *room = malloc((nruns + 1) * sizeof *room);
+    if (nruns > FEW) room = malloc(nruns * sizeof *room);
     bool done = room != NULL;
     for (int64_t m = 0, buffered = 0; done && m < moves->nmoves; m++) {
         done = add_move(copy, &moves->move[m], way, buffered, room, block);
         buffered += moves->move[m].count;
     }
-    free(room);
+    if (room != few) free(room);
     return done;
 }
 
