@@ -140,7 +140,7 @@ def halo(family: str, case: str) -> Row:
 
 def choice(family: str, program: str, case: str) -> Row:
     """
-    How much slower than the best of its methods the one is that a plan has chosen, where that is worst: Maestro's memory, other memory, messages.
+    How much slower than the best of its methods is the one that a plan has chosen; the worst of Maestro's memory, other memory, messages.
 
     All are plans that were made with that method: plans of one method differ by where their memory lies.
     """
