@@ -1,9 +1,9 @@
 /* Ways to do one thing, of ours and of others, measured in turn in one run of mpirun.
  *
- * A sample is the time of the slowest rank, over so many repeats that it takes SAMPLE_NS; ways alternate, round after round, so that a machine that grows
- * busy slows all of them, and each round begins with another, for the first one after a pause may fare worse.  In a short run, a way that takes SLOW_NS and
- * SLOW times as long as the quickest is only in each fifth round.  Invariant: every way is run once and its result checked before it is measured; a wrong
- * result ends the run without figures. */
+ * A sample is the time of the slowest rank, over so many repeats that it takes SAMPLE_NS, and of one where that takes longer than REPEATED_NS; ways
+ * alternate, round after round, so that a machine that grows busy slows all of them, and each round begins with another, for the first one after a pause may
+ * fare worse.  In a short run, a way that takes SLOW_NS and SLOW times as long as the quickest is only in each fifth round.  Invariant: every way is run once and
+ * its result checked before it is measured; a wrong result ends the run without figures. */
 #ifndef BENCH_ROUNDS_H
 #define BENCH_ROUNDS_H
 
@@ -41,10 +41,10 @@ static inline way_t *rounds_add(rounds_t *rounds, const char *name, bool ours, v
     return way;
 }
 
-/* Nanoseconds of one run, of the slowest rank.  Where runs are repeated, a quarter as many go before, which find the caches as the way before has left them:
- * after another way with the same arrays, the first few take up to several times as long. */
+/* Nanoseconds of one run, of the slowest rank.  A quarter as many runs go before, and one at least, which find the caches as the way before has left them: after
+ * another way with the same arrays, the first few take up to several times as long. */
 static inline double rounds_sample(const way_t *way, int64_t repeats) {
-    for (int64_t i = repeats > 1 ? -(repeats / LEAST_REPEATS) : 0; i < 0; i++) way->run(way->context);
+    for (int64_t i = 0; i < repeats / 4 + 1; i++) way->run(way->context);
     MPI_Barrier(MPI_COMM_WORLD);
     int64_t start = mst_base_now_ns();
     for (int64_t i = 0; i < repeats; i++) way->run(way->context);

@@ -34,7 +34,8 @@ static void run(const mst_array_copy_t *copy, const mst_array_step_t *step, cons
 void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to) { run(copy, mst_array_copy_step(copy), from, to); }
 
 void mst_array_copy_run_past(const mst_array_copy_t *copy, const void *from, void *to) {
-    mst_array_copy_t large = *copy;
+    mst_array_copy_t large = *copy; /* without what stands behind it, which is a conversion's */
     large.large = true;
-    run(&large, mst_array_copy_step(copy), from, to);
+    if (copy->can_pass) run(&large, mst_array_copy_step(copy), from, to);
+    else mst_array_copy_run(copy, from, to);
 }

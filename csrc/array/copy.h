@@ -36,8 +36,9 @@ size_t mst_array_copy_nbytes(const mst_array_copy_t *copy);
  * copy at a time, into different memory. */
 void mst_array_copy_run(const mst_array_copy_t *copy, const void *from, void *to);
 
-/* Whether it is written past the caches, being of much; whether it is made of lines and rectangles that can be; and so, as large ones are. */
+/* Whether a run writes past the caches, for it is of much. */
 bool mst_array_copy_is_large(const mst_array_copy_t *copy);
+/* Whether all of it is lines that can be written past the caches; then _run_past does so, and else is mst_array_copy_run. */
 bool mst_array_copy_can_pass(const mst_array_copy_t *copy);
 void mst_array_copy_run_past(const mst_array_copy_t *copy, const void *from, void *to);
 

@@ -13,7 +13,8 @@ typedef struct mst_array_handover { /* to one rank; all zero at first */
     float ns, kib;          /* since the last end */
     float last_ns, past_ns; /* of a KiB: of the last use, and past the caches */
     bool cached;            /* it goes through the caches */
-    uint8_t uses, pause;    /* since that changed, up to a bound; after how many through the caches is tried again */
+    uint8_t pause;          /* after how many uses past them they are tried again, as a power of two */
+    uint16_t uses;          /* since that changed, up to a bound */
 } mst_array_handover_t;
 
 /* Where bytes are packed that go past the caches and are no lines; all zero at first.  It belongs to one plan. */
@@ -27,7 +28,8 @@ void mst_array_scratch_fini(mst_array_scratch_t *scratch);
 /* Packs: as mst_array_copy_run, with the same result either way. */
 void mst_array_handover_pack(mst_array_handover_t *handover, mst_array_scratch_t *scratch, const mst_array_copy_t *copy, const void *from, char *to);
 
-/* All of a use is packed: learns from it.  `read_ns`: how long the other rank took to read a use of late; 0: that is not known. */
+/* All of a use is packed: learns from it.  `read_ns`: how long the other rank took to read a use of late; 0: that is not known, and is taken to be as on the
+ * machine above; < 0: this use teaches nothing. */
 void mst_array_handover_end(mst_array_handover_t *handover, float read_ns);
 
 #endif

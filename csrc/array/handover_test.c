@@ -56,8 +56,43 @@ static void test_one_use_that_takes_long_changes_nothing(void) {
     mst_array_handover_t handover = {0};
     uses(&handover, 100, PAST, NEAR, 10);
     for (int i = 0; i < 100; i++) {
-        use(&handover, PAST, i % 2 ? NEAR : 1e6F, 10);
+        use(&handover, PAST, i % 4 == 0 ? 1e6F : NEAR, i % 4 == 2 ? 1e6F : 10);
         CHECK(handover.cached);
+    }
+}
+
+/* Slow uses past the caches, as of new pages, are not what they take. */
+static void test_the_least_of_what_it_takes_past_the_caches_counts(void) {
+    mst_array_handover_t handover = {0};
+    uses(&handover, 60, PAST, FAR, 10);
+    while (handover.cached) use(&handover, PAST, FAR, 10);
+    uses(&handover, 8, PAST, FAR, 10);
+    while (!handover.cached) use(&handover, FAR, FAR, 10);
+    CHECK(uses(&handover, 10, PAST, FAR, 10) < 10);
+}
+
+/* All in all it is little dearer than if it were known which way is better, which of the two it may be. */
+static void test_learning_costs_little(void) {
+    for (int far = 0; far < 2; far++) {
+        mst_array_handover_t handover = {0};
+        float cached_ns = far ? FAR : NEAR, sum_ns = 0, least_ns = far ? PAST : NEAR;
+        for (int i = 0; i < 20000; i++) {
+            sum_ns += handover.cached ? cached_ns : PAST;
+            use(&handover, PAST, cached_ns, 10);
+        }
+        CHECK(sum_ns < 1.05F * 20000 * least_ns);
+    }
+}
+
+/* What was not heard of teaches nothing. */
+static void test_uses_that_are_not_judged_are_forgotten(void) {
+    mst_array_handover_t handover = {0};
+    uses(&handover, 100, PAST, NEAR, 10);
+    for (int i = 0; i < 100; i++) {
+        handover.ns = 1e6F;
+        handover.kib = KIB;
+        mst_array_handover_end(&handover, -1);
+        CHECK(handover.cached && handover.kib == 0);
     }
 }
 
@@ -73,6 +108,9 @@ int main(void) {
     test_the_time_to_read_counts();
     test_what_becomes_dear_is_left_and_found_again();
     test_one_use_that_takes_long_changes_nothing();
+    test_the_least_of_what_it_takes_past_the_caches_counts();
+    test_learning_costs_little();
+    test_uses_that_are_not_judged_are_forgotten();
     test_uses_without_much_teach_nothing();
     return TEST_END;
 }

@@ -20,8 +20,9 @@ typedef struct mst_array_lines { /* all zero: none */
     size_t rest[MST_ARRAY_LINES];
 } mst_array_lines_t;
 
-/* One line that stays in the caches, of MST_ARRAY_LINE_LEAST bytes or more; shorter ones than MST_ARRAY_LINE_PASSES go through the caches whatever the copy is. */
-enum { MST_ARRAY_LINE_LEAST = 64, MST_ARRAY_LINE_PASSES = 256 };
+/* One line that stays in the caches, of MST_ARRAY_LINE_LEAST bytes or more.  Of a large copy those lines go past the caches that have so many bytes or so many
+ * at most: the ends of shorter ones cost more than is won, and longer ones memcpy does as well. */
+enum { MST_ARRAY_LINE_LEAST = 64, MST_ARRAY_LINE_PASSES = 256, MST_ARRAY_LINE_PASSES_MOST = 1 << 20 };
 void mst_array_line_copy(char *to, const char *from, size_t nbytes);
 /* `count` such lines, whose beginnings are strides of bytes apart. */
 void mst_array_lines_copy(char *to, int64_t to_stride, const char *from, int64_t from_stride, int64_t count, size_t nbytes);

@@ -224,14 +224,17 @@ static bool add_moves(const mst_array_copy_t *copy, const mst_array_moves_t *mov
     return done;
 }
 
-/* The block is whole: it is made as small as it can be, and axes find their runs. */
 static bool can_pass(const mst_array_copy_t *copy, const mst_array_step_t *step) {
-    if (step->leaf != MST_ARRAY_LEAF_ROWS || !step->naxes) return step->leaf == MST_ARRAY_LEAF_TILES;
-    const mst_array_axis_t *line = &step->axis[step->naxes - 1];
-    for (int64_t r = 0; r < line->nruns; r++)
-        if (line->run[r].length * copy->from_nbytes < MST_ARRAY_LINE_PASSES) return false;
-    return true;
+    bool can = step->leaf == MST_ARRAY_LEAF_ROWS && step->naxes;
+    const mst_array_axis_t *line = can ? &step->axis[step->naxes - 1] : NULL;
+    for (int64_t r = 0; can && r < line->nruns; r++) {
+        int64_t nbytes = line->run[r].length * copy->from_nbytes;
+        can = nbytes >= MST_ARRAY_LINE_PASSES && nbytes <= MST_ARRAY_LINE_PASSES_MOST;
+    }
+    return can;
 }
+
+/* The block is whole: it is made as small as it can be, and axes find their runs. */
 
 static mst_array_copy_t *finish(block_t *block) {
     mst_array_copy_t *copy = realloc(block->bytes, block->nbytes);

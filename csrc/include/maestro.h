@@ -575,7 +575,7 @@ typedef enum maestro_method {
     MAESTRO_METHOD_DATATYPES = 3, /* one message for each pair of ranks and each field, described to MPI as it lies in memory */
     MAESTRO_METHOD_STAGED = 4,   /* ranks of one node pack into memory that the other reads, whatever the fields' memory is; between nodes as SHARED */
     MAESTRO_METHOD_BUFFERED = 5, /* as PACKED, but that MPI reads no fields: what lies in one line is copied into the plan's own memory as well */
-    MAESTRO_METHOD_AUTO_PRIVATE = 6 /* as AUTO, for fields that are not from maestro_alloc: tried with such memory; STAGED for SHARED, which does the same with it */
+    MAESTRO_METHOD_AUTO_PRIVATE = 6 /* as AUTO, for fields that are not from maestro_alloc: tried with such memory; without SHARED, which is STAGED there */
 } maestro_method_t;
 
 typedef struct maestro_plan_options {

@@ -16,7 +16,7 @@ typedef struct mst_mpi_board_head {
 } mst_mpi_board_head_t;
 
 typedef struct mst_mpi_board_read { /* which use of a rank this one has read, and how long that took; alone in its cache line */
-    _Atomic uint64_t use, ns;         /* 0: it has not been timed */
+    _Atomic uint64_t use, ns;         /* ns 0: it has not been timed, or part of it was read where it lies */
     char apart[MST_MPI_LINE - 2 * sizeof(uint64_t)];
 } mst_mpi_board_read_t;
 

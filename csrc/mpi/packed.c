@@ -98,7 +98,7 @@ static maestro_status_t reserve(const mst_mpi_fields_t *fields, side_t *side, in
     return good ? MAESTRO_OK : mst_base_fail_errno("%s: %zu pieces", WHAT, all);
 }
 
-/* Pieces of much data are packed past the caches: measured, another core fetches what lies in this one's up to twice as slowly as from memory. */
+/* Pieces of much data are always packed past the caches, others as each handover learns. */
 static maestro_status_t add_piece(const maestro_plan_t *plan, const packed_t *packed, const mst_array_moves_t *slice, mst_array_way_t way, side_t *side) {
     bool sent = way == MST_ARRAY_PACK;
     const mst_mpi_fields_t *fields = &plan->fields;
@@ -202,7 +202,7 @@ static void free_buffers(packed_t *packed) {
 static maestro_status_t make_handovers(packed_t *packed) {
     bool any = false;
     for (int i = 0; i < packed->send.npieces && !any; i++)
-        any = mst_mpi_packed_nbytes(packed->fields, packed->send.piece[i].count, packed->fields->count) >= MST_ARRAY_HANDOVER_LEAST;
+        any = !packed->send.piece[i].is_line && mst_mpi_packed_nbytes(packed->fields, packed->send.piece[i].count, packed->fields->count) >= MST_ARRAY_HANDOVER_LEAST;
     if (any) packed->handover = calloc((size_t)packed->send.npeers, sizeof *packed->handover);
     return !any || packed->handover ? MAESTRO_OK : mst_base_fail_errno(WHAT);
 }

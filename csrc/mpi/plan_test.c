@@ -529,6 +529,7 @@ static void test_all_ways_within_and_between_nodes_are_tried(bool private) {
     mst_mpi_comm_close(&comm);
     maestro_plan_t *plan = line_to_column_plan(private ? MAESTRO_METHOD_AUTO_PRIVATE : MAESTRO_METHOD_AUTO, 1);
     for (int i = 0; i < MST_MPI_METHODS && nranks > 1; i++) CHECK((plan->trial_s[i] > 0) == is_to_be_tried(mst_mpi_method[i], private, any[0], any[1]));
+    if (nranks == 1) CHECK(plan->method == (private ? &mst_mpi_staged : &mst_mpi_shared)); /* without a trial */
     CHECK_OK(maestro_plan_destroy(plan));
 }
 

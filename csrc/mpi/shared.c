@@ -22,6 +22,7 @@ typedef struct peer {
     mst_mpi_part_t *part;     /* one for each kind */
     mst_mpi_channel_t channel;
     mst_array_handover_t handover; /* to a target */
+    uint64_t learnt;               /* the use of which the time that it took to read has been heard */
     bool given, done; /* a source of its own: its slot is filled; nothing more has to be done */
     mst_mpi_windows_t windows;
 } peer_t;
@@ -179,6 +180,14 @@ static void pack(shared_t *shared, peer_t *target, const mst_mpi_part_t *part, c
     if (part->short_lines) mst_array_handover_pack(&target->handover, &shared->scratch, part->short_lines, from, room + part->long_nbytes);
 }
 
+/* From uses whose reader has been heard since the last one. */
+static void learn(peer_t *target) {
+    uint64_t read = atomic_load_explicit(&target->channel.read->use, memory_order_acquire);
+    float ns = (float)atomic_load_explicit(&target->channel.read->ns, memory_order_relaxed);
+    mst_array_handover_end(&target->handover, read == target->learnt ? -1 : ns);
+    target->learnt = read;
+}
+
 /* Fills the slot of this use, if the target has read what stands in it. */
 static void give(const maestro_plan_t *plan, shared_t *shared, peer_t *target) {
     const mst_mpi_channel_t *channel = &target->channel;
@@ -194,9 +203,9 @@ static void give(const maestro_plan_t *plan, shared_t *shared, peer_t *target) {
         pack(shared, target, part, plan->from[f], channel->room[s] + room_at(shared, target, f), !readable);
         is_read = is_read || readable;
     }
-    mst_array_handover_end(&target->handover, (float)atomic_load_explicit(&channel->read->ns, memory_order_relaxed));
     channel->slot[s]->nfields = plan->nfields;
-    atomic_store(&channel->slot[s]->ready, shared->use); /* in the strictest order: what was written past the caches comes before it too */
+    atomic_store_explicit(&channel->slot[s]->ready, shared->use, memory_order_release); /* what was written past the caches is fenced already */
+    learn(target);
     target->given = true;
     target->done = !is_read;
 }
@@ -225,6 +234,13 @@ static maestro_status_t read_field(const maestro_plan_t *plan, shared_t *shared,
     return MAESTRO_OK;
 }
 
+/* Whether all lies in the room, and is enough to be timed. */
+static bool is_of_room(const maestro_plan_t *plan, const shared_t *shared, const peer_t *source) {
+    bool all = room_nbytes(shared, source) >= MST_ARRAY_HANDOVER_LEAST;
+    for (size_t f = 0; f < plan->nfields && all; f++) all = !source->channel.field[slot_of(shared->use)][f].segment.nbytes;
+    return all;
+}
+
 static maestro_status_t read_source(const maestro_plan_t *plan, shared_t *shared, peer_t *source) {
     const mst_mpi_slot_t *slot = source->channel.slot[slot_of(shared->use)];
     if (source->done) return MAESTRO_OK;
@@ -232,10 +248,10 @@ static maestro_status_t read_source(const maestro_plan_t *plan, shared_t *shared
     if (slot->nfields != plan->nfields)
         return mst_base_fail(MAESTRO_INVALID_ARGUMENT, "%s: rank %d gives %llu fields, this rank takes %zu; all ranks must start as many", WHAT, source->rank,
                              (unsigned long long)slot->nfields, plan->nfields);
-    bool timed = room_nbytes(shared, source) >= MST_ARRAY_HANDOVER_LEAST;
+    bool timed = is_of_room(plan, shared, source);
     int64_t begun_ns = timed ? mst_base_now_ns() : 0;
     for (size_t f = 0; f < plan->nfields; f++) MST_TRY(read_field(plan, shared, source, f));
-    if (timed) atomic_store_explicit(&source->channel.read->ns, (uint64_t)(mst_base_now_ns() - begun_ns), memory_order_relaxed);
+    atomic_store_explicit(&source->channel.read->ns, timed ? (uint64_t)(mst_base_now_ns() - begun_ns) : 0, memory_order_relaxed);
     atomic_store_explicit(&source->channel.read->use, shared->use, memory_order_release);
     source->done = true;
     return MAESTRO_OK;

@@ -2,8 +2,8 @@
  * all ranks come to the same choice.  The arrays are the application's if it gives them, else scratch.  Scratch arrays are not of zeros, which some machines move
  * sooner.
  * Least times count, for cores may be shared with others; rounds go on until they have been seen twice, a few after the last method has fallen out.
- * Bounds: scratch arrays take no more than a part of the memory that is free, else nothing is tried; and rounds take no more than TIME_S, or as long as
- * WARM + 2 uses of each method. */
+ * Bounds: scratch arrays take no more than a part of the memory that is free, else nothing is tried; and no round begins after TIME_S but the first WARM + 2,
+ * each of a batch of each method that is left: one use of what takes SLOW_S or longer, five of what takes a little less. */
 #include "mpi/plan.h"
 
 #include "mem/limits.h"
@@ -11,7 +11,7 @@
 #include <math.h>
 
 static const double TIMEOUT_S = 60, TIME_S = 0.4, BATCH_S = 5e-4, SLOW_S = 5e-3, DROP = 2, DROP_COLD = 8, NEAR = 1.1, NEARLY = 1.05;
-enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_LEAST = 4, BATCH_GROWTH = 4, BATCH_MAX = 1000, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
+enum { WARM = 2, ROUNDS = 3, ROUNDS_MAX = 100, BATCH_LEAST = 4, BATCH_GROWTH = 4, BATCH_MAX = 200, MEMORY_PART = 8, PEERS_MAX = 1000, ALIGNED = 64 };
 
 typedef struct candidate {
     void *state;
@@ -130,11 +130,14 @@ static int index_of(const mst_mpi_method_t *method) {
     return i;
 }
 
+/* SHARED is STAGED, with memory that others cannot read. */
+static bool is_as_staged(const trial_t *trial, const mst_mpi_method_t *method) { return trial->is_private && method->number == MAESTRO_METHOD_SHARED; }
+
 /* Whether a method differs from all others where something moves. */
 static bool is_of_use(const trial_t *trial, const mst_mpi_method_t *method) {
     bool is_mixed = strcmp(method->within, method->between) != 0;
     if (method == &mst_mpi_buffered && !trial->lines) return false;
-    if (method->number == MAESTRO_METHOD_SHARED && trial->is_private) return false; /* it is STAGED, with memory that others cannot read */
+    if (is_as_staged(trial, method)) return false;
     if (is_mixed && !trial->within) return false; /* it is its way between nodes */
     return trial->between || strcmp(method->name, method->within) == 0;
 }
@@ -179,6 +182,7 @@ static void destroy_others(const trial_t *trial) {
 static maestro_status_t take_first(trial_t *trial, const mst_mpi_shares_t *sends, const mst_mpi_shares_t *receives) {
     maestro_status_t status = MAESTRO_OK;
     for (int i = 0; i < MST_MPI_METHODS; i++) {
+        if (is_as_staged(trial, mst_mpi_method[i])) continue;
         make_candidate(trial, i, sends, receives, &status);
         if (trial->candidate[i].made) {
             choose(trial, i);
